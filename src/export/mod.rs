@@ -1,0 +1,1 @@
+//! The Exporting Process: Flow Records to collectors, files and people.

@@ -1,0 +1,5 @@
+//! RFC 7011 messages without I/O: Information Elements, Templates, messages, and their reader.
+//!
+//! Knows nothing of Flows: [`crate::export`] maps a Flow Record to these.
+
+pub mod element;

@@ -1,0 +1,3 @@
+//! flowtap: parse → config → run → exit code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The only unsafe code of the probe: sockets, mmap, rings, memory advice, prefetch.
