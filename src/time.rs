@@ -74,6 +74,7 @@ impl Timestamp {
 }
 
 /// The nanoseconds of `duration`, or `u64::MAX` when there are more (584 years).
+#[expect(clippy::cast_possible_truncation, reason = "compared with the maximum right before")]
 pub const fn saturating_nanos(duration: Duration) -> u64 {
     let nanoseconds = duration.as_nanos();
     if nanoseconds > u64::MAX as u128 { u64::MAX } else { nanoseconds as u64 }

@@ -1,0 +1,36 @@
+//! Hints about memory: none of them changes what a program computes.
+
+/// Asks the processor to fetch the cache line of `slice[index]`; an index outside is ignored.
+#[inline]
+pub fn prefetch<T>(slice: &[T], index: usize) {
+    if let Some(element) = slice.get(index) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch only needs SSE, which every x86_64 has, and cannot fault; the address
+        // is that of an element of a live slice anyway.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                std::ptr::from_ref(element).cast(),
+            );
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = element;
+    }
+}
+
+/// Asks the kernel to back `slice` with huge pages where it can; fewer TLB misses, nothing else.
+pub fn advise_huge_pages<T>(slice: &[T]) {
+    #[cfg(target_os = "linux")]
+    {
+        const HUGE_PAGE: usize = 2 << 20;
+        let start = slice.as_ptr().addr().next_multiple_of(HUGE_PAGE);
+        let end = (slice.as_ptr().addr() + size_of_val(slice)) / HUGE_PAGE * HUGE_PAGE;
+        if start < end {
+            let address = slice.as_ptr().cast_mut().cast::<libc::c_void>().with_addr(start);
+            // SAFETY: `start..end` lies inside the allocation behind `slice`, and MADV_HUGEPAGE
+            // changes only how the kernel backs those pages, never their content.
+            unsafe { libc::madvise(address, end - start, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = slice;
+}
