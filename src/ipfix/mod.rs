@@ -2,4 +2,11 @@
 //!
 //! Knows nothing of Flows: [`crate::export`] maps a Flow Record to these.
 
+pub mod date_time;
 pub mod element;
+mod element_table;
+pub mod field;
+pub mod json;
+pub mod list;
+pub mod reader;
+pub mod value;
