@@ -3,3 +3,6 @@
 //! Knows nothing of Flows: [`crate::export`] maps a Flow Record to these.
 
 pub mod element;
+pub mod exported;
+pub mod message;
+pub mod template;
