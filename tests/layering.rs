@@ -210,11 +210,7 @@ fn scan(tokens: &[Token], mut module: Vec<String>, is_binary: bool) -> Scan {
                 }
                 braces.push(is_module);
             }
-            "}" => {
-                if braces.pop() == Some(true) {
-                    module.pop();
-                }
-            }
+            "}" => module.truncate(module.len() - usize::from(braces.pop() == Some(true))),
             "include" if text(at + 1) == "!" => {
                 found.faults.push((token.line, "include! hides what a module names".to_owned()));
             }
