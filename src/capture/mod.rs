@@ -3,6 +3,8 @@
 //! A source lends each frame to a closure and takes it back before it returns, so no frame outlives
 //! the call that received it.
 
+pub mod file;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,10 +1,26 @@
 //! Frame → [`Headers`]: the first wall. Payload does not exist behind it.
 //!
 //! Pure functions over borrowed octets: no I/O, no clock, no allocation, no state.
+//!
+//! ```text
+//!  Frame ─▶ link ─▶ ip ─▶ transport ─▶ Headers
+//!            ▲              │
+//!            └── tunnel ◀───┘   as long as the packet is a tunnel we know and its inside decodes
+//! ```
+//!
+//! The common path (Ethernet, a VLAN tag, IPv4 or IPv6, TCP or UDP) is straight code; everything
+//! else is out of line. Every step works on [`Octets`](octets::Octets), which keeps what was captured
+//! and what was on the wire apart, so no length is ever taken from the capture.
 
 mod anomaly;
 mod error;
+mod extension;
 mod headers;
+mod ip;
+mod link;
+mod octets;
+mod transport;
+mod tunnel;
 
 pub use anomaly::{AnomalySet, PacketAnomaly};
 pub use error::{DecodeError, Layer};
@@ -12,6 +28,10 @@ pub use headers::{
     Address, Fragment, Headers, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags,
 };
 
+use crate::decode::ip::IpPacket;
+use crate::decode::link::Link;
+use crate::decode::octets::Octets;
+use crate::decode::transport::Transport;
 use crate::frame::Frame;
 
 /// What the decoder is asked to meter.
@@ -33,10 +53,60 @@ pub enum Tunnels {
 
 /// Decodes one frame.
 ///
+/// The result depends on headers only, and a capture that ends with the last header of the metered
+/// packet gives what the whole frame gives. A capture that ends earlier is used as far as it goes:
+/// once the fixed IP header is there, the packet is metered by its own length fields, with 0 for
+/// every field that was not captured.
+///
 /// # Errors
 ///
 /// [`DecodeError`] when no IP packet could be reached; the frame is then counted as ignored.
 pub fn decode(frame: &Frame<'_>, config: Config) -> Result<Headers, DecodeError> {
-    let _ = (frame, config);
-    Err(DecodeError::NotIp)
+    let mut octets = Octets::of(frame);
+    let mut link = Link::new(frame.stripped_vlan);
+    let version = link.enter(&mut octets, frame.link_type)?;
+    let mut anomalies = AnomalySet::NONE;
+    let packet = ip::read(version, &mut octets, link.loopback, &mut anomalies)?;
+    let transport = transport::read(&packet, octets, &mut anomalies);
+    let headers = assemble(frame, &link, &packet, transport, anomalies, None);
+    if config.tunnels == Tunnels::Inner && tunnel::is_likely(&packet, transport) {
+        return Ok(tunnel::innermost(frame, link, headers, octets));
+    }
+    Ok(headers)
+}
+
+/// Brings together what the layers found.
+#[inline]
+fn assemble(
+    frame: &Frame<'_>,
+    link: &Link,
+    packet: &IpPacket,
+    transport: Transport,
+    anomalies: AnomalySet,
+    tunnel: Option<Tunnel>,
+) -> Headers {
+    Headers {
+        at: frame.at,
+        interface: frame.interface,
+        source: packet.source,
+        destination: packet.destination,
+        ip_length: u32::try_from(packet.ip_length).unwrap_or(u32::MAX),
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
+        protocol: packet.protocol,
+        version: packet.version,
+        tos: packet.tos,
+        ttl: packet.ttl,
+        tcp_flags: transport.tcp_flags,
+        tcp_window: transport.tcp_window,
+        tcp_sequence: transport.tcp_sequence,
+        icmp_type_code: transport.icmp_type_code,
+        anomalies,
+        flow_label: packet.flow_label,
+        fragment: packet.fragment,
+        mac: link.mac,
+        vlan: link.vlan,
+        mpls: link.mpls,
+        tunnel,
+    }
 }

@@ -1,1 +1,1 @@
-//! (being written)
+//! Threads, clocks and books.

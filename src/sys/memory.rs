@@ -17,20 +17,22 @@ pub fn prefetch<T>(slice: &[T], index: usize) {
     }
 }
 
-/// Asks the kernel to back `slice` with huge pages where it can; fewer TLB misses, nothing else.
-pub fn advise_huge_pages<T>(slice: &[T]) {
+/// Asks the kernel to back all that `vector` has allocated, used or not, with huge pages where it
+/// can: fewer TLB misses, nothing else.
+pub fn advise_huge_pages<T>(vector: &Vec<T>) {
     #[cfg(target_os = "linux")]
     {
         const HUGE_PAGE: usize = 2 << 20;
-        let start = slice.as_ptr().addr().next_multiple_of(HUGE_PAGE);
-        let end = (slice.as_ptr().addr() + size_of_val(slice)) / HUGE_PAGE * HUGE_PAGE;
+        let first = vector.as_ptr().addr();
+        let start = first.next_multiple_of(HUGE_PAGE);
+        let end = (first + vector.capacity() * size_of::<T>()) / HUGE_PAGE * HUGE_PAGE;
         if start < end {
-            let address = slice.as_ptr().cast_mut().cast::<libc::c_void>().with_addr(start);
-            // SAFETY: `start..end` lies inside the allocation behind `slice`, and MADV_HUGEPAGE
+            let address = vector.as_ptr().cast_mut().cast::<libc::c_void>().with_addr(start);
+            // SAFETY: `start..end` lies inside the allocation of `vector`, and MADV_HUGEPAGE
             // changes only how the kernel backs those pages, never their content.
             unsafe { libc::madvise(address, end - start, libc::MADV_HUGEPAGE) };
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = slice;
+    let _ = vector;
 }

@@ -1,0 +1,84 @@
+//! What a walk over records finds, before anybody looks at the packets.
+
+use super::clock::CaptureClock;
+use crate::frame::LinkType;
+use crate::time::Timestamp;
+
+/// One record of the window: where its packet lies, and what the record says of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// First octet of the packet, counted from the beginning of the chunk.
+    pub(super) start: usize,
+    pub(super) captured: u32,
+    pub(super) wire_length: u32,
+    pub(super) interface: u32,
+    pub(super) link_type: LinkType,
+    pub(super) at: Timestamp,
+}
+
+/// The records of one poll. It is full at `max`, and ends where the clock was set back, so that it
+/// lies on one side of such a step.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    found: &'a mut Vec<Found>,
+    max: usize,
+    clock: &'a mut CaptureClock,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(found: &'a mut Vec<Found>, max: usize, clock: &'a mut CaptureClock) -> Self {
+        found.clear();
+        // A batch of none would make no progress.
+        Self { found, max: max.max(1), clock }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Takes a record in, or says no: then the walk stops before it.
+    #[inline]
+    pub(super) fn offer(&mut self, record: Found) -> bool {
+        if self.found.len() >= self.max
+            || (self.clock.is_set_back_by(record.at) && !self.found.is_empty())
+        {
+            return false;
+        }
+        self.clock.observe(record.at);
+        self.found.push(record);
+        true
+    }
+}
+
+/// Why a walk stopped.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Stop {
+    /// The batch takes no more.
+    Full,
+    /// The window ends within `part`, which is `needed` octets long from where the walk stands.
+    Short { needed: usize, part: &'static str },
+    /// What comes next contradicts itself.
+    Damaged(String),
+}
+
+/// Octets the frame had on the wire, from the two lengths of a record.
+///
+/// The original length is believed as it stands, even below the captured one: libpcap passes it on
+/// and capinfos and tshark sum it, so our sums agree with theirs. Only a zero, which some writers
+/// leave there for "not known", is replaced by what was captured.
+#[inline]
+pub(super) const fn wire_length(captured: u32, original: u32) -> u32 {
+    if original == 0 { captured } else { original }
+}
+
+/// The longest packet of a link type that is believed, as libpcap has it: a larger captured length
+/// is damage, not a packet.
+pub(super) const fn longest_packet(link_type_number: u16) -> u32 {
+    match link_type_number {
+        // USB (Linux, Linux memory-mapped), D-Bus, USBPcap: one message is one "packet".
+        189 | 220 | 231 | 249 => 128 << 20,
+        // Elektrobit high speed capture and replay.
+        279 => 8 << 20,
+        _ => 256 << 10,
+    }
+}

@@ -1,0 +1,277 @@
+//! Capture files as Observation Points: pcap and pcapng, plain or packed by gzip or zstd.
+//!
+//! The files of one run are one capture, read once and in order by any number of workers. Whoever
+//! asks takes the next batch of records: under a lock it only walks over them, noting where each
+//! packet lies; it decodes them after it has let go. Tickets keep the order of the batches, and the
+//! clock that goes with each is the capture's own, so what is metered depends on the files alone.
+//!
+//! A file is believed as far as it makes sense. What comes before the damage is delivered, then the
+//! damage is reported with its offset, and the next file goes on. Memory is bounded by the workers,
+//! not by what a file says of itself: a chunk of half a MiB for each worker and two more, larger
+//! only where a record is (at most 16 MiB, 128 MiB on USB and D-Bus links).
+
+mod batch;
+mod clock;
+mod input;
+mod opened;
+mod pcap;
+mod pcapng;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use self::clock::CLOCK_STEP;
+
+use self::batch::{Batch, Found};
+use self::clock::CaptureClock;
+use self::opened::Opened;
+use self::window::{CHUNK, Chunks};
+use super::{CaptureError, Drops, FrameSource, Polled};
+use crate::frame::Frame;
+
+/// The files of one run, in order, as one capture. Cheap to clone: clones share the reading.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    shared: Arc<Shared>,
+}
+
+impl Replay {
+    /// Opens every file and checks its beginning, so that what is no capture is known before
+    /// anything is written. `-` is standard input.
+    ///
+    /// Plain files are opened again when their turn comes, so any number of them will do.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::File`] for a file that cannot be read, or standard input named twice;
+    /// [`CaptureError::NotACapture`] for anything but a capture.
+    pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, CaptureError> {
+        let consumed = Arc::new(AtomicU64::new(0));
+        let mut waiting = VecDeque::with_capacity(paths.len());
+        let mut total = Some(0_u64);
+        for path in paths.iter().map(AsRef::as_ref) {
+            let file = Waiting::open(path, &waiting, &consumed)?;
+            total = total.zip(file.length).map(|(total, length)| total.saturating_add(length));
+            waiting.push_back(Waiting { end: total, ..file });
+        }
+        Ok(Self::of(waiting, total, consumed, CHUNK))
+    }
+
+    fn of(
+        waiting: VecDeque<Waiting>,
+        total: Option<u64>,
+        consumed: Arc<AtomicU64>,
+        chunk: usize,
+    ) -> Self {
+        let state = Mutex::new(State {
+            current: None,
+            waiting,
+            chunks: Chunks::of(chunk),
+            clock: CaptureClock::default(),
+            next_ticket: 0,
+        });
+        let steps = AtomicU64::new(0);
+        Self { shared: Arc::new(Shared { state, consumed, total, steps }) }
+    }
+
+    /// A source for one worker. All sources of a replay share its frames.
+    pub fn source(&self) -> FileSource {
+        FileSource { shared: Arc::clone(&self.shared), found: Vec::new(), drops: Drops::default() }
+    }
+
+    /// How far the replay has come. Takes no lock.
+    pub fn progress(&self) -> Progress {
+        let octets = self.shared.consumed.load(Ordering::Relaxed);
+        Progress { octets, total: self.shared.total }
+    }
+
+    /// How often a packet's time lay more than [`CLOCK_STEP`] before the capture's clock, which was
+    /// then set back.
+    pub fn clock_steps(&self) -> u64 {
+        self.shared.steps.load(Ordering::Relaxed)
+    }
+}
+
+/// How far a replay has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Progress {
+    /// Octets read so far, of the files as they lie there (packed, if they are packed).
+    pub octets: u64,
+    /// The octets that there are; not known when one of the files is a pipe.
+    pub total: Option<u64>,
+}
+
+/// The frames of a replay, as one of its workers gets them.
+#[derive(Debug)]
+pub struct FileSource {
+    shared: Arc<Shared>,
+    /// What the last walk found; kept for its memory.
+    found: Vec<Found>,
+    drops: Drops,
+}
+
+impl FrameSource for FileSource {
+    /// Lends the next frames of the capture that no other worker has had.
+    ///
+    /// Where a batch ends depends on the files and `max` alone: at `max`, at a step of the clock, at
+    /// the end of a file, and where the window over the file ends.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::Damaged`] behind the last good frame of a damaged file, and
+    /// [`CaptureError::File`] where the system fails; both once, to one of the workers. The next
+    /// call goes on with the next file.
+    fn poll<F: FnMut(Frame<'_>)>(
+        &mut self,
+        max: usize,
+        _patience: Duration,
+        mut each: F,
+    ) -> Result<Polled, CaptureError> {
+        let Some(taken) = self.shared.take(max, &mut self.found, &mut self.drops)? else {
+            return Ok(Polled::End);
+        };
+        for found in &self.found {
+            let end = found.start + found.captured as usize;
+            each(Frame {
+                bytes: taken.chunk.get(found.start..end).unwrap_or_default(),
+                wire_length: found.wire_length,
+                at: found.at,
+                link_type: found.link_type,
+                interface: found.interface,
+                stripped_vlan: None,
+            });
+        }
+        Ok(taken.polled)
+    }
+
+    /// What interface statistics in the capture say, of the blocks that this worker came by. The sum
+    /// over all workers is the capture's own statement.
+    fn drops(&mut self) -> Drops {
+        self.drops
+    }
+}
+
+/// What the workers share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    consumed: Arc<AtomicU64>,
+    total: Option<u64>,
+    steps: AtomicU64,
+}
+
+/// A batch that belongs to one worker.
+struct Taken {
+    chunk: Arc<Vec<u8>>,
+    polled: Polled,
+}
+
+impl Shared {
+    /// Walks over the next batch; `None` when there are no more.
+    fn take(
+        &self,
+        max: usize,
+        found: &mut Vec<Found>,
+        drops: &mut Drops,
+    ) -> Result<Option<Taken>, CaptureError> {
+        // No code of others runs under the lock, and the state is whole between any two statements
+        // that could panic, so a worker that died elsewhere poisons nothing.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        loop {
+            let (opened, end) = match &mut state.current {
+                Some((opened, end)) => (opened, *end),
+                none => {
+                    let Some(next) = state.waiting.pop_front() else { return Ok(None) };
+                    let end = next.end;
+                    let (opened, end) = none.insert((next.begin(&self.consumed)?, end));
+                    (opened, *end)
+                }
+            };
+            let mut batch = Batch::new(found, max, &mut state.clock);
+            let walked = opened.walk(&mut batch, &mut state.chunks);
+            let news = opened.take_drops();
+            drops.kernel = drops.kernel.saturating_add(news.kernel);
+            drops.interface = drops.interface.saturating_add(news.interface);
+            if let Ok(true) = walked {
+                let ticket = state.next_ticket;
+                state.next_ticket += 1;
+                self.steps.store(state.clock.steps(), Ordering::Relaxed);
+                let clock = state.clock.now();
+                let polled = Polled::Frames { count: found.len(), ticket, clock };
+                return Ok(Some(Taken { chunk: opened.window.chunk(), polled }));
+            }
+            state.current = None;
+            if let Some(end) = end {
+                // What is left of a damaged file counts as read.
+                self.consumed.store(end, Ordering::Relaxed);
+            }
+            walked?;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    /// The file that is being read, and the octets of all files up to its end, if known.
+    current: Option<(Opened, Option<u64>)>,
+    waiting: VecDeque<Waiting>,
+    chunks: Chunks,
+    clock: CaptureClock,
+    next_ticket: u64,
+}
+
+/// A file whose turn has not come.
+#[derive(Debug)]
+struct Waiting {
+    path: PathBuf,
+    /// Held open if it could not be opened from its beginning again.
+    opened: Option<Opened>,
+    length: Option<u64>,
+    /// The octets of all files up to the end of this one, if known.
+    end: Option<u64>,
+}
+
+impl Waiting {
+    fn open(
+        path: &Path,
+        before: &VecDeque<Self>,
+        consumed: &Arc<AtomicU64>,
+    ) -> Result<Self, CaptureError> {
+        let path = path.to_owned();
+        if input::is_standard_input(&path) {
+            if before.iter().any(|earlier| earlier.path == path) {
+                let source = io::Error::other("standard input can be read only once");
+                return Err(CaptureError::File { path, source });
+            }
+            let opened = Some(Opened::open(&path, Arc::clone(consumed))?);
+            return Ok(Self { path, opened, length: None, end: None });
+        }
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(source) => return Err(CaptureError::File { path, source }),
+        };
+        if metadata.is_file() {
+            // Checked, and closed again: what is read now is not progress.
+            Opened::open(&path, Arc::default())?;
+            return Ok(Self { path, opened: None, length: Some(metadata.len()), end: None });
+        }
+        let opened = Some(Opened::open(&path, Arc::clone(consumed))?);
+        Ok(Self { path, opened, length: None, end: None })
+    }
+
+    fn begin(self, consumed: &Arc<AtomicU64>) -> Result<Opened, CaptureError> {
+        match self.opened {
+            Some(opened) => Ok(opened),
+            None => Opened::open(&self.path, Arc::clone(consumed)),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! IPv6 extension headers (RFC 8200 §4), up to the first header that is none.
+
+use etherparse::Ipv6FragmentHeaderSlice;
+
+use crate::decode::anomaly::{AnomalySet, PacketAnomaly};
+use crate::decode::headers::Fragment;
+use crate::decode::ip::{self, IpPacket};
+use crate::decode::octets::Octets;
+
+/// Whether this Next Header value is an extension header that is followed.
+///
+/// From the IANA registry of IPv6 Extension Header Types: not ESP, behind which nothing can be
+/// read, and not the two values for experiments. Segment routing (RFC 8754) is a Routing header.
+#[inline]
+pub(super) const fn is_extension(next_header: u8) -> bool {
+    matches!(
+        next_header,
+        HOP_BY_HOP
+            | ROUTING
+            | FRAGMENT
+            | AUTHENTICATION
+            | DESTINATION_OPTIONS
+            | MOBILITY
+            | HIP
+            | SHIM6
+    )
+}
+
+/// Follows the chain; `packet.protocol` is then what follows the last header that was reached.
+pub(super) fn follow(packet: &mut IpPacket, octets: &mut Octets<'_>, anomalies: &mut AnomalySet) {
+    for _ in 0..MAXIMUM_HEADERS {
+        if !is_extension(packet.protocol) {
+            if packet.protocol == NO_NEXT_HEADER {
+                packet.transport_follows = false;
+            }
+            return;
+        }
+        let Some(header_length) = header_length(packet.protocol, *octets) else {
+            // The first octet alone still says what follows.
+            if let Some(&[next_header]) = octets.peek() {
+                packet.protocol = next_header;
+            }
+            end(packet, *octets, 2, anomalies);
+            return;
+        };
+        let Some(&[next_header]) = octets.peek() else { return };
+        if packet.protocol == AUTHENTICATION && header_length < SMALLEST_AUTHENTICATION {
+            anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+            packet.transport_follows = false;
+            return;
+        }
+        if packet.protocol == FRAGMENT
+            && let Ok(header) = Ipv6FragmentHeaderSlice::from_slice(octets.captured())
+        {
+            note_fragment(packet, &header, *octets, anomalies);
+        }
+        packet.protocol = next_header;
+        if octets.skip(header_length).is_none() {
+            end(packet, *octets, header_length, anomalies);
+            return;
+        }
+        if !packet.transport_follows {
+            return;
+        }
+    }
+    if is_extension(packet.protocol) {
+        anomalies.insert(PacketAnomaly::NestingTooDeep);
+        packet.transport_follows = false;
+    }
+}
+
+/// The Jumbo Payload Length of a Hop-by-Hop Options header, if it has that option (RFC 2675 §2).
+pub(super) fn jumbo_payload_length(header: &[u8]) -> Option<u32> {
+    let &[_next_header, units, ..] = header else { return None };
+    let header_length = (usize::from(units) + 1) * 8;
+    let mut options = header.get(2..header_length.min(header.len()))?;
+    loop {
+        options = match *options {
+            [OPTION_JUMBO_PAYLOAD, 4, a, b, c, d, ..] => {
+                return Some(u32::from_be_bytes([a, b, c, d]));
+            }
+            [OPTION_PAD1, ref rest @ ..] => rest,
+            [_, length, ref rest @ ..] => rest.get(usize::from(length)..)?,
+            _ => return None,
+        };
+    }
+}
+
+/// The length of the extension header in front, if the octet that says so was captured.
+fn header_length(kind: u8, octets: Octets<'_>) -> Option<usize> {
+    let &[_next_header, length] = octets.peek()?;
+    Some(match kind {
+        FRAGMENT => FRAGMENT_LENGTH,
+        // RFC 4302 §2.2: in 4-octet units, minus 2.
+        AUTHENTICATION => (usize::from(length) + 2) * 4,
+        _ => (usize::from(length) + 1) * 8,
+    })
+}
+
+/// Ends the chain at a header that is not there in full, `needed` octets long.
+fn end(packet: &mut IpPacket, octets: Octets<'_>, needed: usize, anomalies: &mut AnomalySet) {
+    packet.transport_follows = false;
+    if octets.length() < needed {
+        // RFC 7112 §5: the first fragment holds the whole chain.
+        anomalies.insert(match packet.fragment {
+            Some(_) => PacketAnomaly::TinyFragment,
+            None => PacketAnomaly::TransportHeaderCut,
+        });
+    }
+}
+
+fn note_fragment(
+    packet: &mut IpPacket,
+    header: &Ipv6FragmentHeaderSlice<'_>,
+    octets: Octets<'_>,
+    anomalies: &mut AnomalySet,
+) {
+    // RFC 6946 §4: an atomic fragment is processed as if it were none.
+    if packet.fragment.is_some() || !header.is_fragmenting_payload() {
+        return;
+    }
+    let length = octets.length().saturating_sub(FRAGMENT_LENGTH);
+    let fragment = Fragment {
+        identification: header.identification(),
+        offset: u32::from(header.fragment_offset().byte_offset()),
+        length: u32::try_from(length).unwrap_or(u32::MAX),
+        more: header.more_fragments(),
+    };
+    packet.fragment = Some(fragment);
+    packet.transport_follows = fragment.offset == 0;
+    ip::check_fragment(fragment, header.next_header().0, anomalies);
+}
+
+pub(super) const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+pub(super) const NO_NEXT_HEADER: u8 = 59;
+const DESTINATION_OPTIONS: u8 = 60;
+const MOBILITY: u8 = 135;
+const HIP: u8 = 139;
+const SHIM6: u8 = 140;
+
+const OPTION_PAD1: u8 = 0;
+const OPTION_JUMBO_PAYLOAD: u8 = 0xc2;
+
+const FRAGMENT_LENGTH: usize = 8;
+const SMALLEST_AUTHENTICATION: usize = 12;
+/// Far above what any sender nests (RFC 8200 §4.1 lists seven).
+const MAXIMUM_HEADERS: usize = 16;

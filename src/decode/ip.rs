@@ -1,0 +1,268 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200), up to the first octet of what they carry.
+
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
+
+use crate::decode::anomaly::{AnomalySet, PacketAnomaly};
+use crate::decode::error::{DecodeError, Layer};
+use crate::decode::extension;
+use crate::decode::headers::{Address, Fragment, IpVersion};
+use crate::decode::octets::Octets;
+
+/// What the IP header and its extension headers say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IpPacket {
+    pub(super) source: Address,
+    pub(super) destination: Address,
+    pub(super) ip_length: usize,
+    pub(super) flow_label: u32,
+    pub(super) fragment: Option<Fragment>,
+    pub(super) protocol: u8,
+    pub(super) version: IpVersion,
+    pub(super) tos: u8,
+    pub(super) ttl: u8,
+    /// The transport header begins where these headers end: not so in a fragment other than the
+    /// first, and unknown where the capture ends inside an extension header.
+    pub(super) transport_follows: bool,
+    /// The length fields cannot be trusted to be filled in: the sender left segmentation to its
+    /// hardware, or the packet is a jumbogram.
+    pub(super) is_oversized: bool,
+}
+
+/// Reads one IP header; `octets` are then what it carries, without padding.
+#[inline]
+pub(super) fn read(
+    version: IpVersion,
+    octets: &mut Octets<'_>,
+    loopback: bool,
+    anomalies: &mut AnomalySet,
+) -> Result<IpPacket, DecodeError> {
+    match version {
+        IpVersion::V4 => read_v4(octets, loopback, anomalies),
+        IpVersion::V6 => read_v6(octets, loopback, anomalies),
+    }
+}
+
+#[inline]
+fn read_v4(
+    octets: &mut Octets<'_>,
+    loopback: bool,
+    anomalies: &mut AnomalySet,
+) -> Result<IpPacket, DecodeError> {
+    match Ipv4HeaderSlice::from_slice(octets.captured()) {
+        Ok(header) => {
+            // A sender that leaves the length to its hardware leaves the checksum to it as well.
+            if header.total_len() != 0 && !checksum_is_right(header.slice()) {
+                anomalies.insert(PacketAnomaly::Ipv4ChecksumBad);
+            }
+            let header_length = header.slice().len();
+            read_v4_fields(&header, header_length, octets, loopback, anomalies)
+        }
+        Err(_) => read_v4_cut(octets, loopback, anomalies),
+    }
+}
+
+/// The fixed header of a packet whose options were not captured in full.
+#[cold]
+fn read_v4_cut(
+    octets: &mut Octets<'_>,
+    loopback: bool,
+    anomalies: &mut AnomalySet,
+) -> Result<IpPacket, DecodeError> {
+    let Some(mut fixed) = octets.peek::<IPV4_FIXED>().copied() else {
+        return Err(DecodeError::Truncated(Layer::Ipv4));
+    };
+    let [version_and_length, ..] = &mut fixed;
+    let header_length = usize::from(*version_and_length & 0x0f) * 4;
+    if *version_and_length >> 4 != 4 || header_length < IPV4_FIXED {
+        return Err(DecodeError::Malformed(Layer::Ipv4));
+    }
+    // The slice type insists on the options, so it is shown a header that has none.
+    *version_and_length = 0x45;
+    let header = Ipv4HeaderSlice::from_slice(&fixed)
+        .map_err(|_impossible| DecodeError::Malformed(Layer::Ipv4))?;
+    read_v4_fields(&header, header_length, octets, loopback, anomalies)
+}
+
+#[inline]
+fn read_v4_fields(
+    header: &Ipv4HeaderSlice<'_>,
+    header_length: usize,
+    octets: &mut Octets<'_>,
+    loopback: bool,
+    anomalies: &mut AnomalySet,
+) -> Result<IpPacket, DecodeError> {
+    let total_length = usize::from(header.total_len());
+    // Total Length 0 is a packet seen before its sender's hardware cut it into segments.
+    let ip_length = if total_length == 0 { octets.length() } else { total_length };
+    if ip_length < header_length {
+        return Err(DecodeError::Malformed(Layer::Ipv4));
+    }
+    confine(octets, ip_length, header_length, anomalies);
+
+    let source = header.source();
+    let destination = header.destination();
+    let [first, ..] = source;
+    let is_loopback = first == 127;
+    if source == destination && !(loopback && is_loopback) {
+        anomalies.insert(PacketAnomaly::SourceEqualsDestination);
+    }
+    if matches!(first, 224..=239) || source == [255; 4] || (is_loopback && !loopback) {
+        anomalies.insert(PacketAnomaly::SourceImpossible);
+    }
+
+    let offset = header.fragments_offset().byte_offset();
+    let more = header.more_fragments();
+    let fragment = (more || offset != 0).then(|| Fragment {
+        identification: u32::from(header.identification()),
+        offset: u32::from(offset),
+        length: u32::try_from(octets.length()).unwrap_or(u32::MAX),
+        more,
+    });
+    let protocol = header.protocol().0;
+    if let Some(fragment) = fragment {
+        check_fragment(fragment, protocol, anomalies);
+    }
+    Ok(IpPacket {
+        source: Address::v4(source),
+        destination: Address::v4(destination),
+        ip_length,
+        flow_label: 0,
+        fragment,
+        protocol,
+        version: IpVersion::V4,
+        tos: header.dcp().value() << 2 | header.ecn().value(),
+        ttl: header.ttl(),
+        transport_follows: offset == 0,
+        is_oversized: total_length == 0,
+    })
+}
+
+#[inline]
+fn read_v6(
+    octets: &mut Octets<'_>,
+    loopback: bool,
+    anomalies: &mut AnomalySet,
+) -> Result<IpPacket, DecodeError> {
+    let Ok(header) = Ipv6HeaderSlice::from_slice(octets.captured()) else {
+        return Err(bad_v6(*octets));
+    };
+    let next_header = header.next_header().0;
+    let payload_length = usize::from(header.payload_length());
+    let ip_length = if payload_length == 0 {
+        length_elsewhere(*octets, next_header)
+    } else {
+        IPV6_FIXED + payload_length
+    };
+    confine(octets, ip_length, IPV6_FIXED, anomalies);
+
+    let source = header.source();
+    let destination = header.destination();
+    let is_loopback = source == IPV6_LOOPBACK;
+    if source == destination && !(loopback && is_loopback) {
+        anomalies.insert(PacketAnomaly::SourceEqualsDestination);
+    }
+    let [first, ..] = source;
+    if first == 0xff || (is_loopback && !loopback) {
+        anomalies.insert(PacketAnomaly::SourceImpossible);
+    }
+
+    let mut packet = IpPacket {
+        source: Address(source),
+        destination: Address(destination),
+        ip_length,
+        flow_label: header.flow_label().value(),
+        fragment: None,
+        protocol: next_header,
+        version: IpVersion::V6,
+        tos: header.traffic_class(),
+        ttl: header.hop_limit(),
+        transport_follows: true,
+        is_oversized: payload_length == 0,
+    };
+    if extension::is_extension(next_header) && octets.length() != 0 {
+        extension::follow(&mut packet, octets, anomalies);
+    }
+    Ok(packet)
+}
+
+#[cold]
+fn bad_v6(octets: Octets<'_>) -> DecodeError {
+    if octets.captured().len() < IPV6_FIXED {
+        DecodeError::Truncated(Layer::Ipv6)
+    } else {
+        DecodeError::Malformed(Layer::Ipv6)
+    }
+}
+
+/// The length of an IPv6 packet whose Payload Length is 0.
+#[cold]
+fn length_elsewhere(octets: Octets<'_>, next_header: u8) -> usize {
+    let mut extension = octets;
+    extension.pass(IPV6_FIXED);
+    if next_header == extension::HOP_BY_HOP
+        && let Some(length) = extension::jumbo_payload_length(extension.captured())
+    {
+        // RFC 2675 §2: the length of the packet without its IPv6 header.
+        return usize::try_from(length).unwrap_or(usize::MAX).saturating_add(IPV6_FIXED);
+    }
+    // Without the option the packet is either empty, and what follows is padding of the frame, or
+    // larger than the field can say: segmentation offload, "BIG TCP".
+    if next_header == extension::NO_NEXT_HEADER || octets.length() < SMALLEST_OFFLOADED {
+        IPV6_FIXED
+    } else {
+        octets.length()
+    }
+}
+
+/// Leaves what the IP packet carries by its own length, and holds that length against the frame.
+#[inline]
+fn confine(
+    octets: &mut Octets<'_>,
+    ip_length: usize,
+    header_length: usize,
+    anomalies: &mut AnomalySet,
+) {
+    if ip_length > octets.length() {
+        anomalies.insert(PacketAnomaly::IpLengthBeyondFrame);
+    }
+    octets.claim(ip_length);
+    octets.pass(header_length);
+    if octets.length() == 0 {
+        anomalies.insert(PacketAnomaly::HeaderOnly);
+    }
+}
+
+/// Fragments that no sender makes of an honest packet.
+#[cold]
+pub(super) fn check_fragment(fragment: Fragment, protocol: u8, anomalies: &mut AnomalySet) {
+    let ends_too_early = fragment.more && !fragment.length.is_multiple_of(8);
+    // RFC 1858 §4.2: an offset of one unit lets this fragment overwrite the TCP flags.
+    let reaches_into_header = fragment.offset == 8 && protocol == TCP;
+    if ends_too_early || reaches_into_header {
+        anomalies.insert(PacketAnomaly::TinyFragment);
+    }
+}
+
+/// RFC 791 §3.1: the ones' complement sum of all 16-bit words of the header is all ones.
+#[inline]
+fn checksum_is_right(header: &[u8]) -> bool {
+    // The sum may be taken over wider words and in the machine's byte order (RFC 1071 §2).
+    let mut sum = 0_u64;
+    for word in header.chunks_exact(4) {
+        if let Some(&word) = word.first_chunk() {
+            sum += u64::from(u32::from_ne_bytes(word));
+        }
+    }
+    let sum = (sum >> 32) + (sum & 0xffff_ffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    sum == 0xffff
+}
+
+const IPV4_FIXED: usize = 20;
+const IPV6_FIXED: usize = 40;
+const IPV6_LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const TCP: u8 = 6;
+/// An IPv6 header and the smallest TCP header; an Ethernet frame padded to its minimum holds less.
+const SMALLEST_OFFLOADED: usize = 60;

@@ -1,0 +1,264 @@
+//! Ports, TCP flags, ICMP type and code: the fixed part of the transport header, nothing behind it.
+
+use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
+
+use crate::decode::anomaly::{AnomalySet, PacketAnomaly};
+use crate::decode::headers::IpVersion;
+use crate::decode::ip::IpPacket;
+use crate::decode::octets::Octets;
+
+/// What the transport header says; 0 for what it has not or what was not captured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Transport {
+    pub(super) source_port: u16,
+    pub(super) destination_port: u16,
+    pub(super) tcp_flags: u16,
+    pub(super) tcp_window: u16,
+    pub(super) tcp_sequence: u32,
+    pub(super) icmp_type_code: u16,
+}
+
+/// Reads the transport header at the front of `octets`, as far as it was captured.
+#[inline]
+pub(super) fn read(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    if !packet.transport_follows || octets.length() == 0 {
+        return Transport::default();
+    }
+    match packet.protocol {
+        TCP => read_tcp(packet, octets, anomalies),
+        UDP => read_udp(packet, octets, anomalies),
+        _ => read_other(packet, octets, anomalies),
+    }
+}
+
+#[inline]
+fn read_tcp(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    let Ok(header) = TcpHeaderSlice::from_slice(octets.captured()) else {
+        return read_tcp_cut(packet, octets, anomalies);
+    };
+    let tcp_flags = octets.u16_at(12).unwrap_or_default() & TCP_CONTROL_BITS;
+    check_tcp_flags(tcp_flags, anomalies);
+    Transport {
+        source_port: header.source_port(),
+        destination_port: header.destination_port(),
+        tcp_flags,
+        tcp_window: header.window_size(),
+        tcp_sequence: header.sequence_number(),
+        icmp_type_code: 0,
+    }
+}
+
+/// A TCP header that is cut, or whose Data Offset is impossible.
+#[cold]
+fn read_tcp_cut(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    if is_long_enough(TCP_FIXED, packet, octets, anomalies)
+        && let Some(&data_offset) = octets.captured().get(12)
+    {
+        let header_length = usize::from(data_offset >> 4) * 4;
+        check_length(TCP_FIXED, header_length, packet, octets, anomalies);
+    }
+    let mut transport = read_ports(octets);
+    if let Some(&[.., a, b, c, d]) = octets.peek::<8>() {
+        transport.tcp_sequence = u32::from_be_bytes([a, b, c, d]);
+    }
+    if let Some(flags) = octets.u16_at(12) {
+        transport.tcp_flags = flags & TCP_CONTROL_BITS;
+        check_tcp_flags(transport.tcp_flags, anomalies);
+    }
+    transport.tcp_window = octets.u16_at(14).unwrap_or_default();
+    transport
+}
+
+#[inline]
+fn read_udp(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    let Ok(header) = UdpHeaderSlice::from_slice(octets.captured()) else {
+        return read_udp_cut(packet, octets, anomalies);
+    };
+    if usize::from(header.length()) != octets.length() {
+        check_udp_length(header.length(), packet, octets, anomalies);
+    }
+    Transport {
+        source_port: header.source_port(),
+        destination_port: header.destination_port(),
+        ..Transport::default()
+    }
+}
+
+#[cold]
+fn read_udp_cut(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    if is_long_enough(UDP_FIXED, packet, octets, anomalies)
+        && let Some(length) = octets.u16_at(4)
+    {
+        check_udp_length(length, packet, octets, anomalies);
+    }
+    read_ports(octets)
+}
+
+/// RFC 768: Length covers the header and at most what the IP packet carries; less is legal.
+fn check_udp_length(
+    length: u16,
+    packet: &IpPacket,
+    octets: Octets<'_>,
+    anomalies: &mut AnomalySet,
+) {
+    // RFC 2675 §4: 0 where the field is too small. Segmentation offload leaves it unset as well.
+    let is_elsewhere = packet.is_oversized && (length == 0 || octets.length() > MAXIMUM_U16);
+    let is_too_long = usize::from(length) > octets.length() && packet.fragment.is_none();
+    if !is_elsewhere && (usize::from(length) < UDP_FIXED || is_too_long) {
+        anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+    }
+}
+
+/// Everything but TCP and UDP.
+fn read_other(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    match (packet.protocol, packet.version) {
+        (ICMP, IpVersion::V4) => read_icmp(ICMP_FIXED, packet, octets, anomalies),
+        (ICMPV6, IpVersion::V6) => read_icmp(ICMPV6_FIXED, packet, octets, anomalies),
+        (SCTP, _) => {
+            is_long_enough(SCTP_FIXED, packet, octets, anomalies);
+            read_ports(octets)
+        }
+        (UDP_LITE, _) => {
+            if is_long_enough(UDP_FIXED, packet, octets, anomalies)
+                && let Some(coverage) = octets.u16_at(4)
+                // RFC 3828 §3.1: 0 is the whole packet.
+                && coverage != 0
+            {
+                check_length(UDP_FIXED, usize::from(coverage), packet, octets, anomalies);
+            }
+            read_ports(octets)
+        }
+        (DCCP, _) => {
+            if is_long_enough(DCCP_FIXED, packet, octets, anomalies)
+                && let Some(&[.., data_offset, _, _, _, type_and_x]) = octets.peek::<9>()
+            {
+                // RFC 4340 §5.1: X makes the Sequence Number, and so the header, longer.
+                let smallest = if type_and_x & 1 == 0 { DCCP_FIXED } else { DCCP_FIXED + 4 };
+                let header_length = usize::from(data_offset) * 4;
+                check_length(smallest, header_length, packet, octets, anomalies);
+            }
+            read_ports(octets)
+        }
+        (AUTHENTICATION, _) => {
+            if is_long_enough(AUTHENTICATION_FIXED, packet, octets, anomalies)
+                && let Some(&[_next_header, units]) = octets.peek()
+            {
+                let header_length = (usize::from(units) + 2) * 4;
+                check_length(AUTHENTICATION_FIXED, header_length, packet, octets, anomalies);
+            }
+            Transport::default()
+        }
+        (ESP, _) => {
+            is_long_enough(ESP_FIXED, packet, octets, anomalies);
+            Transport::default()
+        }
+        (IGMP, _) => {
+            is_long_enough(IGMP_FIXED, packet, octets, anomalies);
+            Transport::default()
+        }
+        _ => Transport::default(),
+    }
+}
+
+fn read_icmp(
+    fixed: usize,
+    packet: &IpPacket,
+    octets: Octets<'_>,
+    anomalies: &mut AnomalySet,
+) -> Transport {
+    is_long_enough(fixed, packet, octets, anomalies);
+    // Type, then code: IE 32 and IE 139 want them in this order too.
+    Transport { icmp_type_code: octets.u16_at(0).unwrap_or_default(), ..Transport::default() }
+}
+
+fn read_ports(octets: Octets<'_>) -> Transport {
+    match octets.peek() {
+        Some(&[a, b, c, d]) => Transport {
+            source_port: u16::from_be_bytes([a, b]),
+            destination_port: u16::from_be_bytes([c, d]),
+            ..Transport::default()
+        },
+        None => Transport::default(),
+    }
+}
+
+/// Whether the packet, by its own length, has room for the fixed header.
+fn is_long_enough(
+    fixed: usize,
+    packet: &IpPacket,
+    octets: Octets<'_>,
+    anomalies: &mut AnomalySet,
+) -> bool {
+    if octets.length() >= fixed {
+        return true;
+    }
+    anomalies.insert(match packet.fragment {
+        Some(_) => PacketAnomaly::TinyFragment,
+        None => PacketAnomaly::TransportHeaderCut,
+    });
+    false
+}
+
+/// Holds a length the header states against what it must have and what the packet has.
+fn check_length(
+    smallest: usize,
+    stated: usize,
+    packet: &IpPacket,
+    octets: Octets<'_>,
+    anomalies: &mut AnomalySet,
+) {
+    if stated < smallest {
+        anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+    } else if stated > octets.length() {
+        match packet.fragment {
+            None => anomalies.insert(PacketAnomaly::TransportLengthImpossible),
+            // UDP-Lite states the length of data, which may be in later fragments.
+            Some(_) if packet.protocol == UDP_LITE => {}
+            Some(_) => anomalies.insert(PacketAnomaly::TinyFragment),
+        }
+    }
+}
+
+/// RFC 9293 §3.10.7: only a SYN or a RST may come without ACK, and they exclude each other and FIN.
+#[inline]
+fn check_tcp_flags(flags: u16, anomalies: &mut AnomalySet) {
+    let has = |flag: u16| flags & flag != 0;
+    let is_impossible = flags & (FIN | SYN | RST | PSH | ACK | URG) == 0
+        || (has(SYN) && has(FIN | RST))
+        || (has(FIN) && has(RST))
+        || (!has(ACK) && has(FIN | PSH | URG));
+    if is_impossible {
+        anomalies.insert(PacketAnomaly::TcpFlagsImpossible);
+    }
+}
+
+const ICMP: u8 = 1;
+const IGMP: u8 = 2;
+const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+const DCCP: u8 = 33;
+const ESP: u8 = 50;
+const AUTHENTICATION: u8 = 51;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+const UDP_LITE: u8 = 136;
+
+const ICMP_FIXED: usize = 8; // RFC 792: no message is shorter
+const IGMP_FIXED: usize = 8; // RFC 9776 §4
+const TCP_FIXED: usize = 20; // RFC 9293 §3.1
+const UDP_FIXED: usize = 8; // RFC 768
+const DCCP_FIXED: usize = 12; // RFC 4340 §5.1
+const ESP_FIXED: usize = 8; // RFC 4303 §2
+const AUTHENTICATION_FIXED: usize = 12; // RFC 4302 §2
+const ICMPV6_FIXED: usize = 4; // RFC 4443 §2.1
+const SCTP_FIXED: usize = 12; // RFC 9260 §3.1
+
+const TCP_CONTROL_BITS: u16 = 0x0fff;
+const FIN: u16 = 0x001;
+const SYN: u16 = 0x002;
+const RST: u16 = 0x004;
+const PSH: u16 = 0x008;
+const ACK: u16 = 0x010;
+const URG: u16 = 0x020;
+
+const MAXIMUM_U16: usize = 65_535;

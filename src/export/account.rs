@@ -1,0 +1,247 @@
+//! The books of one target: what it was given is what it sent plus what it lost.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use crate::export::error::ExportError;
+use crate::export::mapping::DataRecord;
+use crate::flow::FlowRecord;
+
+/// Sums over records.
+///
+/// `records` are Data Records: as many as Flow Records with biflows; without, one for each
+/// direction of a Flow Record that has packets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// Data Records.
+    pub records: u64,
+    /// Packets they tell of, both directions.
+    pub packets: u64,
+    /// Octets they tell of, both directions.
+    pub octets: u64,
+}
+
+impl Totals {
+    /// What some Flow Records come to as Data Records.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a FlowRecord>, biflow: bool) -> Self {
+        let mut totals = Self::default();
+        for record in records {
+            let both = record.forward.packets > 0 && record.reverse.packets > 0;
+            totals += Self {
+                records: if both && !biflow { 2 } else { 1 },
+                packets: record.forward.packets.saturating_add(record.reverse.packets),
+                octets: record.forward.octets.saturating_add(record.reverse.octets),
+            };
+        }
+        totals
+    }
+
+    /// What is left of this after `other` was taken from it.
+    pub(crate) const fn less(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_sub(other.records),
+            packets: self.packets.saturating_sub(other.packets),
+            octets: self.octets.saturating_sub(other.octets),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub const fn is_zero(&self) -> bool {
+        self.records == 0 && self.packets == 0 && self.octets == 0
+    }
+
+    /// The totals of one Data Record.
+    #[inline]
+    pub(crate) fn of_data(record: &DataRecord<'_>) -> Self {
+        Self { records: 1, packets: record.packets(), octets: record.octets() }
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.records = self.records.saturating_add(other.records);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.octets = self.octets.saturating_add(other.octets);
+    }
+}
+
+/// Why records did not reach a target (`notSentFlowTotalCount`, IE 166, by reason).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(usize)]
+pub enum LossReason {
+    /// The queue of the target was full (live only).
+    QueueFull,
+    /// The socket refused the Message.
+    NotSent,
+    /// The session broke before the Collector's host had acknowledged them.
+    SessionBroken,
+    /// The target had failed before.
+    TargetFailed,
+    /// The reader of our output went away.
+    ReaderGone,
+}
+
+impl LossReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::QueueFull,
+        Self::NotSent,
+        Self::SessionBroken,
+        Self::TargetFailed,
+        Self::ReaderGone,
+    ];
+
+    /// The name in summaries and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::NotSent => "not_sent",
+            Self::SessionBroken => "session_broken",
+            Self::TargetFailed => "target_failed",
+            Self::ReaderGone => "reader_gone",
+        }
+    }
+}
+
+/// What a target did, kept by its sink while it works.
+///
+/// At the end every record the sink was given is in it once, as sent or as lost; what a sink did
+/// not account for was sent if it ended well, and lost with the target if it did not.
+#[derive(Debug, Default)]
+pub struct Account {
+    sent: Totals,
+    lost: [Totals; LossReason::ALL.len()],
+    messages: u64,
+    message_octets: u64,
+    first_error: Option<ExportError>,
+    observer: Observer,
+}
+
+impl Account {
+    pub(crate) fn new(observer: Observer) -> Self {
+        Self { observer, ..Self::default() }
+    }
+
+    /// Records that left for good.
+    #[inline]
+    pub fn sent(&mut self, totals: Totals) {
+        self.sent += totals;
+    }
+
+    /// Records that will never arrive.
+    pub fn lost(&mut self, reason: LossReason, totals: Totals) {
+        if let Some(lost) = self.lost.get_mut(reason as usize) {
+            *lost += totals;
+        }
+    }
+
+    /// One Message, or other unit of output, of so many octets.
+    #[inline]
+    pub fn message(&mut self, octets: usize) {
+        self.messages += 1;
+        self.message_octets += octets as u64;
+    }
+
+    /// Trouble that does not end the target; say it once for each change of state.
+    pub fn trouble(&mut self, error: ExportError) {
+        self.observer.notice(&Notice::Trouble(&error));
+        self.first_error.get_or_insert(error);
+    }
+
+    /// The end of trouble.
+    pub fn recovered(&self, target: &str) {
+        self.observer.notice(&Notice::Recovered { target });
+    }
+
+    /// Everything accounted for so far.
+    pub(crate) fn settled(&self) -> Totals {
+        let mut settled = self.sent;
+        for &lost in &self.lost {
+            settled += lost;
+        }
+        settled
+    }
+
+    pub(crate) fn into_report(self, target: String) -> TargetReport {
+        let Self { sent, lost, messages, message_octets, first_error, observer: _ } = self;
+        TargetReport { target, sent, lost, messages, message_octets, first_error }
+    }
+}
+
+/// What became of a target.
+#[derive(Debug)]
+pub struct TargetReport {
+    /// The target as written.
+    pub target: String,
+    /// What reached it: the file, the socket, over TCP the Collector's host.
+    pub sent: Totals,
+    lost: [Totals; LossReason::ALL.len()],
+    /// Messages sent (`exportedMessageTotalCount`, IE 41), Template Messages included.
+    pub messages: u64,
+    /// Octets of these (`exportedOctetTotalCount`, IE 40), or octets of text.
+    pub message_octets: u64,
+    /// The first thing that went wrong.
+    pub first_error: Option<ExportError>,
+}
+
+impl TargetReport {
+    /// What was lost for `reason`.
+    pub fn lost(&self, reason: LossReason) -> Totals {
+        self.lost.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// What was lost for any reason.
+    pub fn lost_totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for &lost in &self.lost {
+            totals += lost;
+        }
+        totals
+    }
+}
+
+/// A change in the state of a target, for the log.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// Something went wrong; the target goes on as well as it can.
+    Trouble(&'a ExportError),
+    /// A session is up again.
+    Recovered {
+        /// The target as written.
+        target: &'a str,
+    },
+}
+
+impl fmt::Display for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trouble(error) => error.fmt(f),
+            Self::Recovered { target } => write!(f, "{target}: session restored"),
+        }
+    }
+}
+
+/// Who is told of a [`Notice`]; nobody by default. Called from the threads of the targets.
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<dyn Fn(&Notice<'_>) + Send + Sync>>);
+
+impl Observer {
+    /// Calls `observe` for every notice.
+    pub fn new(observe: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observe)))
+    }
+
+    fn notice(&self, notice: &Notice<'_>) {
+        if let Some(observe) = &self.0 {
+            observe(notice);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observer").field(&self.0.is_some()).finish()
+    }
+}

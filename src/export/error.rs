@@ -1,0 +1,99 @@
+//! What can go wrong on the way out.
+
+use std::io;
+
+use crate::ipfix::message::Refused;
+
+/// Why records did not reach a target. Every message names the target, none an observed address.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The name of a Collector gives no address.
+    #[error("{target}: cannot find the address: {source}")]
+    Resolve {
+        /// The target as written.
+        target: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No Transport Session could be opened.
+    #[error("{target}: cannot connect: {source}")]
+    Connect {
+        /// The target as written.
+        target: String,
+        /// What the last attempt ended with.
+        source: io::Error,
+    },
+    /// A Transport Session broke.
+    #[error("{target}: session broken: {source}")]
+    Session {
+        /// The target as written.
+        target: String,
+        /// What the socket said.
+        source: io::Error,
+    },
+    /// A Collector reads no more, or too slowly to ever end.
+    #[error("{target}: the collector took nothing for {seconds} s")]
+    Stalled {
+        /// The target as written.
+        target: String,
+        /// For how long.
+        seconds: u64,
+    },
+    /// A Message could not be sent.
+    #[error("{target}: cannot send: {source}")]
+    Send {
+        /// The target as written.
+        target: String,
+        /// What the socket said.
+        source: io::Error,
+    },
+    /// A file could not be created.
+    #[error("{target}: cannot create: {source}")]
+    Create {
+        /// The target as written.
+        target: String,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// A file could not be written or given its name.
+    #[error("{target}: cannot write: {source}")]
+    Write {
+        /// The target as written.
+        target: String,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The Messages of a target are too small for a record.
+    #[error("{target}: {source}")]
+    Encode {
+        /// The target as written.
+        target: String,
+        /// What did not fit.
+        source: Refused,
+    },
+    /// The Message size asked for is below what every record needs.
+    #[error("{target}: messages of {size} octets are too small: at least {minimum} are needed")]
+    MessageSize {
+        /// The target as written.
+        target: String,
+        /// The size asked for.
+        size: usize,
+        /// The smallest size that works.
+        minimum: usize,
+    },
+    /// The operating system gave no thread.
+    #[error("{target}: cannot start a thread: {source}")]
+    Thread {
+        /// The target as written.
+        target: String,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The thread of a target ended before its time: a bug.
+    #[error("{target}: the thread of this target panicked")]
+    Panicked {
+        /// The target as written.
+        target: String,
+    },
+}

@@ -1,0 +1,276 @@
+//! The Exporting Process: one queue and one thread for each target.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+
+use crate::export::account::{Account, LossReason, TargetReport, Totals};
+use crate::export::config::{Config, Pace};
+use crate::export::ending::Ending;
+use crate::export::error::ExportError;
+use crate::export::file::FileSink;
+use crate::export::json::JsonSink;
+use crate::export::sink::{NullSink, RecordSink};
+use crate::export::target::Target;
+use crate::export::tcp::TcpSink;
+use crate::export::udp::UdpSink;
+use crate::flow::FlowRecord;
+use crate::time::Timestamp;
+
+/// Records that expired together.
+#[derive(Clone, Debug, Default)]
+pub struct RecordBatch {
+    /// The records, in the order of their expiry.
+    pub records: Vec<FlowRecord>,
+    /// Packet time when they expired; in a replay this is Export Time.
+    pub clock: Timestamp,
+}
+
+/// The Exporting Process (RFC 7011 §2): every target gets every record.
+///
+/// Dropping it without [`Self::finish`] abandons the run: threads end as soon as they can, and
+/// files that are not complete disappear.
+#[derive(Debug)]
+pub struct Exporter {
+    pace: Pace,
+    biflow: bool,
+    ending: Arc<Ending>,
+    targets: Vec<TargetThread>,
+}
+
+impl Exporter {
+    /// Opens every target, then starts a thread for each.
+    ///
+    /// `extra` are sinks of the caller's, with the names to report them by.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`] for the first target that cannot be opened; nothing is left behind then.
+    pub fn start(
+        config: &Config,
+        extra: Vec<(String, Box<dyn RecordSink>)>,
+    ) -> Result<Self, ExportError> {
+        let ending = Arc::new(Ending::default());
+        let mut sinks = extra;
+        for target in &config.targets {
+            let name = target.to_string();
+            let sink = open(target, &name, config, &ending)?;
+            sinks.push((name, sink));
+        }
+        let mut exporter =
+            Self { pace: config.pace, biflow: config.biflow, ending, targets: Vec::new() };
+        for (name, sink) in sinks {
+            let thread = TargetThread::start(name, sink, config, &exporter.ending)?;
+            exporter.targets.push(thread);
+        }
+        Ok(exporter)
+    }
+
+    /// Gives every target every record of `batch`.
+    ///
+    /// Replay: waits while a queue is full. Live: never waits; a target whose queue is full loses
+    /// the batch, and its account says so.
+    pub fn send(&self, batch: &Arc<RecordBatch>) {
+        if batch.records.is_empty() {
+            return;
+        }
+        for target in &self.targets {
+            target.send(batch, self.pace, self.biflow);
+        }
+    }
+
+    /// Sends what waits, closes every target, and tells what became of each.
+    pub fn finish(mut self) -> Vec<TargetReport> {
+        self.ending.finish();
+        // All queues close before the first thread is waited for, so that they drain side by side.
+        let threads: Vec<_> = self.targets.drain(..).map(TargetThread::close).collect();
+        threads.into_iter().map(ClosedTarget::join).collect()
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.ending.abandon();
+        let threads: Vec<_> = self.targets.drain(..).map(TargetThread::close).collect();
+        for thread in threads {
+            thread.join();
+        }
+    }
+}
+
+fn open(
+    target: &Target,
+    name: &str,
+    config: &Config,
+    ending: &Arc<Ending>,
+) -> Result<Box<dyn RecordSink>, ExportError> {
+    Ok(match target {
+        Target::File(path) => Box::new(FileSink::create(path, name, config)?),
+        Target::Json(output) => Box::new(JsonSink::open(output, name, config)?),
+        Target::Udp(collector) => Box::new(UdpSink::connect(collector, name, config)?),
+        Target::Tcp(collector) => {
+            Box::new(TcpSink::connect(collector, name, config, Arc::clone(ending))?)
+        }
+        Target::Null => Box::new(NullSink { biflow: config.biflow }),
+    })
+}
+
+/// The near end of a target.
+#[derive(Debug)]
+struct TargetThread {
+    name: String,
+    queue: Sender<Arc<RecordBatch>>,
+    given: Arc<Given>,
+    thread: JoinHandle<Outcome>,
+}
+
+/// A target whose queue takes nothing more.
+#[derive(Debug)]
+struct ClosedTarget {
+    name: String,
+    given: Arc<Given>,
+    thread: JoinHandle<Outcome>,
+}
+
+impl TargetThread {
+    fn start(
+        name: String,
+        sink: Box<dyn RecordSink>,
+        config: &Config,
+        ending: &Arc<Ending>,
+    ) -> Result<Self, ExportError> {
+        let (queue, batches) = bounded(config.queue_batches.max(1));
+        let account = Account::new(config.observer.clone());
+        let ending = Arc::clone(ending);
+        let thread = thread::Builder::new()
+            .name("export".to_owned())
+            .spawn(move || run(sink, &batches, account, &ending))
+            .map_err(|source| ExportError::Thread { target: name.clone(), source })?;
+        Ok(Self { name, queue, given: Arc::default(), thread })
+    }
+
+    fn send(&self, batch: &Arc<RecordBatch>, pace: Pace, biflow: bool) {
+        let totals = Totals::of(&batch.records, biflow);
+        self.given.to_target.add(totals);
+        let lost = match pace {
+            // The other end only goes away if the thread panicked.
+            Pace::Replay => self.queue.send(Arc::clone(batch)).is_err(),
+            Pace::Live => match self.queue.try_send(Arc::clone(batch)) {
+                Ok(()) => false,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => true,
+            },
+        };
+        if lost {
+            self.given.to_full_queue.add(totals);
+        }
+    }
+
+    fn close(self) -> ClosedTarget {
+        let Self { name, queue, given, thread } = self;
+        drop(queue);
+        ClosedTarget { name, given, thread }
+    }
+}
+
+impl ClosedTarget {
+    fn join(self) -> TargetReport {
+        let Self { name, given, thread } = self;
+        let Outcome { mut account, failed } = thread.join().unwrap_or_else(|_| {
+            let mut account = Account::default();
+            account.trouble(ExportError::Panicked { target: name.clone() });
+            Outcome { account, failed: true }
+        });
+        account.lost(LossReason::QueueFull, given.to_full_queue.totals());
+        let rest = given.to_target.totals().less(account.settled());
+        if failed {
+            account.lost(LossReason::TargetFailed, rest);
+        } else {
+            account.sent(rest);
+        }
+        account.into_report(name)
+    }
+}
+
+/// What a target was given, counted where it is given.
+#[derive(Debug, Default)]
+struct Given {
+    to_target: SharedTotals,
+    /// The part of it that found the queue full.
+    to_full_queue: SharedTotals,
+}
+
+/// [`Totals`] that several threads add to.
+#[derive(Debug, Default)]
+struct SharedTotals {
+    records: AtomicU64,
+    packets: AtomicU64,
+    octets: AtomicU64,
+}
+
+impl SharedTotals {
+    fn add(&self, totals: Totals) {
+        self.records.fetch_add(totals.records, Ordering::Relaxed);
+        self.packets.fetch_add(totals.packets, Ordering::Relaxed);
+        self.octets.fetch_add(totals.octets, Ordering::Relaxed);
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            records: self.records.load(Ordering::Relaxed),
+            packets: self.packets.load(Ordering::Relaxed),
+            octets: self.octets.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// How a target's thread ended.
+#[derive(Debug)]
+struct Outcome {
+    account: Account,
+    failed: bool,
+}
+
+/// The life of a target's thread. Returns when the queue is closed and empty.
+fn run(
+    mut sink: Box<dyn RecordSink>,
+    batches: &Receiver<Arc<RecordBatch>>,
+    mut account: Account,
+    ending: &Ending,
+) -> Outcome {
+    let mut failed = false;
+    loop {
+        let batch = match batches.recv_timeout(TICK) {
+            Ok(batch) => Some(batch),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        // A failed target goes on emptying its queue: a replay waits for it.
+        if failed || ending.is_abandoned() {
+            continue;
+        }
+        let done = match &batch {
+            Some(batch) => sink.write(batch, &mut account),
+            None => Ok(()),
+        };
+        if let Err(error) = done.and_then(|()| sink.tick(&mut account)) {
+            account.trouble(error);
+            failed = true;
+        }
+    }
+    if !ending.is_abandoned()
+        && let Err(error) = sink.finish(&mut account)
+    {
+        account.trouble(error);
+        failed = true;
+    }
+    Outcome { account, failed }
+}
+
+/// How often an idle target looks at its timers.
+const TICK: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! `file:PATH`: an IPFIX File (RFC 5655), which is a stream of Messages and nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::export::account::{Account, Totals};
+use crate::export::clock::Clock;
+use crate::export::config::{Config, Pace};
+use crate::export::encoder::Encoder;
+use crate::export::error::ExportError;
+use crate::export::exporter::RecordBatch;
+use crate::export::layout::Layout;
+use crate::export::mapping::{DataRecord, data_records};
+use crate::export::output::Output;
+use crate::export::sink::RecordSink;
+use crate::ipfix::message::Refused;
+
+/// Writes an IPFIX File.
+///
+/// In a replay its octets depend on the records and their clock alone: no timer ends a Message.
+#[derive(Debug)]
+pub(crate) struct FileSink {
+    target: String,
+    encoder: Encoder,
+    output: Output,
+    biflow: bool,
+    pace: Pace,
+    clock: Arc<dyn Clock>,
+    flush_after: std::time::Duration,
+    /// When the first record of the unfinished Message came, live.
+    waiting_since: Option<std::time::Duration>,
+    /// Export Time of the last batch.
+    export_seconds: u64,
+    any_message: bool,
+}
+
+impl FileSink {
+    /// Creates the file.
+    pub(crate) fn create(path: &Path, target: &str, config: &Config) -> Result<Self, ExportError> {
+        let output = Output::create(path)
+            .map_err(|source| ExportError::Create { target: target.to_owned(), source })?;
+        Ok(Self {
+            target: target.to_owned(),
+            encoder: Encoder::new(config.observation_domain, MESSAGE_SIZE),
+            output,
+            biflow: config.biflow,
+            pace: config.pace,
+            clock: Arc::clone(&config.clock),
+            flush_after: config.flush_timeout,
+            waiting_since: None,
+            export_seconds: 0,
+            any_message: false,
+        })
+    }
+
+    fn add(&mut self, record: &DataRecord<'_>, account: &mut Account) -> Result<(), ExportError> {
+        match self.encoder.add(record) {
+            Err(Refused::MessageFull) => {
+                self.end_message(account)?;
+                self.encoder.add(record)
+            }
+            other => other,
+        }
+        .map_err(|source| ExportError::Encode { target: self.target.clone(), source })
+    }
+
+    fn end_message(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        self.waiting_since = None;
+        let export_seconds = match self.pace {
+            Pace::Replay => self.export_seconds,
+            Pace::Live => self.clock.wall().as_secs(),
+        };
+        if let Some(message) = self.encoder.finish(export_seconds) {
+            self.any_message = true;
+            self.output
+                .add(message.totals, account, |out| out.extend_from_slice(message.octets))
+                .map_err(|source| ExportError::Write { target: self.target.clone(), source })?;
+        }
+        Ok(())
+    }
+}
+
+impl RecordSink for FileSink {
+    fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
+        self.export_seconds = batch.clock.as_secs();
+        for record in &batch.records {
+            for data in data_records(record, self.biflow) {
+                self.add(&data, account)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        if self.pace == Pace::Replay || self.encoder.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.monotonic();
+        let since = *self.waiting_since.get_or_insert(now);
+        if now.saturating_sub(since) >= self.flush_after {
+            self.end_message(account)?;
+            self.output
+                .flush(account)
+                .map_err(|source| ExportError::Write { target: self.target.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        if !self.output.is_broken() {
+            self.end_message(account)?;
+            if !self.any_message {
+                // A file without a Flow is a valid file with a Template, and not an empty one,
+                // which readers take for damaged.
+                let _ = self.encoder.add_template(Layout::PLAIN);
+                self.end_message(account)?;
+            }
+        }
+        self.output
+            .finish(account)
+            .map_err(|source| ExportError::Write { target: self.target.clone(), source })
+    }
+}
+
+/// Far below the 65,535 octets that are possible, so that damage to a file costs little of it, and
+/// far above the headers, which cost nothing then.
+const MESSAGE_SIZE: usize = 16_384;

@@ -1,0 +1,609 @@
+//! One shard of the Flow Cache: plain single-threaded state, driven by packets and a clock.
+//!
+//! # What a packet touches
+//! One line of the index, and the two lines of [`Hot`]; [`Cold`] is written when a Flow or a
+//! direction begins and read when it expires. [`Extra`] exists only for Flows with MPLS labels or a
+//! tunnel.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "slots come from this shard's own index, wheel and free list and are below `hot.len()`"
+)]
+
+use std::time::Duration;
+
+use crate::decode::{Headers, MacAddresses, MplsLabels, Tunnel, VlanTags};
+use crate::flow::Config;
+use crate::flow::icmp;
+use crate::flow::index::{Index, Slot, Tag};
+use crate::flow::key::{FlowKey, Sender};
+use crate::flow::record::{Direction, FlowEndReason, FlowRecord};
+use crate::flow::timers::Wheel;
+use crate::sys::memory;
+use crate::time::Timestamp;
+
+/// A packet, keyed and ready to be accounted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet {
+    pub(super) headers: Headers,
+    pub(super) key: FlowKey,
+    pub(super) sender: Sender,
+    pub(super) tag: Tag,
+    pub(super) shard: u32,
+}
+
+/// One shard.
+#[derive(Debug)]
+pub(super) struct Shard {
+    config: Config,
+    capacity: usize,
+    index: Index,
+    wheel: Wheel,
+    hot: Vec<Hot>,
+    cold: Vec<Cold>,
+    extra: Vec<Extra>,
+    free: Vec<Slot>,
+    free_extra: Vec<u32>,
+    /// Where the next search for a Flow to give up begins.
+    sample_cursor: usize,
+    next_flow_id: u64,
+    flow_id_step: u64,
+}
+
+/// What each packet of a Flow reads and writes: two cache lines.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Hot {
+    key: FlowKey,
+    /// When this slice began; meaningless while it holds no packet.
+    slice_start: Timestamp,
+    tag: Tag,
+    state: State,
+    in_use: bool,
+    /// From `key.lower`, from `key.upper`.
+    directions: [HotDirection; 2],
+}
+
+/// Counters of one direction in the current slice, but for `last`, which outlives it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+struct HotDirection {
+    octets: u64,
+    last: Timestamp,
+    packets: u32,
+    minimum_length: u32,
+    maximum_length: u32,
+    tcp_flags: u16,
+    minimum_ttl: u8,
+    maximum_ttl: u8,
+}
+
+/// What only the first packet of a Flow, or of a direction in a slice, has to say.
+#[derive(Clone, Copy, Debug)]
+struct Cold {
+    flow_id: u64,
+    interface: u32,
+    extra: u32,
+    vlan: VlanTags,
+    mac: Option<MacAddresses>,
+    directions: [ColdDirection; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct ColdDirection {
+    first: Timestamp,
+    tcp_sequence: u32,
+    flow_label: u32,
+    fragments: u32,
+    tcp_window: u16,
+    icmp_type_code: u16,
+    tos: u8,
+}
+
+/// Rare parts of a Flow, stored apart. The tunnel's source is the side of `key.lower`.
+#[derive(Clone, Copy, Debug)]
+struct Extra {
+    mpls: MplsLabels,
+    tunnel: Option<Tunnel>,
+}
+
+/// How far a Flow has come, as bits.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct State(u8);
+
+impl State {
+    const INITIATOR_IS_UPPER: u8 = 1;
+    const FIN_FROM_LOWER: u8 = 2;
+    const FIN_FROM_UPPER: u8 = 4;
+    const RST: u8 = 8;
+
+    const fn initiator(self) -> Sender {
+        if self.0 & Self::INITIATOR_IS_UPPER == 0 { Sender::Lower } else { Sender::Upper }
+    }
+
+    /// Whether TCP said that the Flow is over.
+    const fn has_ended(self, biflow: bool) -> bool {
+        let fins = self.0 & (Self::FIN_FROM_LOWER | Self::FIN_FROM_UPPER);
+        self.0 & Self::RST != 0
+            || fins == Self::FIN_FROM_LOWER | Self::FIN_FROM_UPPER
+            // A uniflow sees one side only; its FIN is the end of it.
+            || (!biflow && fins != 0)
+    }
+}
+
+/// When a Flow will be over, or its slice full, and why.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Timestamp,
+    reason: FlowEndReason,
+}
+
+impl Shard {
+    /// A shard for up to `capacity` Flows whose `flowId`s are `first_flow_id` and every
+    /// `flow_id_step`th number after it. All memory is allocated here.
+    pub(super) fn new(
+        config: Config,
+        capacity: usize,
+        first_flow_id: u64,
+        flow_id_step: u64,
+    ) -> Self {
+        let shard = Self {
+            config,
+            capacity,
+            index: Index::with_capacity(capacity),
+            wheel: Wheel::with_capacity(capacity),
+            hot: Vec::with_capacity(capacity),
+            cold: Vec::with_capacity(capacity),
+            extra: Vec::with_capacity(capacity),
+            free: Vec::with_capacity(capacity),
+            free_extra: Vec::with_capacity(capacity),
+            sample_cursor: 0,
+            next_flow_id: first_flow_id,
+            flow_id_step,
+        };
+        memory::advise_huge_pages(&shard.hot);
+        memory::advise_huge_pages(&shard.cold);
+        shard
+    }
+
+    /// Flows in the cache.
+    pub(super) fn flows(&self) -> usize {
+        self.hot.len() - self.free.len()
+    }
+
+    /// Fetches the line on which the search for this packet's Flow begins.
+    #[inline]
+    pub(super) fn prefetch_index(&self, packet: &Packet) {
+        self.index.prefetch(packet.tag);
+    }
+
+    /// Fetches the lines of the Flow that this packet most likely belongs to.
+    #[inline]
+    pub(super) fn prefetch_flow(&self, packet: &Packet) {
+        if let Some(slot) = self.index.candidate(packet.tag) {
+            memory::prefetch(&self.hot, slot as usize);
+            if let Some(hot) = self.hot.get(slot as usize) {
+                memory::prefetch(&hot.directions, 0);
+            }
+        }
+    }
+
+    /// Accounts one packet to its Flow, and puts into `expired` what this ends.
+    ///
+    /// A packet that arrives after its Flow's deadline opens a new slice or a new Flow, and the old
+    /// one is exported. For packets in time order the records are thus a function of the packets
+    /// alone, however rarely [`sweep`](Self::sweep) runs (RFC 5470 §5.1.1).
+    #[inline]
+    pub(super) fn observe(&mut self, packet: &Packet, expired: &mut Vec<FlowRecord>) {
+        let hot = &self.hot;
+        let found = self.index.find(packet.tag, |slot| {
+            hot.get(slot as usize).is_some_and(|flow| flow.key == packet.key)
+        });
+        let Some(slot) = found else { return self.open(packet, expired) };
+        let flow = &self.hot[slot as usize];
+        let deadline = self.deadline(flow);
+        let over = packet.headers.at >= deadline.at || self.is_new_connection(flow, packet);
+        if over && self.expire_before(slot, packet, deadline, expired) {
+            return self.open(packet, expired);
+        }
+        self.account(slot, packet);
+    }
+
+    /// Exports everything whose deadline has come at `now`, up to `budget` records; returns
+    /// whether that was all.
+    pub(super) fn sweep(
+        &mut self,
+        now: Timestamp,
+        budget: usize,
+        expired: &mut Vec<FlowRecord>,
+    ) -> bool {
+        let limit = expired.len().saturating_add(budget);
+        while expired.len() < limit {
+            let Some(slot) = self.wheel.pop(now) else { return true };
+            let deadline = self.deadline(&self.hot[slot as usize]);
+            if deadline.at > now {
+                self.wheel.arm(slot, deadline.at);
+            } else if deadline.reason == FlowEndReason::ActiveTimeout {
+                self.export(slot, deadline.reason, expired);
+                let next = self.deadline(&self.hot[slot as usize]);
+                self.wheel.arm(slot, next.at);
+            } else {
+                self.export(slot, deadline.reason, expired);
+                self.remove(slot);
+            }
+        }
+        false
+    }
+
+    /// Exports everything: the Metering Process is stopping.
+    pub(super) fn flush(&mut self, now: Timestamp, expired: &mut Vec<FlowRecord>) {
+        for slot in 0..self.hot.len() {
+            if self.hot[slot].in_use {
+                #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
+                let slot = slot as Slot;
+                let reason = self.reason_at(slot, now, FlowEndReason::ForcedEnd);
+                self.export(slot, reason, expired);
+                self.wheel.disarm(slot);
+                self.remove(slot);
+            }
+        }
+    }
+
+    /// Handles a packet that comes after `deadline`; says whether it needs a new Flow.
+    #[cold]
+    fn expire_before(
+        &mut self,
+        slot: Slot,
+        packet: &Packet,
+        deadline: Deadline,
+        expired: &mut Vec<FlowRecord>,
+    ) -> bool {
+        if packet.headers.at < deadline.at {
+            // The ports are being used again before the linger is over.
+            self.export(slot, FlowEndReason::EndOfFlowDetected, expired);
+            self.wheel.disarm(slot);
+            self.remove(slot);
+            return true;
+        }
+        self.export(slot, deadline.reason, expired);
+        if deadline.reason == FlowEndReason::ActiveTimeout {
+            // The slice is out; is the Flow itself still alive?
+            let rest = self.deadline(&self.hot[slot as usize]);
+            if packet.headers.at < rest.at {
+                return false;
+            }
+        }
+        self.wheel.disarm(slot);
+        self.remove(slot);
+        true
+    }
+
+    /// A SYN on a Flow that TCP has ended is a new connection between the same ports.
+    #[inline]
+    fn is_new_connection(&self, flow: &Hot, packet: &Packet) -> bool {
+        flow.state.has_ended(self.config.biflow)
+            && packet.headers.tcp_flags & (SYN | ACK | RST) == SYN
+            && packet.key.protocol == TCP
+    }
+
+    #[inline]
+    fn deadline(&self, flow: &Hot) -> Deadline {
+        let [lower, upper] = &flow.directions;
+        let last = lower.last.max(upper.last);
+        let (quiet, reason) = if flow.state.has_ended(self.config.biflow) {
+            (LINGER.min(self.config.idle_timeout), FlowEndReason::EndOfFlowDetected)
+        } else {
+            (self.config.idle_timeout, FlowEndReason::IdleTimeout)
+        };
+        let idle = Deadline { at: last.saturating_add(quiet), reason };
+        if lower.packets | upper.packets == 0 {
+            return idle;
+        }
+        let active = if lower.packets.max(upper.packets) < u32::MAX {
+            flow.slice_start.saturating_add(self.config.active_timeout)
+        } else {
+            Timestamp::EPOCH // the counter is full: the slice ends with the next packet
+        };
+        if active < idle.at {
+            Deadline { at: active, reason: FlowEndReason::ActiveTimeout }
+        } else {
+            idle
+        }
+    }
+
+    /// The reason for a Flow to leave now: its deadline's if that has come, else `otherwise`.
+    fn reason_at(&self, slot: Slot, now: Timestamp, otherwise: FlowEndReason) -> FlowEndReason {
+        let flow = &self.hot[slot as usize];
+        let deadline = self.deadline(flow);
+        if deadline.at <= now {
+            deadline.reason
+        } else if flow.state.has_ended(self.config.biflow) {
+            FlowEndReason::EndOfFlowDetected
+        } else {
+            otherwise
+        }
+    }
+
+    fn open(&mut self, packet: &Packet, expired: &mut Vec<FlowRecord>) {
+        if self.flows() >= self.capacity {
+            self.give_up_one(packet.headers.at, expired);
+        }
+        let headers = &packet.headers;
+        let extra = self.store_extra(packet);
+        let hot = Hot {
+            key: packet.key,
+            slice_start: headers.at,
+            tag: packet.tag,
+            state: State(match initiator(packet, self.config.biflow) {
+                Sender::Lower => 0,
+                Sender::Upper => State::INITIATOR_IS_UPPER,
+            }),
+            in_use: true,
+            directions: [HotDirection::default(); 2],
+        };
+        let cold = Cold {
+            flow_id: self.next_flow_id,
+            interface: headers.interface,
+            extra,
+            vlan: headers.vlan,
+            mac: headers.mac.map(|mac| seen_from_lower_mac(packet.sender, mac)),
+            directions: [ColdDirection::default(); 2],
+        };
+        self.next_flow_id = self.next_flow_id.wrapping_add(self.flow_id_step);
+        let slot = self.store(hot, cold);
+        self.index.insert(packet.tag, slot);
+        let first_visit = self.config.active_timeout.min(self.config.idle_timeout);
+        self.wheel.arm(slot, headers.at.saturating_add(first_visit));
+        self.account(slot, packet);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
+    fn store(&mut self, hot: Hot, cold: Cold) -> Slot {
+        if let Some(slot) = self.free.pop() {
+            self.hot[slot as usize] = hot;
+            self.cold[slot as usize] = cold;
+            slot
+        } else {
+            self.hot.push(hot);
+            self.cold.push(cold);
+            self.hot.len() as Slot - 1
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
+    fn store_extra(&mut self, packet: &Packet) -> u32 {
+        let Headers { mpls, tunnel, .. } = packet.headers;
+        if mpls.count == 0 && tunnel.is_none() {
+            return NO_EXTRA;
+        }
+        let tunnel = tunnel.map(|tunnel| seen_from_lower_tunnel(packet.sender, tunnel));
+        let extra = Extra { mpls, tunnel };
+        if let Some(place) = self.free_extra.pop() {
+            self.extra[place as usize] = extra;
+            place
+        } else {
+            self.extra.push(extra);
+            self.extra.len() as u32 - 1
+        }
+    }
+
+    #[inline]
+    fn account(&mut self, slot: Slot, packet: &Packet) {
+        let headers = &packet.headers;
+        let flow = &mut self.hot[slot as usize];
+        if flow.directions[0].packets | flow.directions[1].packets == 0 {
+            flow.slice_start = headers.at;
+        }
+        let side = packet.sender as usize;
+        let direction = &mut flow.directions[side];
+        if direction.packets == 0 {
+            *direction = HotDirection {
+                last: headers.at,
+                minimum_length: u32::MAX,
+                minimum_ttl: u8::MAX,
+                ..HotDirection::default()
+            };
+            self.cold[slot as usize].directions[side] = ColdDirection {
+                first: headers.at,
+                tcp_sequence: headers.tcp_sequence,
+                flow_label: headers.flow_label,
+                fragments: 0,
+                tcp_window: headers.tcp_window,
+                icmp_type_code: headers.icmp_type_code,
+                tos: headers.tos,
+            };
+        } else if headers.at < direction.last {
+            // Out of order; perhaps even before the first.
+            let first = &mut self.cold[slot as usize].directions[side].first;
+            *first = headers.at.min(*first);
+        } else {
+            direction.last = headers.at;
+        }
+        direction.packets += 1;
+        direction.octets += u64::from(headers.ip_length);
+        direction.minimum_length = direction.minimum_length.min(headers.ip_length);
+        direction.maximum_length = direction.maximum_length.max(headers.ip_length);
+        direction.minimum_ttl = direction.minimum_ttl.min(headers.ttl);
+        direction.maximum_ttl = direction.maximum_ttl.max(headers.ttl);
+        direction.tcp_flags |= headers.tcp_flags;
+        if headers.fragment.is_some() {
+            let fragments = &mut self.cold[slot as usize].directions[side].fragments;
+            *fragments = fragments.saturating_add(1);
+        }
+        if headers.tcp_flags & (FIN | RST) != 0 {
+            self.note_end(slot, packet);
+        }
+    }
+
+    /// Notes a FIN or RST, and when TCP thereby ends the Flow, moves its deadline nearer.
+    #[cold]
+    fn note_end(&mut self, slot: Slot, packet: &Packet) {
+        let biflow = self.config.biflow;
+        let flow = &mut self.hot[slot as usize];
+        let had_ended = flow.state.has_ended(biflow);
+        flow.state.0 |= match (packet.headers.tcp_flags & RST != 0, packet.sender) {
+            (true, _) => State::RST,
+            (false, Sender::Lower) => State::FIN_FROM_LOWER,
+            (false, Sender::Upper) => State::FIN_FROM_UPPER,
+        };
+        if !had_ended && flow.state.has_ended(biflow) {
+            let deadline = self.deadline(&self.hot[slot as usize]);
+            self.wheel.disarm(slot);
+            self.wheel.arm(slot, deadline.at);
+        }
+    }
+
+    /// Makes room: of a sample, the Flow that has been idle longest leaves.
+    #[cold]
+    fn give_up_one(&mut self, now: Timestamp, expired: &mut Vec<FlowRecord>) {
+        let mut oldest: Option<(Timestamp, usize)> = None;
+        for step in 0..SAMPLE.min(self.hot.len()) {
+            let slot = (self.sample_cursor + step) % self.hot.len();
+            let flow = &self.hot[slot];
+            let last = flow.directions[0].last.max(flow.directions[1].last);
+            if flow.in_use && oldest.is_none_or(|(earliest, _)| last < earliest) {
+                oldest = Some((last, slot));
+            }
+        }
+        self.sample_cursor = (self.sample_cursor + SAMPLE) % self.hot.len().max(1);
+        if let Some((_, slot)) = oldest {
+            #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
+            let slot = slot as Slot;
+            let reason = self.reason_at(slot, now, FlowEndReason::LackOfResources);
+            self.export(slot, reason, expired);
+            self.wheel.disarm(slot);
+            self.remove(slot);
+        }
+    }
+
+    /// Appends the record of the current slice, if it holds a packet, and begins an empty one.
+    fn export(&mut self, slot: Slot, reason: FlowEndReason, expired: &mut Vec<FlowRecord>) {
+        let flow = &mut self.hot[slot as usize];
+        if flow.directions[0].packets | flow.directions[1].packets == 0 {
+            return;
+        }
+        let cold = &self.cold[slot as usize];
+        let extra = self.extra.get(cold.extra as usize);
+        expired.push(record_of(flow, cold, extra, reason));
+        for direction in &mut flow.directions {
+            direction.packets = 0;
+        }
+    }
+
+    /// Frees a slot that is off the wheel.
+    fn remove(&mut self, slot: Slot) {
+        let flow = &mut self.hot[slot as usize];
+        flow.in_use = false;
+        self.index.remove(flow.tag, slot);
+        let extra = self.cold[slot as usize].extra;
+        if extra != NO_EXTRA {
+            self.free_extra.push(extra);
+        }
+        self.free.push(slot);
+    }
+}
+
+/// How long a Flow that TCP has ended waits for late segments, at most: the last ACK of a close
+/// comes after both FINs and must not open a new Flow.
+const LINGER: Duration = Duration::from_secs(2);
+/// Flows compared when one has to leave: one page's worth of [`Hot`] read in a row.
+const SAMPLE: usize = 16;
+const NO_EXTRA: u32 = u32::MAX;
+const TCP: u8 = 6;
+const FIN: u16 = 0x001;
+const SYN: u16 = 0x002;
+const RST: u16 = 0x004;
+const ACK: u16 = 0x010;
+
+/// Who began the Flow of which this is the first packet seen (RFC 5103 §5): the sender, unless the
+/// packet is an answer.
+fn initiator(packet: &Packet, biflow: bool) -> Sender {
+    let headers = &packet.headers;
+    let is_answer = match packet.key.protocol {
+        TCP => headers.tcp_flags & (SYN | ACK) == SYN | ACK,
+        protocol if icmp::is_icmp(headers.version, protocol) => {
+            icmp::normalise(headers.version, headers.icmp_type_code).is_reply
+        }
+        _ => false,
+    };
+    if is_answer && biflow { packet.sender.other() } else { packet.sender }
+}
+
+fn record_of(
+    flow: &Hot,
+    cold: &Cold,
+    extra: Option<&Extra>,
+    end_reason: FlowEndReason,
+) -> FlowRecord {
+    let Hot { key, state, directions, .. } = flow;
+    let initiator = state.initiator();
+    let direction = |sender: Sender| {
+        direction_of(&directions[sender as usize], &cold.directions[sender as usize])
+    };
+    let (source, source_port, destination, destination_port) = match initiator {
+        Sender::Lower => (key.lower, key.lower_port, key.upper, key.upper_port),
+        Sender::Upper => (key.upper, key.upper_port, key.lower, key.lower_port),
+    };
+    let has_ports = !icmp::is_icmp(key.version, key.protocol);
+    FlowRecord {
+        flow_id: cold.flow_id,
+        interface: cold.interface,
+        version: key.version,
+        protocol: key.protocol,
+        end_reason,
+        source,
+        destination,
+        source_port: if has_ports { source_port } else { 0 },
+        destination_port: if has_ports { destination_port } else { 0 },
+        forward: direction(initiator),
+        reverse: direction(initiator.other()),
+        mac: cold.mac.map(|mac| seen_from_lower_mac(initiator, mac)),
+        vlan: cold.vlan,
+        mpls: extra.map_or_else(MplsLabels::default, |extra| extra.mpls),
+        tunnel: extra
+            .and_then(|extra| extra.tunnel)
+            .map(|tunnel| seen_from_lower_tunnel(initiator, tunnel)),
+    }
+}
+
+fn direction_of(hot: &HotDirection, cold: &ColdDirection) -> Direction {
+    if hot.packets == 0 {
+        return Direction::default();
+    }
+    Direction {
+        packets: u64::from(hot.packets),
+        octets: hot.octets,
+        first: cold.first,
+        last: hot.last,
+        minimum_length: hot.minimum_length,
+        maximum_length: hot.maximum_length,
+        tcp_flags: hot.tcp_flags,
+        minimum_ttl: hot.minimum_ttl,
+        maximum_ttl: hot.maximum_ttl,
+        tos: cold.tos,
+        tcp_window: cold.tcp_window,
+        tcp_sequence: cold.tcp_sequence,
+        icmp_type_code: cold.icmp_type_code,
+        flow_label: cold.flow_label,
+        fragments: cold.fragments,
+    }
+}
+
+/// Turns the view of `side` into the view of the lower endpoint, or back: for the lower one they
+/// are the same, for the upper one source and destination change places.
+const fn seen_from_lower_mac(side: Sender, mac: MacAddresses) -> MacAddresses {
+    match side {
+        Sender::Lower => mac,
+        Sender::Upper => MacAddresses { source: mac.destination, destination: mac.source },
+    }
+}
+
+/// As [`seen_from_lower_mac`], for the outer addresses of a tunnel.
+const fn seen_from_lower_tunnel(side: Sender, tunnel: Tunnel) -> Tunnel {
+    match side {
+        Sender::Lower => tunnel,
+        Sender::Upper => {
+            Tunnel { source: tunnel.destination, destination: tunnel.source, ..tunnel }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A lazy timing wheel: packets never touch it.
+//!
+//! A Flow is armed once, for the deadline it has at that moment. Packets only move the deadline in
+//! the Flow's own state; when the wheel comes round to the Flow it is either over or armed again
+//! for its true deadline. A Flow thus costs one visit per timeout, not one per packet.
+
+use crate::flow::index::Slot;
+use crate::time::Timestamp;
+
+/// The wheel of one shard: a circle of ticks, each with the list of slots armed for it.
+#[derive(Debug)]
+pub(super) struct Wheel {
+    heads: Vec<Slot>,
+    links: Vec<Link>,
+    /// The first tick that is not yet over and done with.
+    current: u64,
+}
+
+/// Neighbours in the list of one tick.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    next: Slot,
+    /// The slot before, or `HEAD_OF` + the place on the circle.
+    previous: Slot,
+}
+
+impl Wheel {
+    /// A wheel for slots below `capacity`, which must be below 2³¹.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self { heads: vec![NONE; PLACES], links: Vec::with_capacity(capacity), current: 0 }
+    }
+
+    /// Puts `slot` on the wheel for `deadline`. It must not be on it already.
+    ///
+    /// Deadlines beyond the horizon of the wheel are visited early, and armed again then.
+    pub(super) fn arm(&mut self, slot: Slot, deadline: Timestamp) {
+        let tick = tick_of(deadline).clamp(self.current, self.current + (PLACES as u64 - 1));
+        let place = place_of(tick);
+        let at = slot as usize;
+        if self.links.len() <= at {
+            self.links.resize(at + 1, Link { next: NONE, previous: NONE });
+        }
+        let head = self.heads.get(place).copied().unwrap_or(NONE);
+        #[expect(clippy::cast_possible_truncation, reason = "PLACES fits")]
+        self.link(slot, Link { next: head, previous: HEAD_OF + place as Slot });
+        if let Some(old) = self.links.get_mut(head as usize) {
+            old.previous = slot;
+        }
+        self.set_head(place, slot);
+    }
+
+    /// Takes `slot` off the wheel.
+    pub(super) fn disarm(&mut self, slot: Slot) {
+        let Some(&Link { next, previous }) = self.links.get(slot as usize) else { return };
+        if previous >= HEAD_OF {
+            self.set_head((previous - HEAD_OF) as usize, next);
+        } else if let Some(before) = self.links.get_mut(previous as usize) {
+            before.next = next;
+        }
+        if let Some(after) = self.links.get_mut(next as usize) {
+            after.previous = previous;
+        }
+    }
+
+    /// Takes off the next slot that was armed for a tick that is over at `now`.
+    ///
+    /// The caller looks at its true deadline, and arms it again if that is still ahead. A `now`
+    /// before that of an earlier call moves the wheel back: what it holds is met again in time.
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<Slot> {
+        let now = tick_of(now);
+        if now < self.current {
+            self.current = now;
+            return None;
+        }
+        // After a leap one turn in order is enough, not one for each that was leapt over.
+        let turns = (now - self.current) / PLACES as u64;
+        self.current += turns.saturating_sub(1) * PLACES as u64;
+        while self.current < now {
+            let head = self.heads.get(place_of(self.current)).copied().unwrap_or(NONE);
+            if head != NONE {
+                self.disarm(head);
+                return Some(head);
+            }
+            self.current += 1;
+        }
+        None
+    }
+
+    fn link(&mut self, slot: Slot, link: Link) {
+        if let Some(place) = self.links.get_mut(slot as usize) {
+            *place = link;
+        }
+    }
+
+    fn set_head(&mut self, place: usize, slot: Slot) {
+        if let Some(head) = self.heads.get_mut(place) {
+            *head = slot;
+        }
+    }
+}
+
+/// 2²⁴ ns = 16.8 ms: how much later than its deadline a Flow may be found.
+const TICK_SHIFT: u32 = 24;
+/// 4,096 ticks are 68.7 s: the default active timeout needs no second visit.
+const PLACES: usize = 4096;
+const NONE: Slot = Slot::MAX;
+/// Above every slot; below [`NONE`] even with a place added.
+const HEAD_OF: Slot = 1 << 31;
+
+const fn tick_of(time: Timestamp) -> u64 {
+    time.as_nanos() >> TICK_SHIFT
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "less than PLACES")]
+const fn place_of(tick: u64) -> usize {
+    (tick % PLACES as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TICK: Duration = Duration::from_nanos(1 << TICK_SHIFT);
+
+    fn popped(wheel: &mut Wheel, now: Timestamp) -> Vec<Slot> {
+        std::iter::from_fn(|| wheel.pop(now)).collect()
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_parts(seconds, 0)
+    }
+
+    #[test]
+    fn a_slot_comes_up_within_a_tick_after_its_deadline_and_never_before() {
+        let mut wheel = Wheel::with_capacity(4);
+        assert_eq!(wheel.pop(at(1000)), None);
+        wheel.arm(3, at(1010));
+        assert_eq!(wheel.pop(at(1010)), None);
+        assert_eq!(popped(&mut wheel, at(1010).saturating_add(TICK)), [3]);
+        assert_eq!(popped(&mut wheel, at(2000)), []);
+    }
+
+    #[test]
+    fn slots_come_up_in_the_order_of_their_ticks() {
+        let mut wheel = Wheel::with_capacity(4);
+        wheel.pop(at(100));
+        for (slot, deadline) in [(0, 130), (1, 110), (2, 120)] {
+            wheel.arm(slot, at(deadline));
+        }
+        wheel.disarm(2);
+        wheel.arm(2, at(105));
+        assert_eq!(popped(&mut wheel, at(140)), [2, 1, 0]);
+    }
+
+    #[test]
+    fn any_place_in_a_list_can_be_taken_out() {
+        for out in 0..3 {
+            let mut wheel = Wheel::with_capacity(3);
+            wheel.pop(at(100));
+            (0..3).for_each(|slot| wheel.arm(slot, at(110)));
+            wheel.disarm(out);
+            let mut left = popped(&mut wheel, at(111));
+            left.sort_unstable();
+            assert_eq!(left, (0..3).filter(|&slot| slot != out).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_horizon_is_visited_early_and_can_be_armed_again() {
+        let mut wheel = Wheel::with_capacity(1);
+        wheel.pop(at(100));
+        wheel.arm(0, at(1000));
+        assert_eq!(popped(&mut wheel, at(170)), [0]);
+    }
+
+    #[test]
+    fn a_leap_of_the_clock_visits_everything_once() {
+        let mut wheel = Wheel::with_capacity(2);
+        wheel.pop(at(100));
+        wheel.arm(0, at(120));
+        wheel.arm(1, at(160));
+        assert_eq!(popped(&mut wheel, at(1_000_000)), [0, 1]);
+    }
+
+    #[test]
+    fn a_clock_set_back_loses_nothing() {
+        let mut wheel = Wheel::with_capacity(2);
+        wheel.pop(at(1_000_000));
+        wheel.arm(0, at(1_000_010));
+        assert_eq!(wheel.pop(at(100)), None);
+        wheel.arm(1, at(110));
+        let met = popped(&mut wheel, at(200));
+        assert_eq!(met.len(), 2, "both are met again within one turn: {met:?}");
+    }
+}
