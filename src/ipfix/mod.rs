@@ -2,7 +2,14 @@
 //!
 //! Knows nothing of Flows: [`crate::export`] maps a Flow Record to these.
 
+pub mod date_time;
 pub mod element;
+mod element_table;
 pub mod exported;
+pub mod field;
+pub mod json;
+pub mod list;
 pub mod message;
+pub mod reader;
 pub mod template;
+pub mod value;
