@@ -17,3 +17,5 @@ pub mod memory;
 pub mod packet_socket;
 
 pub mod readiness;
+
+pub mod transport;
