@@ -4,7 +4,7 @@
 //! stepped over by its length. The length of a section is not used: blocks say where they end, and
 //! writers that stream cannot know it.
 
-use super::batch::{Batch, Found, Stop, longest_packet, wire_length};
+use super::batch::{Batch, Found, Stop, longest_packet};
 use crate::capture::Drops;
 use crate::frame::LinkType;
 use crate::time::Timestamp;
@@ -192,7 +192,7 @@ impl PcapNg {
         Ok(Found {
             start,
             captured,
-            wire_length: wire_length(captured, original),
+            wire_length: original,
             interface: interface.number,
             link_type: interface.link_type,
             at: interface.time(u64::from(high) << 32 | u64::from(low)),
@@ -217,7 +217,7 @@ impl PcapNg {
         Ok(Found {
             start: body_start + 4,
             captured,
-            wire_length: wire_length(captured, original),
+            wire_length: original,
             interface: interface.number,
             link_type: interface.link_type,
             at: self.last_time,
