@@ -11,8 +11,10 @@
 //! only where a record is (at most 16 MiB, 128 MiB on USB and D-Bus links).
 
 mod batch;
+mod block;
 mod clock;
 mod input;
+mod interface;
 mod opened;
 mod pcap;
 mod pcapng;
