@@ -26,6 +26,7 @@ use crate::capture::live::LiveConfig;
 use crate::capture::live::Notice;
 use crate::capture::live::ObservationPoint;
 use crate::capture::live::RETIRE_MILLISECONDS;
+use crate::capture::live::SETTLING_TIME;
 use crate::capture::live::now;
 #[cfg(target_os = "linux")]
 use crate::capture::ring::Ring;
@@ -138,7 +139,7 @@ impl PcapSource {
                 Err(_) if port.failed => {}
                 Err(_) => {
                     port.failed = true;
-                    self.next_check = now();
+                    self.next_check = self.next_check.min(now() + SETTLING_TIME);
                 }
             }
         }
@@ -163,7 +164,9 @@ impl PcapSource {
         let descriptors: Vec<BorrowedFd<'_>> = handles.map(AsFd::as_fd).collect();
         match readiness::wait(&descriptors, patience) {
             // libpcap takes the error from the socket when it is read next.
-            Ok(Readiness::Trouble) => self.next_check = now(),
+            Ok(Readiness::Trouble) => {
+                self.next_check = self.next_check.min(now() + SETTLING_TIME);
+            }
             Ok(Readiness::Readable | Readiness::Nothing) => {}
             Err(error) => {
                 let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
