@@ -4,8 +4,8 @@
 //! one of them by a symmetric hash of its flow. Setting a group up takes several calls, and between
 //! bind(2) and the joining of the group a socket gets every frame, not only its share. So each
 //! socket starts behind a filter that lets nothing pass, and gets its real one only when it is
-//! a member: no frame is ever counted twice, and none at all before [`AfPacketSource::open`] is done with
-//! all sockets.
+//! a member: no frame is ever counted twice, and none at all before [`AfPacketSource::open`] has
+//! done with all sockets.
 //!
 //! Lengths are those the kernel gives. Where an interface merges segments on reception (GRO, LRO)
 //! they are those of merged ones; `ethtool -K eth0 gro off lro off` is advised on a probe.
@@ -302,6 +302,7 @@ impl Port {
         self.take_error();
         let Self { point: ObservationPoint { name, .. }, watch, .. } = self;
         if let Some(ring) = &mut self.ring {
+            ring.refresh();
             let went_down = std::mem::take(&mut self.went_down);
             if let Ok(Some(index)) = packet_socket::bound_interface(ring.as_fd()) {
                 if went_down {
