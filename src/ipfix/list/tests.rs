@@ -66,8 +66,7 @@ fn sub_template_list_holds_records() {
 fn sub_template_multi_list_holds_records_of_several_templates() {
     // RFC 6313 §8.3; the length of an entry counts its header.
     let templates = [template(257, &[(0, 8, 4)]), template(258, &[(0, 4, 1), (0, 7, 2)])];
-    let content =
-        [2, 1, 1, 0, 12, 192, 0, 2, 1, 192, 0, 2, 2, 1, 2, 0, 7, 6, 0, 80, 3, 9, 0, 5, 1];
+    let content = [2, 1, 1, 0, 12, 192, 0, 2, 1, 192, 0, 2, 2, 1, 2, 0, 7, 6, 0, 80, 3, 9, 0, 5, 1];
     assert_eq!(
         show(293, &templates, &content),
         json!({"subTemplateMultiList": {"semantic": "oneOrMoreOf", "entries": [
