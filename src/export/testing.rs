@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
-use crate::decode::{
-    Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags,
-};
+use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
 use crate::export::account::{Account, Observer};
 use crate::export::exporter::RecordBatch;
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
@@ -114,9 +112,8 @@ pub(crate) fn account() -> (Account, Arc<Mutex<Vec<String>>>) {
 pub(crate) fn any_record() -> impl Strategy<Value = FlowRecord> {
     let first = (any::<u64>(), any::<u32>(), any::<bool>(), any::<u8>(), 0_usize..5);
     let addresses = (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<u16>(), any::<u16>());
-    let protocol = prop_oneof![
-        Just(1_u8), Just(6), Just(17), Just(58), Just(132), Just(47), any::<u8>()
-    ];
+    let protocol =
+        prop_oneof![Just(1_u8), Just(6), Just(17), Just(58), Just(132), Just(47), any::<u8>()];
     let shared = (
         prop::option::of((any::<[u8; 6]>(), any::<[u8; 6]>())),
         (any::<u16>(), any::<u16>(), 0_u8..4),
