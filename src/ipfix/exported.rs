@@ -99,21 +99,20 @@ elements! {
 
 /// `flowtapTunnelType` (32473/1): how the Flow was carried. 1 IP in IP, 2 GRE, 3 NVGRE, 4 ERSPAN,
 /// 5 VXLAN, 6 GENEVE, 7 GTP-U, 8 L2TPv2, 9 L2TPv3, 10 Teredo.
-pub const FLOWTAP_TUNNEL_TYPE: InformationElement = flowtap(1, "flowtapTunnelType", DataType::Unsigned8);
+pub const FLOWTAP_TUNNEL_TYPE: InformationElement =
+    flowtap(1, "flowtapTunnelType", DataType::Unsigned8);
 
 /// `flowtapTunnelId` (32473/2): VNI, TNI, GRE key, TEID or session id; 0 for none.
-pub const FLOWTAP_TUNNEL_ID: InformationElement = flowtap(2, "flowtapTunnelId", DataType::Unsigned32);
+pub const FLOWTAP_TUNNEL_ID: InformationElement =
+    flowtap(2, "flowtapTunnelId", DataType::Unsigned32);
 
 /// `flowtapFragmentDeltaCount` (32473/3): packets of the Flow that were fragments.
 pub const FLOWTAP_FRAGMENT_DELTA_COUNT: InformationElement =
     flowtap(3, "flowtapFragmentDeltaCount", DataType::Unsigned64);
 
 /// `reverseFlowtapFragmentDeltaCount` (32473/0x4003).
-pub const REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT: InformationElement = flowtap(
-    3 | FLOWTAP_REVERSE_BIT,
-    "reverseFlowtapFragmentDeltaCount",
-    DataType::Unsigned64,
-);
+pub const REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT: InformationElement =
+    flowtap(3 | FLOWTAP_REVERSE_BIT, "reverseFlowtapFragmentDeltaCount", DataType::Unsigned64);
 
 /// Every element of our own.
 pub const FLOWTAP_ELEMENTS: &[InformationElement] = &[
@@ -132,9 +131,8 @@ mod tests {
     use super::*;
 
     /// Elements that carry payload or name a user. None of them may ever leave the probe.
-    const FORBIDDEN: [u16; 17] = [
-        104, 266, 313, 314, 315, 317, 371, 455, 456, 459, 460, 461, 462, 468, 469, 470, 504,
-    ];
+    const FORBIDDEN: [u16; 17] =
+        [104, 266, 313, 314, 315, 317, 371, 455, 456, 459, 460, 461, 462, 468, 469, 470, 504];
 
     #[test]
     fn no_element_carries_payload_or_an_identity() {

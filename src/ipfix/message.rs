@@ -275,8 +275,22 @@ fn message_header(length: u16, export_time: u32, sequence: u32, domain: u32) -> 
     let [s0, s1, s2, s3] = sequence.to_be_bytes();
     let [d0, d1, d2, d3] = domain.to_be_bytes();
     [
-        version_high, version_low, length_high, length_low, t0, t1, t2, t3, s0, s1, s2, s3, d0, d1,
-        d2, d3,
+        version_high,
+        version_low,
+        length_high,
+        length_low,
+        t0,
+        t1,
+        t2,
+        t3,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
     ]
 }
 

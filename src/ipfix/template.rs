@@ -220,10 +220,8 @@ mod tests {
 
     #[test]
     fn enterprise_fields_carry_the_bit_and_the_number() {
-        let reverse = InformationElement {
-            enterprise: REVERSE_ENTERPRISE,
-            ..iana(1, DataType::Unsigned64)
-        };
+        let reverse =
+            InformationElement { enterprise: REVERSE_ENTERPRISE, ..iana(1, DataType::Unsigned64) };
         let template = template(&[(iana(8, DataType::Ipv4Address), 4), (reverse, 8)]).unwrap();
 
         #[rustfmt::skip]

@@ -161,10 +161,7 @@ fn a_record_of_the_wrong_length_leaves_no_trace() {
     let mut writer = MessageWriter::new(0, 1400);
     writer.add_template(&template).unwrap();
     let with_template = writer.finish(0).unwrap().to_vec();
-    assert_eq!(
-        writer.add_record(&template, |out| out.push(1)),
-        Err(Refused::RecordLength(256))
-    );
+    assert_eq!(writer.add_record(&template, |out| out.push(1)), Err(Refused::RecordLength(256)));
     assert_eq!(writer.finish(0), None);
 
     writer.add_template(&template).unwrap();
