@@ -5,6 +5,24 @@
 
 pub mod file;
 
+#[cfg(target_os = "linux")]
+pub mod af_packet;
+
+#[cfg(target_os = "linux")]
+mod filter;
+
+#[cfg(target_os = "linux")]
+mod interface_losses;
+
+pub mod live;
+
+pub mod live_pcap;
+
+#[cfg(target_os = "linux")]
+mod ring;
+
+mod watch;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

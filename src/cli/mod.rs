@@ -1,1 +1,4 @@
 //! (being written)
+
+pub mod show;
+pub mod table;

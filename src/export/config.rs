@@ -75,6 +75,16 @@ pub struct TcpConfig {
     pub stall_timeout: Duration,
 }
 
+impl Config {
+    /// How long a Message may wait for more records, where time counts.
+    pub(crate) fn flush_timer(&self) -> Option<Duration> {
+        match self.pace {
+            Pace::Replay => None,
+            Pace::Live => Some(self.flush_timeout),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -109,7 +119,7 @@ impl Default for TcpConfig {
     fn default() -> Self {
         Self {
             message_size: 16_384,
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
             reconnect_interval: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
         }

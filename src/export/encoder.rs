@@ -1,6 +1,9 @@
 //! Data Records into the Messages of one Transport Session.
 
+use std::collections::VecDeque;
+
 use crate::export::account::Totals;
+use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, Templates};
 use crate::ipfix::message::{MessageWriter, Refused};
 
@@ -40,19 +43,19 @@ impl Encoder {
         self.messages.limit_size(size);
     }
 
-    /// Whether the Template for `record` was sent in this session.
+    /// Whether the Template of `layout` was sent in this session.
     #[inline]
-    pub(crate) fn knows_template_of(&mut self, record: &DataRecord<'_>) -> bool {
-        self.messages.defines(self.templates.template(record.layout))
+    pub(crate) fn knows_template(&mut self, layout: Layout) -> bool {
+        self.messages.defines(self.templates.template(layout))
     }
 
-    /// Writes the Template for `record`, again if it is known.
+    /// Writes the Template of `layout`, again if it is known.
     ///
     /// # Errors
     ///
     /// As [`MessageWriter::add_template`].
-    pub(crate) fn add_template_of(&mut self, record: &DataRecord<'_>) -> Result<(), Refused> {
-        self.messages.add_template(self.templates.template(record.layout))
+    pub(crate) fn add_template(&mut self, layout: Layout) -> Result<(), Refused> {
+        self.messages.add_template(self.templates.template(layout))
     }
 
     /// Writes `record`, and its Template if this is the first of its kind.
@@ -98,5 +101,47 @@ impl Encoder {
             return Ok(false);
         };
         self.messages.add_template(&template).map(|()| true)
+    }
+}
+
+/// Records on their way into Messages, kept until the Message that holds them was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    /// Not in a Message yet; in order.
+    waiting: VecDeque<DataRecord<'static>>,
+    /// In the Message that is being written; in order.
+    in_message: Vec<DataRecord<'static>>,
+}
+
+impl Backlog {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.in_message.is_empty()
+    }
+
+    /// Puts a record at the end.
+    pub(crate) fn push(&mut self, record: DataRecord<'_>) {
+        self.waiting.push_back(record.into_owned());
+    }
+
+    /// The record to be written next.
+    pub(crate) fn next(&self) -> Option<&DataRecord<'static>> {
+        self.waiting.front()
+    }
+
+    /// The next record was written to the Message.
+    pub(crate) fn next_is_written(&mut self) {
+        self.in_message.extend(self.waiting.pop_front());
+    }
+
+    /// The Message was sent, or its records are lost.
+    pub(crate) fn message_is_done(&mut self) {
+        self.in_message.clear();
+    }
+
+    /// The Message was not sent and its records are to be written again.
+    pub(crate) fn take_message_back(&mut self) {
+        for record in self.in_message.drain(..).rev() {
+            self.waiting.push_front(record);
+        }
     }
 }

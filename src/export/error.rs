@@ -40,6 +40,12 @@ pub enum ExportError {
         /// For how long.
         seconds: u64,
     },
+    /// The run ended while there was no session.
+    #[error("{target}: the collector could not be reached again before the end")]
+    Unreachable {
+        /// The target as written.
+        target: String,
+    },
     /// A Message could not be sent.
     #[error("{target}: cannot send: {source}")]
     Send {

@@ -12,6 +12,7 @@ use crate::export::exporter::RecordBatch;
 use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, data_records};
 use crate::export::output::Output;
+use crate::export::pacing::FlushTimer;
 use crate::export::sink::RecordSink;
 use crate::ipfix::message::Refused;
 
@@ -26,9 +27,7 @@ pub(crate) struct FileSink {
     biflow: bool,
     pace: Pace,
     clock: Arc<dyn Clock>,
-    flush_after: std::time::Duration,
-    /// When the first record of the unfinished Message came, live.
-    waiting_since: Option<std::time::Duration>,
+    flush_timer: FlushTimer,
     /// Export Time of the last batch.
     export_seconds: u64,
     any_message: bool,
@@ -46,8 +45,7 @@ impl FileSink {
             biflow: config.biflow,
             pace: config.pace,
             clock: Arc::clone(&config.clock),
-            flush_after: config.flush_timeout,
-            waiting_since: None,
+            flush_timer: FlushTimer::new(config.flush_timer()),
             export_seconds: 0,
             any_message: false,
         })
@@ -65,7 +63,7 @@ impl FileSink {
     }
 
     fn end_message(&mut self, account: &mut Account) -> Result<(), ExportError> {
-        self.waiting_since = None;
+        self.flush_timer.restart();
         let export_seconds = match self.pace {
             Pace::Replay => self.export_seconds,
             Pace::Live => self.clock.wall().as_secs(),
@@ -92,12 +90,7 @@ impl RecordSink for FileSink {
     }
 
     fn tick(&mut self, account: &mut Account) -> Result<(), ExportError> {
-        if self.pace == Pace::Replay || self.encoder.is_empty() {
-            return Ok(());
-        }
-        let now = self.clock.monotonic();
-        let since = *self.waiting_since.get_or_insert(now);
-        if now.saturating_sub(since) >= self.flush_after {
+        if self.flush_timer.is_due(!self.encoder.is_empty(), self.clock.monotonic()) {
             self.end_message(account)?;
             self.output
                 .flush(account)
@@ -112,7 +105,9 @@ impl RecordSink for FileSink {
             if !self.any_message {
                 // A file without a Flow is a valid file with a Template, and not an empty one,
                 // which readers take for damaged.
-                let _ = self.encoder.add_template(Layout::PLAIN);
+                self.encoder.add_template(Layout::PLAIN).map_err(|source| {
+                    ExportError::Encode { target: self.target.clone(), source }
+                })?;
                 self.end_message(account)?;
             }
         }

@@ -80,6 +80,18 @@ impl Layout {
     /// One more than the largest [`Self::number`].
     pub(crate) const COUNT: usize = 1 << 14;
 
+    /// The layout with the fewest fields.
+    pub(crate) const PLAIN: Self = Self {
+        version: IpVersion::V4,
+        sides: Sides::Uniflow,
+        transport: Transport::None,
+        mac: false,
+        vlan_tags: VlanLevels::None,
+        mpls_labels: 0,
+        tunnel: None,
+        fragments: false,
+    };
+
     /// The layout for `record`, which tells of its forward direction and, in a biflow, of both.
     #[inline]
     pub(crate) fn of(record: &FlowRecord, sides: Sides) -> Self {

@@ -92,8 +92,14 @@ impl DataRecord<'_> {
 
     /// Shows every field to `visitor`.
     #[inline]
-    pub(crate) fn visit(&self, visitor: &mut impl FieldVisitor) {
+    pub(crate) fn visit<'a>(&'a self, visitor: &mut impl FieldVisitor<'a>) {
         visit(self.layout, &self.record, self.direction, visitor);
+    }
+
+    /// The same with a record of its own.
+    pub(crate) fn into_owned(self) -> DataRecord<'static> {
+        let Self { record, layout, direction } = self;
+        DataRecord { record: Cow::Owned(record.into_owned()), layout, direction }
     }
 
     fn is_biflow(&self) -> bool {
@@ -130,7 +136,7 @@ impl Templates {
 }
 
 /// Takes the fields of a record, one after the other; which call it is tells how long the field is.
-pub(crate) trait FieldVisitor {
+pub(crate) trait FieldVisitor<'a> {
     fn unsigned8(&mut self, element: &'static InformationElement, value: u8);
     fn unsigned16(&mut self, element: &'static InformationElement, value: u16);
     fn unsigned32(&mut self, element: &'static InformationElement, value: u32);
@@ -139,7 +145,7 @@ pub(crate) trait FieldVisitor {
     fn ipv4_address(&mut self, element: &'static InformationElement, value: [u8; 4]);
     fn ipv6_address(&mut self, element: &'static InformationElement, value: [u8; 16]);
     fn mac_address(&mut self, element: &'static InformationElement, value: [u8; 6]);
-    fn label_section(&mut self, element: &'static InformationElement, value: [u8; 3]);
+    fn label_section(&mut self, element: &'static InformationElement, value: &'a [u8; 3]);
 }
 
 /// Shows the fields of a record with this layout to `visitor`, in the order of the Template.
@@ -147,11 +153,11 @@ pub(crate) trait FieldVisitor {
 /// All Flow Keys stand within the first 64 fields (RFC 7011 §4.4). No counter is shorter than four
 /// octets and none has an odd size, because collectors misread those.
 #[inline]
-fn visit(
+fn visit<'a>(
     layout: Layout,
-    record: &FlowRecord,
+    record: &'a FlowRecord,
     direction: BiflowDirection,
-    visitor: &mut impl FieldVisitor,
+    visitor: &mut impl FieldVisitor<'a>,
 ) {
     let Layout { version, sides, transport, mac, vlan_tags, mpls_labels, tunnel, fragments } =
         layout;
@@ -190,7 +196,7 @@ fn visit(
         visitor.unsigned8(&element::DOT1Q_CUSTOMER_PRIORITY, priority(record.vlan.inner));
     }
     let sections = MPLS_ELEMENTS.iter().zip(&record.mpls.sections);
-    for (element, &section) in sections.take(usize::from(mpls_labels)) {
+    for (element, section) in sections.take(usize::from(mpls_labels)) {
         visitor.label_section(element, section);
     }
     if let (Some(fields), Some(values)) = (tunnel, record.tunnel) {
@@ -212,11 +218,11 @@ fn visit(
 }
 
 #[inline]
-fn addresses(
+fn addresses<'a>(
     version: IpVersion,
     source: Address,
     destination: Address,
-    visitor: &mut impl FieldVisitor,
+    visitor: &mut impl FieldVisitor<'a>,
 ) {
     match version {
         IpVersion::V4 => {
@@ -230,7 +236,11 @@ fn addresses(
     }
 }
 
-fn tunnel_id(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldVisitor) {
+fn tunnel_id<'a>(
+    fields: TunnelFields,
+    tunnel: Tunnel,
+    visitor: &mut impl FieldVisitor<'a>,
+) {
     let id = tunnel.id.unwrap_or(0);
     visitor.unsigned8(&element::FLOWTAP_TUNNEL_TYPE, tunnel.kind as u8);
     visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, id);
@@ -248,11 +258,11 @@ fn tunnel_id(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldVisit
 
 /// The fields that exist once for each direction.
 #[inline]
-fn one_direction(
+fn one_direction<'a>(
     layout: Layout,
     direction: &Direction,
     elements: &'static DirectionElements,
-    visitor: &mut impl FieldVisitor,
+    visitor: &mut impl FieldVisitor<'a>,
 ) {
     visitor.unsigned64(&elements.octets, direction.octets);
     visitor.unsigned64(&elements.packets, direction.packets);
@@ -381,7 +391,7 @@ impl TemplateFields {
     }
 }
 
-impl FieldVisitor for TemplateFields {
+impl FieldVisitor<'_> for TemplateFields {
     fn unsigned8(&mut self, element: &'static InformationElement, _: u8) {
         self.push(element, 1);
     }
@@ -414,7 +424,7 @@ impl FieldVisitor for TemplateFields {
         self.push(element, 6);
     }
 
-    fn label_section(&mut self, element: &'static InformationElement, _: [u8; 3]) {
+    fn label_section(&mut self, element: &'static InformationElement, _: &[u8; 3]) {
         self.push(element, 3);
     }
 }
@@ -422,7 +432,7 @@ impl FieldVisitor for TemplateFields {
 /// Appends the values, big-endian (RFC 7011 §6.1).
 struct RecordOctets<'a>(&'a mut Vec<u8>);
 
-impl FieldVisitor for RecordOctets<'_> {
+impl FieldVisitor<'_> for RecordOctets<'_> {
     #[inline]
     fn unsigned8(&mut self, _: &'static InformationElement, value: u8) {
         self.0.push(value);
@@ -464,8 +474,8 @@ impl FieldVisitor for RecordOctets<'_> {
     }
 
     #[inline]
-    fn label_section(&mut self, _: &'static InformationElement, value: [u8; 3]) {
-        self.0.extend_from_slice(&value);
+    fn label_section(&mut self, _: &'static InformationElement, value: &[u8; 3]) {
+        self.0.extend_from_slice(value);
     }
 }
 

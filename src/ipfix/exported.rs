@@ -129,6 +129,7 @@ const fn flowtap(id: u16, name: &'static str, data_type: DataType) -> Informatio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ipfix::field::Field;
 
     /// Elements that carry payload or name a user. None of them may ever leave the probe.
     const FORBIDDEN: [u16; 17] =
@@ -143,6 +144,16 @@ mod tests {
                 !matches!(element.data_type, DataType::String),
                 "{element:?}: text is not a thing we measure"
             );
+        }
+    }
+
+    #[test]
+    fn elements_are_those_of_the_registry() {
+        for element in IANA_ELEMENTS.iter().chain(FLOWTAP_ELEMENTS) {
+            let field = Field::look_up(element.enterprise, element.id);
+            assert!(field.is_known(), "{element:?}");
+            assert_eq!(field.name(), element.name);
+            assert_eq!(field.element.data_type, element.data_type);
         }
     }
 

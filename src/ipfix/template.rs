@@ -155,25 +155,12 @@ fn check_field(element: InformationElement, length: u16) -> Result<(), TemplateE
     if enterprise == REVERSE_ENTERPRISE && NOT_REVERSIBLE.contains(&id) {
         return Err(TemplateError::NotReversible(name));
     }
-    // RFC 7011 §6.2: reduced-size encoding is for integers and float64, and for nothing else.
     let possible = match data_type {
-        DataType::Unsigned8 | DataType::Signed8 | DataType::Boolean => length == 1,
-        DataType::Unsigned16 | DataType::Signed16 => (1..=2).contains(&length),
-        DataType::Unsigned32 | DataType::Signed32 => (1..=4).contains(&length),
-        DataType::Unsigned64 | DataType::Signed64 => (1..=8).contains(&length),
-        DataType::Float32 | DataType::DateTimeSeconds | DataType::Ipv4Address => length == 4,
-        DataType::Float64 => length == 4 || length == 8,
-        DataType::MacAddress => length == 6,
-        DataType::DateTimeMilliseconds
-        | DataType::DateTimeMicroseconds
-        | DataType::DateTimeNanoseconds => length == 8,
-        DataType::Ipv6Address => length == 16,
-        // The registry binds the length of these (E-49).
-        DataType::OctetArray if enterprise == 0 && MPLS_SECTIONS.contains(&id) => length == 3,
-        // A fixed-length field of no octets makes collectors loop; 65535 means variable length.
-        DataType::OctetArray | DataType::String => (1..VARIABLE_LENGTH).contains(&length),
-        DataType::Unsigned256 => (1..=32).contains(&length),
         DataType::BasicList | DataType::SubTemplateList | DataType::SubTemplateMultiList => false,
+        // The registry binds the length of these.
+        DataType::OctetArray if enterprise == 0 && MPLS_SECTIONS.contains(&id) => length == 3,
+        // A field of no octets makes collectors loop; 65535 would mean variable length.
+        _ => data_type.permits(length) && (1..VARIABLE_LENGTH).contains(&length),
     };
     if possible { Ok(()) } else { Err(TemplateError::Length { name, length }) }
 }

@@ -1,3 +1,21 @@
 //! The only unsafe code of the probe: sockets, mmap, rings, memory advice, prefetch.
 
+#[cfg(target_os = "linux")]
+pub mod block;
+
+#[cfg(target_os = "linux")]
+pub mod block_ring;
+
+pub mod link;
+
+#[cfg(target_os = "linux")]
+pub mod mapping;
+
 pub mod memory;
+
+#[cfg(target_os = "linux")]
+pub mod packet_socket;
+
+pub mod readiness;
+
+pub mod transport;

@@ -1,0 +1,376 @@
+//! Live capture by packet sockets: a TPACKET_V3 ring per worker and interface.
+//!
+//! The workers of an interface form a fanout group, in which the kernel gives each frame to
+//! one of them by a symmetric hash of its flow. Setting a group up takes several calls, and between
+//! bind(2) and the joining of the group a socket gets every frame, not only its share. So each
+//! socket starts behind a filter that lets nothing pass, and gets its real one only when it is
+//! a member: no frame is ever counted twice, and none at all before [`AfPacketSource::open`] is done with
+//! all sockets.
+//!
+//! Lengths are those the kernel gives. Where an interface merges segments on reception (GRO, LRO)
+//! they are those of merged ones; `ethtool -K eth0 gro off lro off` is advised on a probe.
+
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::capture::CaptureError;
+use crate::capture::Drops;
+use crate::capture::FrameSource;
+use crate::capture::Polled;
+use crate::capture::filter;
+use crate::capture::interface_losses::InterfaceLosses;
+use crate::capture::live::DRAIN_PATIENCE;
+use crate::capture::live::LINK_CHECK_INTERVAL;
+use crate::capture::live::LiveConfig;
+use crate::capture::live::Notice;
+use crate::capture::live::ObservationPoint;
+use crate::capture::live::now;
+use crate::capture::ring::FanoutGroup;
+use crate::capture::ring::Ring;
+use crate::capture::ring::RingConfig;
+use crate::capture::ring::Taken;
+use crate::capture::watch::LinkState;
+use crate::capture::watch::Watch;
+use crate::capture::watch::look_up;
+use crate::frame::Frame;
+use crate::frame::LinkType;
+use crate::sys::link::Link;
+use crate::sys::link::Links;
+use crate::sys::packet_socket;
+use crate::sys::packet_socket::Program;
+use crate::sys::readiness;
+use crate::sys::readiness::Readiness;
+use crate::time::Timestamp;
+
+/// All interfaces as one worker sees them.
+#[derive(Debug)]
+pub struct AfPacketSource {
+    ports: Vec<Port>,
+    links: Links,
+    next_check: Instant,
+    /// Since when nothing is let in any more.
+    stopped: Option<Instant>,
+    notices: Vec<Notice>,
+}
+
+impl AfPacketSource {
+    /// Opens one source per worker of `config`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](crate::capture::live::open).
+    pub fn open(config: &LiveConfig) -> Result<Vec<Self>, CaptureError> {
+        let mut sources = Vec::new();
+        for _ in 0..config.workers.max(1) {
+            let links = Links::open().map_err(|error| CaptureError::Interface {
+                interface: config.interfaces.join(", "),
+                what: error.to_string(),
+            })?;
+            let (next_check, notices) = (now(), Vec::new());
+            sources.push(Self { ports: Vec::new(), links, next_check, stopped: None, notices });
+        }
+        for interface in &config.interfaces {
+            add_interface(&mut sources, interface, config)?;
+        }
+        // Every member of every group is in place.
+        for port in sources.iter().flat_map(|source| &source.ports) {
+            if let Some(ring) = &port.ring {
+                ring.let_in(port.filter.as_deref()).map_err(|what| port.error(what))?;
+            }
+        }
+        Ok(sources)
+    }
+
+    /// The interfaces this source reads.
+    pub fn interfaces(&self) -> impl Iterator<Item = &ObservationPoint> {
+        self.ports.iter().map(|port| &port.point)
+    }
+
+    /// What happened since the last call.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Lets nothing in any more; what is in the rings is still to be polled.
+    pub fn stop(&mut self) {
+        if self.stopped.is_none() {
+            self.stopped = Some(now());
+            for ring in self.ports.iter().filter_map(|port| port.ring.as_ref()) {
+                // Were there no memory for it, the drain would end by its deadline.
+                let _ = ring.let_nothing_in();
+            }
+        }
+    }
+
+    /// Lends frames that are at hand.
+    ///
+    /// Of several interfaces the one with the earliest frame comes first, so that a request seen on
+    /// one and its answer seen on the other are lent in that order, as far as the kernel has handed
+    /// both over.
+    fn take<F: FnMut(Frame<'_>)>(&mut self, max: usize, each: &mut F) -> Taken {
+        let mut all = Taken::default();
+        while all.count < max {
+            let mut earliest: Option<(Timestamp, &mut Ring, &ObservationPoint)> = None;
+            let mut horizon = Timestamp::MAX;
+            for Port { ring, point, .. } in &mut self.ports {
+                let Some(ring) = ring else { continue };
+                let Some(at) = ring.next_time() else { continue };
+                match &earliest {
+                    Some((first, ..)) if *first <= at => horizon = horizon.min(at),
+                    other => {
+                        horizon = other.as_ref().map_or(horizon, |(second, ..)| *second);
+                        earliest = Some((at, ring, point));
+                    }
+                }
+            }
+            let Some((_, ring, point)) = earliest else { break };
+            let taken = ring.lend(max - all.count, horizon, point, each);
+            all.count += taken.count;
+            all.clock = all.clock.max(taken.clock);
+        }
+        all
+    }
+
+    /// Waits for frames, or for trouble.
+    fn wait(&mut self, patience: Duration) -> Result<(), CaptureError> {
+        let patience = match self.stopped {
+            // The last frames come when the kernel hands over the block they are in; that there
+            // were none is announced by nothing.
+            Some(_) => patience.min(Duration::from_millis(1)),
+            None => patience.min(self.next_check.saturating_duration_since(now())),
+        };
+        let rings = self.ports.iter().filter_map(|port| port.ring.as_ref());
+        let descriptors: Vec<BorrowedFd<'_>> = rings.map(Ring::as_fd).collect();
+        match readiness::wait(&descriptors, patience) {
+            Ok(Readiness::Trouble) => self.next_check = now(),
+            Ok(Readiness::Readable | Readiness::Nothing) => {}
+            Err(error) => {
+                let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
+                let (interface, what) = (names.join(", "), error.to_string());
+                return Err(CaptureError::Interface { interface, what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks after the interfaces when it is time to.
+    fn look_after(&mut self) {
+        let now = now();
+        if now >= self.next_check && self.stopped.is_none() {
+            self.next_check = now + LINK_CHECK_INTERVAL;
+            for port in &mut self.ports {
+                port.look_after(&self.links, &mut self.notices);
+            }
+        }
+    }
+
+    /// Whether nothing more comes after [`Self::stop`].
+    fn is_drained(&mut self, stopped: Instant) -> bool {
+        let mut rings = self.ports.iter_mut().filter_map(|port| port.ring.as_mut());
+        let drained = rings.all(Ring::is_drained);
+        let late = now().saturating_duration_since(stopped) > DRAIN_PATIENCE;
+        if late {
+            self.ports.iter_mut().filter_map(|port| port.ring.as_mut()).for_each(Ring::abandon);
+        }
+        drained || late
+    }
+}
+
+impl FrameSource for AfPacketSource {
+    fn poll<F: FnMut(Frame<'_>)>(
+        &mut self,
+        max: usize,
+        patience: Duration,
+        mut each: F,
+    ) -> Result<Polled, CaptureError> {
+        self.look_after();
+        let mut taken = self.take(max, &mut each);
+        if taken.count == 0 {
+            if self.stopped.is_some_and(|stopped| self.is_drained(stopped)) {
+                return Ok(Polled::End);
+            }
+            self.wait(patience)?;
+            self.look_after();
+            taken = self.take(max, &mut each);
+        }
+        Ok(Polled::Frames { count: taken.count, ticket: 0, clock: taken.clock })
+    }
+
+    fn drops(&mut self) -> Drops {
+        let mut drops = Drops::default();
+        for port in &mut self.ports {
+            drops.kernel += port.lost_before + port.ring.as_mut().map_or(0, Ring::lost);
+            if let Some(losses) = &mut port.losses {
+                drops.interface += losses.refresh(&port.point.name);
+            }
+        }
+        drops
+    }
+}
+
+/// Adds a port on `interface` to each of `sources`, deaf as yet.
+fn add_interface(
+    sources: &mut [AfPacketSource],
+    interface: &str,
+    config: &LiveConfig,
+) -> Result<(), CaptureError> {
+    let group = (sources.len() > 1).then(Arc::<Mutex<FanoutGroup>>::default);
+    let mut filter = None;
+    for (worker, source) in sources.iter_mut().enumerate() {
+        let link = look_up(&source.links, interface)?;
+        let link_type = link_type(link.hardware_type).ok_or_else(|| unknown(interface, link))?;
+        // A filter belongs to the interface, not to the worker.
+        if worker == 0
+            && let Some(expression) = &config.filter
+        {
+            // A socket first of all, so that a missing privilege is not blamed on the filter.
+            Ring::socket().map_err(|what| refusal(interface, what))?;
+            filter = Some(Arc::new(filter::compile(interface, link_type, expression)?));
+        }
+        let mut port = Port {
+            point: ObservationPoint { index: link.index, name: interface.into(), link_type },
+            ring: None,
+            config: RingConfig::new(config),
+            filter: filter.clone(),
+            group: group.clone(),
+            watch: Watch::new(worker == 0),
+            looks_since_gone: 0,
+            lost_before: 0,
+            losses: (worker == 0).then(InterfaceLosses::default),
+        };
+        if port.can_join(link) {
+            port.ring = Some(port.open_ring(link)?);
+        }
+        if let Some(losses) = &mut port.losses {
+            losses.refresh(interface);
+        }
+        source.ports.push(port);
+    }
+    Ok(())
+}
+
+/// One interface as one worker sees it.
+#[derive(Debug)]
+struct Port {
+    point: ObservationPoint,
+    /// None while there is nothing to capture from.
+    ring: Option<Ring>,
+    config: RingConfig,
+    filter: Option<Arc<Program>>,
+    /// None for a single worker.
+    group: Option<Arc<Mutex<FanoutGroup>>>,
+    watch: Watch,
+    /// How often the interface of the ring has been found gone.
+    looks_since_gone: u32,
+    /// Lost by rings that are closed by now.
+    lost_before: u64,
+    /// Asked for by one of the workers, as the interface is the same for all.
+    losses: Option<InterfaceLosses>,
+}
+
+impl Port {
+    /// Before Linux 6.13 a fanout group takes only sockets whose interface is up. One that is down
+    /// is opened when it comes up, as if it came back.
+    const fn can_join(&self, link: Link) -> bool {
+        link.up || self.group.is_none()
+    }
+
+    fn open_ring(&self, link: Link) -> Result<Ring, CaptureError> {
+        Ring::open(&self.config, link.index, self.group.as_deref()).map_err(|what| self.error(what))
+    }
+
+    fn look_after(&mut self, links: &Links, notices: &mut Vec<Notice>) {
+        let Self { point: ObservationPoint { name, .. }, watch, .. } = self;
+        if let Some(ring) = &mut self.ring {
+            // Set when the interface goes down, however briefly. It comes up by itself.
+            let went_down = packet_socket::take_error(ring.as_fd()).is_some();
+            if let Ok(Some(index)) = packet_socket::bound_interface(ring.as_fd()) {
+                if went_down {
+                    watch.found(name, LinkState::Down, notices);
+                }
+                let up = links.numbered(index).is_some_and(|link| link.up);
+                watch.found(name, if up { LinkState::Up } else { LinkState::Down }, notices);
+                return;
+            }
+            watch.found(name, LinkState::Gone, notices);
+            // What is in the old ring comes first; it takes one more look as a rule.
+            self.looks_since_gone += 1;
+            if !ring.is_drained() && self.looks_since_gone < MOST_LOOKS_SINCE_GONE {
+                return;
+            }
+            ring.abandon();
+            self.lost_before += ring.lost();
+            self.looks_since_gone = 0;
+            self.ring = None;
+        }
+        match links.named(&self.point.name) {
+            None => self.watch.found(&self.point.name, LinkState::Gone, notices),
+            Some(link) if !self.can_join(link) => {
+                self.watch.found(&self.point.name, LinkState::Down, notices);
+            }
+            Some(link) => match self.open_again(link) {
+                Ok(ring) => {
+                    self.ring = Some(ring);
+                    let state = if link.up { LinkState::Up } else { LinkState::Down };
+                    self.watch.found(&self.point.name, state, notices);
+                }
+                Err(error) => self.watch.refused(&self.point.name, &error, notices),
+            },
+        }
+    }
+
+    /// Opens the ring on the interface that now has the name.
+    fn open_again(&self, link: Link) -> Result<Ring, CaptureError> {
+        if link_type(link.hardware_type) != Some(self.point.link_type) {
+            return Err(self.error(String::from("it has another link layer than before")));
+        }
+        let ring = self.open_ring(link)?;
+        ring.let_in(self.filter.as_deref()).map_err(|what| self.error(what))?;
+        Ok(ring)
+    }
+
+    fn error(&self, what: String) -> CaptureError {
+        refusal(&self.point.name, what)
+    }
+}
+
+/// How the frames of an interface begin when a raw packet socket reads them.
+const fn link_type(hardware_type: u16) -> Option<LinkType> {
+    match hardware_type {
+        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(LinkType::Ethernet),
+        // These drivers give no header of their own to taps: PPP takes it off before, and what
+        // tunnels have is the packet inside or the IP packet around it.
+        libc::ARPHRD_NONE
+        | libc::ARPHRD_PPP
+        | ARPHRD_RAWIP
+        | libc::ARPHRD_TUNNEL
+        | libc::ARPHRD_TUNNEL6
+        | libc::ARPHRD_SIT
+        | libc::ARPHRD_IPGRE
+        | ARPHRD_IP6GRE => Some(LinkType::RawIp),
+        libc::ARPHRD_IEEE80211 => Some(LinkType::Ieee80211),
+        libc::ARPHRD_IEEE80211_RADIOTAP => Some(LinkType::Radiotap),
+        _ => None,
+    }
+}
+
+fn unknown(interface: &str, link: Link) -> CaptureError {
+    let number = link.hardware_type;
+    let what = format!(
+        "its link layer (ARPHRD_ number {number}) is not one this backend knows; try libpcap's"
+    );
+    refusal(interface, what)
+}
+
+fn refusal(interface: &str, what: String) -> CaptureError {
+    CaptureError::Interface { interface: interface.into(), what }
+}
+
+/// Long enough for the kernel to hand over the last block of an interface.
+const MOST_LOOKS_SINCE_GONE: u32 = 4;
+const ARPHRD_RAWIP: u16 = 519;
+const ARPHRD_IP6GRE: u16 = 823;

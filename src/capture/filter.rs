@@ -1,0 +1,124 @@
+//! BPF expressions (pcap-filter(7)), compiled by libpcap for the kernel to run.
+
+use std::num::ParseIntError;
+
+use pcap::Active;
+use pcap::BpfProgram;
+use pcap::Capture;
+use pcap::Linktype;
+
+use crate::capture::CaptureError;
+use crate::frame::LinkType;
+use crate::sys::packet_socket::Program;
+
+/// Compiles `expression` for packet sockets on `interface`.
+///
+/// The kernel takes VLAN tags out of frames before a socket filter sees them. libpcap knows to look
+/// for them in the kernel's metadata, but only when it compiles for an open live handle; for a
+/// handle that is not live (`Capture::dead`) `vlan 5` would test octets that are not there and
+/// never match. So a handle on the interface is opened just to compile, where one can be.
+pub(super) fn compile(
+    interface: &str,
+    link_type: LinkType,
+    expression: &str,
+) -> Result<Program, CaptureError> {
+    let error = |what| CaptureError::Filter { expression: expression.into(), what };
+    let number = link_type_number(link_type)
+        .ok_or_else(|| error(String::from("filters do not go with this link layer")))?;
+
+    let live = live_handle(interface).ok().filter(|live| live.get_datalink() == number);
+    let compiled = match &live {
+        Some(live) => live.compile(expression, true),
+        None if mentions_vlan(expression) => {
+            return Err(error(format!(
+                "to compile a filter on VLAN tags, {interface} must be up; set it up and start again"
+            )));
+        }
+        None => Capture::dead(number).and_then(|dead| dead.compile(expression, true)),
+    };
+    let compiled = compiled.map_err(|problem| error(message(&problem)))?;
+    program(&compiled).map_err(|problem| error(problem.to_string()))
+}
+
+fn live_handle(interface: &str) -> Result<Capture<Active>, pcap::Error> {
+    // Never read: as small and as short-lived as can be, and it changes nothing on the interface.
+    Capture::from_device(interface)?.promisc(false).snaplen(SNAP_LENGTH).buffer_size(1 << 20).open()
+}
+
+fn program(compiled: &BpfProgram) -> Result<Program, ParseIntError> {
+    let mut instructions = Vec::new();
+    for instruction in compiled.get_instructions() {
+        // The crate keeps the fields to itself and prints them as `tcpdump -ddd` does: code, jump
+        // if true, jump if false, operand, in decimal.
+        let text = instruction.to_string();
+        let mut fields = text.split_ascii_whitespace();
+        let mut field = || fields.next().unwrap_or_default();
+        instructions.push((field().parse()?, field().parse()?, field().parse()?, field().parse()?));
+    }
+    Ok(Program::from_instructions(instructions))
+}
+
+/// Whether an expression has the primitive `vlan` (as a word; `host vlan` would be one too many).
+fn mentions_vlan(expression: &str) -> bool {
+    expression
+        .split(|character: char| !character.is_ascii_alphanumeric())
+        .any(|word| word == "vlan")
+}
+
+fn message(error: &pcap::Error) -> String {
+    match error {
+        pcap::Error::PcapError(text) => text.trim().into(),
+        other => other.to_string(),
+    }
+}
+
+/// The DLT_ number libpcap compiles for.
+const fn link_type_number(link_type: LinkType) -> Option<Linktype> {
+    match link_type {
+        LinkType::Ethernet => Some(Linktype::ETHERNET),
+        LinkType::RawIp => Some(Linktype(DLT_RAW)),
+        LinkType::Ieee80211 => Some(Linktype::IEEE802_11),
+        LinkType::Radiotap => Some(Linktype::IEEE802_11_RADIOTAP),
+        _ => None,
+    }
+}
+
+/// DLT_RAW as libpcap numbers it on Linux; LINKTYPE_RAW, 101, is for files only.
+const DLT_RAW: i32 = 12;
+/// Octets of a frame that pass the filter: more than any frame has.
+const SNAP_LENGTH: i32 = 262_144;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_survives_the_way_through_text() {
+        let dead = Capture::dead(Linktype::ETHERNET).unwrap();
+        let compiled = dead.compile("udp port 53", true).unwrap();
+        let expected = compiled.get_instructions().len();
+        assert!(expected > 5);
+        let debug = format!("{:?}", program(&compiled).unwrap());
+        assert_eq!(debug.matches("code").count(), expected);
+        // BPF_RET | BPF_K, twice: all or nothing of the frame.
+        assert!(debug.contains("code: 6, jt: 0, jf: 0, k: 65535"), "{debug}");
+        assert!(debug.contains("code: 6, jt: 0, jf: 0, k: 0"), "{debug}");
+    }
+
+    #[test]
+    fn nonsense_is_an_error_with_the_words_of_libpcap() {
+        let error = compile("no-such-link", LinkType::Ethernet, "udp prot 53").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("filter \"udp prot 53\": ") && text.contains("error"), "{text}");
+    }
+
+    #[test]
+    fn a_vlan_filter_is_refused_where_it_could_not_match() {
+        for (expression, refused) in
+            [("vlan 5", true), ("(vlan and udp)", true), ("udp", false), ("not tcp[0]=1", false)]
+        {
+            let result = compile("no-such-link", LinkType::Ethernet, expression);
+            assert_eq!(result.is_err(), refused, "{expression}");
+        }
+    }
+}

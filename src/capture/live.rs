@@ -1,0 +1,248 @@
+//! Live capture: one source per worker, each reading every interface, or its share of them.
+
+use std::fmt;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::capture::CaptureError;
+use crate::capture::Drops;
+use crate::capture::FrameSource;
+use crate::capture::Polled;
+#[cfg(target_os = "linux")]
+use crate::capture::af_packet::AfPacketSource;
+use crate::capture::live_pcap::PcapSource;
+use crate::frame::Frame;
+use crate::frame::LinkType;
+
+/// By what means frames are had from the system.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Backend {
+    /// Packet sockets with a ring shared with the kernel (Linux).
+    #[default]
+    AfPacket,
+    /// libpcap, wherever there is one.
+    Libpcap,
+}
+
+/// What to capture, and how.
+#[derive(Clone, Debug)]
+pub struct LiveConfig {
+    /// The interfaces, by name. Each is an Observation Point.
+    pub interfaces: Vec<String>,
+    /// How many sources to open: one for each thread that will read.
+    pub workers: usize,
+    /// A BPF expression (pcap-filter(7)), run by the kernel; none lets every frame pass.
+    pub filter: Option<String>,
+    /// Memory for frames on their way, in octets: a worker's with AF_PACKET, shared by its
+    /// interfaces; an interface's with libpcap.
+    pub ring_octets: usize,
+    /// Whether to ask interfaces for frames that are not addressed to this host.
+    pub promiscuous: bool,
+}
+
+impl Default for LiveConfig {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            workers: 1,
+            filter: None,
+            ring_octets: 64 << 20,
+            promiscuous: true,
+        }
+    }
+}
+
+/// An interface under observation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ObservationPoint {
+    /// Its number when capture began, which every [`Frame`] from it carries, also after the
+    /// interface was deleted and made again under another.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// How its frames begin.
+    pub link_type: LinkType,
+}
+
+/// Something that happened to capture and that an operator wants to read once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The interface is back and frames are captured again.
+    InterfaceBack(String),
+    /// The interface was set down. Capture goes on when it is up again.
+    InterfaceDown(String),
+    /// The interface is not there any more. Capture goes on when there is one of that name again.
+    InterfaceGone(String),
+    /// The interface is there again, but cannot be captured from. Tried again all the time.
+    InterfaceRefused {
+        /// Its name.
+        interface: String,
+        /// Why not.
+        what: String,
+    },
+    /// There is nothing to do for some workers.
+    IdleWorkers {
+        /// How many have nothing to do.
+        idle: usize,
+        /// How many have an interface.
+        busy: usize,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InterfaceBack(name) => write!(formatter, "{name}: back, capturing again"),
+            Self::InterfaceDown(name) => {
+                write!(formatter, "{name}: is down, waiting for it to come up")
+            }
+            Self::InterfaceGone(name) => {
+                write!(formatter, "{name}: is gone, waiting for it to come back")
+            }
+            Self::InterfaceRefused { interface, what } => {
+                write!(formatter, "{interface}: is there again, but {what}; trying on")
+            }
+            Self::IdleWorkers { idle, busy } => write!(
+                formatter,
+                "libpcap cannot share an interface between workers: {busy} at work, {idle} idle"
+            ),
+        }
+    }
+}
+
+/// The frames of one worker.
+#[derive(Debug)]
+pub enum LiveSource {
+    /// From packet sockets.
+    #[cfg(target_os = "linux")]
+    AfPacket(AfPacketSource),
+    /// From libpcap.
+    Libpcap(PcapSource),
+}
+
+/// Opens the interfaces of `config` and returns one source per worker.
+///
+/// Frames are captured from the moment this returns, each by one source, and none from before.
+///
+/// # Errors
+///
+/// [`CaptureError::Interface`] for an interface that is not there or may not be read, and
+/// [`CaptureError::Filter`] for an expression that does not compile.
+pub fn open(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>, CaptureError> {
+    for (place, name) in config.interfaces.iter().enumerate() {
+        if config.interfaces.iter().skip(place + 1).any(|other| other == name) {
+            let what = String::from("given twice: its frames would count twice");
+            return Err(CaptureError::Interface { interface: name.clone(), what });
+        }
+    }
+    match backend {
+        #[cfg(target_os = "linux")]
+        Backend::AfPacket => {
+            let sources = AfPacketSource::open(config)?;
+            Ok(sources.into_iter().map(LiveSource::AfPacket).collect())
+        }
+        #[cfg(not(target_os = "linux"))]
+        Backend::AfPacket => Err(CaptureError::Interface {
+            interface: config.interfaces.first().cloned().unwrap_or_default(),
+            what: String::from("packet sockets are of Linux; use the libpcap backend"),
+        }),
+        Backend::Libpcap => {
+            let sources = PcapSource::open(config)?;
+            Ok(sources.into_iter().map(LiveSource::Libpcap).collect())
+        }
+    }
+}
+
+impl LiveSource {
+    /// The interfaces this source reads.
+    pub fn interfaces(&self) -> impl Iterator<Item = &ObservationPoint> {
+        let points: Box<dyn Iterator<Item = &ObservationPoint>> = match self {
+            #[cfg(target_os = "linux")]
+            Self::AfPacket(source) => Box::new(source.interfaces()),
+            Self::Libpcap(source) => Box::new(source.interfaces()),
+        };
+        points
+    }
+
+    /// What happened since the last call. Of all sources opened together, one reports it.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::AfPacket(source) => source.notices(),
+            Self::Libpcap(source) => source.notices(),
+        }
+    }
+
+    /// Lets no further frame in. [`FrameSource::poll`] brings what was captured until now and then
+    /// [`Polled::End`]; after that [`FrameSource::drops`] is final.
+    pub fn stop(&mut self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::AfPacket(source) => source.stop(),
+            Self::Libpcap(source) => source.stop(),
+        }
+    }
+}
+
+impl FrameSource for LiveSource {
+    fn poll<F: FnMut(Frame<'_>)>(
+        &mut self,
+        max: usize,
+        patience: Duration,
+        each: F,
+    ) -> Result<Polled, CaptureError> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::AfPacket(source) => source.poll(max, patience, each),
+            Self::Libpcap(source) => source.poll(max, patience, each),
+        }
+    }
+
+    fn drops(&mut self) -> Drops {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::AfPacket(source) => source.drops(),
+            Self::Libpcap(source) => source.drops(),
+        }
+    }
+}
+
+/// Monotonic time, to pace look-ups of links and to end a drain. Packet time comes from the kernel.
+#[expect(clippy::disallowed_methods, reason = "a live source waits for the world, not for packets")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+/// How often interfaces are looked after when nothing has drawn attention to them.
+pub(super) const LINK_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a stopped source waits for the last frames of the kernel; they take some 10 ms.
+pub(super) const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+/// After how many milliseconds the kernel hands over frames that do not fill a block.
+pub(super) const RETIRE_MILLISECONDS: u16 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_given_twice_is_an_error() {
+        let interfaces = ["lo", "eth9", "lo"].map(String::from).to_vec();
+        let config = LiveConfig { interfaces, ..LiveConfig::default() };
+        for backend in [Backend::AfPacket, Backend::Libpcap] {
+            let error = open(backend, &config).unwrap_err().to_string();
+            assert!(error.starts_with("lo: given twice"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_interface_is_an_error_that_names_those_there_are() {
+        let interfaces = vec![String::from("no-such-link")];
+        let config = LiveConfig { interfaces, ..LiveConfig::default() };
+        for backend in [Backend::AfPacket, Backend::Libpcap] {
+            let error = open(backend, &config).unwrap_err().to_string();
+            assert!(error.starts_with("no-such-link: no such interface"), "{error}");
+            assert!(error.contains("lo"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! Live capture by libpcap: one handle per interface, each read by one worker.
+//!
+//! libpcap puts VLAN tags back into frames by itself, and has no notion of several readers.
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+use std::time::Instant;
+
+use pcap::Active;
+use pcap::Capture;
+use pcap::Direction;
+use pcap::Linktype;
+#[cfg(target_os = "linux")]
+use pcap::Precision;
+use pcap::Stat;
+
+use crate::capture::CaptureError;
+use crate::capture::Drops;
+use crate::capture::FrameSource;
+use crate::capture::Polled;
+use crate::capture::live::DRAIN_PATIENCE;
+use crate::capture::live::LINK_CHECK_INTERVAL;
+use crate::capture::live::LiveConfig;
+use crate::capture::live::Notice;
+use crate::capture::live::ObservationPoint;
+use crate::capture::live::RETIRE_MILLISECONDS;
+use crate::capture::live::now;
+#[cfg(target_os = "linux")]
+use crate::capture::ring::Ring;
+use crate::capture::watch::LinkState;
+use crate::capture::watch::Watch;
+use crate::capture::watch::look_up;
+use crate::frame::Frame;
+use crate::frame::LinkType;
+use crate::sys::link::Link;
+use crate::sys::link::Links;
+#[cfg(target_os = "linux")]
+use crate::sys::packet_socket;
+use crate::sys::readiness;
+use crate::sys::readiness::Readiness;
+use crate::time::Timestamp;
+
+/// The interfaces that are one worker's to read.
+#[derive(Debug)]
+pub struct PcapSource {
+    ports: Vec<Port>,
+    /// The port to read first next time, so that a busy interface does not silence another.
+    turn: usize,
+    links: Links,
+    next_check: Instant,
+    stopped: Option<Stopped>,
+    notices: Vec<Notice>,
+}
+
+/// When intake ended, and when the last frame came.
+#[derive(Clone, Copy, Debug)]
+struct Stopped {
+    since: Instant,
+    last_frame: Instant,
+}
+
+impl PcapSource {
+    /// Opens the interfaces of `config` and deals them out to its workers.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](crate::capture::live::open).
+    pub fn open(config: &LiveConfig) -> Result<Vec<Self>, CaptureError> {
+        let mut sources = Vec::new();
+        for _ in 0..config.workers.max(1) {
+            let links = Links::open()
+                .map_err(|error| refusal(&config.interfaces.join(", "), error.to_string()))?;
+            sources.push(Self {
+                ports: Vec::new(),
+                turn: 0,
+                links,
+                next_check: now(),
+                stopped: None,
+                notices: Vec::new(),
+            });
+        }
+        let workers = sources.len();
+        let busy = workers.min(config.interfaces.len());
+        if let Some(first) = sources.first_mut()
+            && busy < workers
+        {
+            first.notices.push(Notice::IdleWorkers { idle: workers - busy, busy });
+        }
+        for (place, interface) in config.interfaces.iter().enumerate() {
+            if let Some(source) = sources.get_mut(place % workers) {
+                let port = Port::open(&source.links, interface, config)?;
+                source.ports.push(port);
+            }
+        }
+        Ok(sources)
+    }
+
+    /// The interfaces this source reads.
+    pub fn interfaces(&self) -> impl Iterator<Item = &ObservationPoint> {
+        self.ports.iter().map(|port| &port.point)
+    }
+
+    /// What happened since the last call.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Lets nothing in any more, where the system allows to say so; what was captured is still to
+    /// be polled.
+    pub fn stop(&mut self) {
+        if self.stopped.is_none() {
+            let now = now();
+            self.stopped = Some(Stopped { since: now, last_frame: now });
+            #[cfg(target_os = "linux")]
+            for handle in self.ports.iter().filter_map(|port| port.handle.as_ref()) {
+                // Behind libpcap's back: its own call would filter what is in the ring as well.
+                // Were there no memory for it, the drain would end by its deadline.
+                let _ = packet_socket::Program::drop_everything().attach(handle.as_fd());
+            }
+        }
+    }
+
+    /// Lends frames that are at hand.
+    fn take<F: FnMut(Frame<'_>)>(&mut self, max: usize, each: &mut F) -> (usize, Timestamp) {
+        let mut count = 0;
+        let mut clock = Timestamp::EPOCH;
+        let (before, from) = self.ports.split_at_mut(self.turn);
+        for port in from.iter_mut().chain(before) {
+            let mut lend = |frame: Frame<'_>| {
+                clock = clock.max(frame.at);
+                each(frame);
+            };
+            match port.lend(max - count, &mut lend) {
+                Ok(lent) => count += lent,
+                // What is wrong shows when the interface is looked after; once is enough.
+                Err(_) if port.failed => {}
+                Err(_) => {
+                    port.failed = true;
+                    self.next_check = now();
+                }
+            }
+        }
+        self.turn = if self.turn + 1 < self.ports.len() { self.turn + 1 } else { 0 };
+        if count > 0
+            && let Some(stopped) = &mut self.stopped
+        {
+            stopped.last_frame = now();
+        }
+        (count, clock)
+    }
+
+    /// Waits for frames, or for trouble.
+    fn wait(&mut self, patience: Duration) -> Result<(), CaptureError> {
+        let patience = match self.stopped {
+            // The last frames come when the kernel hands over the block they are in; that there
+            // were none is announced by nothing.
+            Some(_) => patience.min(Duration::from_millis(1)),
+            None => patience.min(self.next_check.saturating_duration_since(now())),
+        };
+        let handles = self.ports.iter().filter_map(|port| port.handle.as_ref());
+        let descriptors: Vec<BorrowedFd<'_>> = handles.map(AsFd::as_fd).collect();
+        match readiness::wait(&descriptors, patience) {
+            // libpcap takes the error from the socket when it is read next.
+            Ok(Readiness::Trouble) => self.next_check = now(),
+            Ok(Readiness::Readable | Readiness::Nothing) => {}
+            Err(error) => {
+                let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
+                return Err(refusal(&names.join(", "), error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks after the interfaces when it is time to.
+    fn look_after(&mut self) {
+        let now = now();
+        if now >= self.next_check && self.stopped.is_none() {
+            self.next_check = now + LINK_CHECK_INTERVAL;
+            for port in &mut self.ports {
+                port.look_after(&self.links, &mut self.notices);
+            }
+        }
+    }
+
+    /// Whether nothing more comes after [`Self::stop`].
+    fn is_drained(&mut self, Stopped { since, last_frame }: Stopped) -> bool {
+        // libpcap keeps some frames from us (outgoing ones, where the kernel cannot), so its books
+        // may never balance; then silence has to do.
+        self.ports.iter_mut().all(Port::is_drained)
+            || now().saturating_duration_since(last_frame) > QUIET
+            || now().saturating_duration_since(since) > DRAIN_PATIENCE
+    }
+}
+
+impl FrameSource for PcapSource {
+    fn poll<F: FnMut(Frame<'_>)>(
+        &mut self,
+        max: usize,
+        patience: Duration,
+        mut each: F,
+    ) -> Result<Polled, CaptureError> {
+        self.look_after();
+        let (mut count, mut clock) = self.take(max, &mut each);
+        if count == 0 {
+            if self.stopped.is_some_and(|stopped| self.is_drained(stopped)) {
+                return Ok(Polled::End);
+            }
+            self.wait(patience)?;
+            self.look_after();
+            (count, clock) = self.take(max, &mut each);
+        }
+        Ok(Polled::Frames { count, ticket: 0, clock })
+    }
+
+    fn drops(&mut self) -> Drops {
+        let mut drops = Drops::default();
+        for port in &mut self.ports {
+            port.refresh();
+            drops.kernel += port.counted.dropped;
+            drops.interface += port.counted.interface;
+        }
+        drops
+    }
+}
+
+/// One interface and the handle on it.
+#[derive(Debug)]
+struct Port {
+    point: ObservationPoint,
+    settings: Settings,
+    /// None while there is nothing to capture from.
+    handle: Option<Handle>,
+    watch: Watch,
+    /// The handle said that it cannot go on.
+    failed: bool,
+    /// How often the handle has been found without its interface.
+    looks_since_gone: u32,
+    counted: Counted,
+    /// Frames that came out of libpcap.
+    read: u64,
+}
+
+/// Totals over all handles there were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    arrived: u64,
+    dropped: u64,
+    interface: u64,
+}
+
+impl Port {
+    fn open(links: &Links, interface: &str, config: &LiveConfig) -> Result<Self, CaptureError> {
+        let link = look_up(links, interface)?;
+        let settings = Settings {
+            filter: config.filter.clone(),
+            buffer_octets: i32::try_from(config.ring_octets).unwrap_or(i32::MAX),
+            promiscuous: config.promiscuous,
+        };
+        let handle = if link.up {
+            Some(Handle::open(interface, &settings)?)
+        } else {
+            // libpcap does not open an interface that is down; it is opened when it comes up. A
+            // filter is not to wait that long for its errors.
+            if let Some(expression) = &settings.filter {
+                let dead = Capture::dead(Linktype::ETHERNET);
+                dead.and_then(|dead| dead.compile(expression, true)).map_err(|problem| {
+                    CaptureError::Filter { expression: expression.clone(), what: message(&problem) }
+                })?;
+            }
+            None
+        };
+        let link_type = handle.as_ref().map_or(LinkType::Ethernet, |handle| handle.link_type);
+        Ok(Self {
+            point: ObservationPoint { index: link.index, name: interface.into(), link_type },
+            settings,
+            handle,
+            watch: Watch::new(true),
+            failed: false,
+            looks_since_gone: 0,
+            counted: Counted::default(),
+            read: 0,
+        })
+    }
+
+    fn lend<F: FnMut(Frame<'_>)>(
+        &mut self,
+        max: usize,
+        each: &mut F,
+    ) -> Result<usize, pcap::Error> {
+        let Some(handle) = &mut self.handle else { return Ok(0) };
+        let ObservationPoint { index, link_type, .. } = self.point;
+        let mut lent = 0;
+        // Not its return value: what was lent before an error was lent.
+        let result = handle.capture.dispatch(Some(max), |packet| {
+            lent += 1;
+            each(Frame {
+                bytes: packet.data,
+                wire_length: packet.header.len,
+                at: timestamp(packet.header.ts),
+                link_type,
+                interface: index,
+                stripped_vlan: None,
+            });
+        });
+        self.read += u64::try_from(lent).unwrap_or(u64::MAX);
+        match result {
+            Err(error) if lent == 0 => Err(error),
+            _ => Ok(lent),
+        }
+    }
+
+    fn look_after(&mut self, links: &Links, notices: &mut Vec<Notice>) {
+        if let Some(handle) = &self.handle {
+            let name = &self.point.name;
+            let link = handle.link(links, name);
+            match link {
+                None => self.watch.found(name, LinkState::Gone, notices),
+                Some(link) if !link.up => self.watch.found(name, LinkState::Down, notices),
+                Some(_) if !self.failed => self.watch.found(name, LinkState::Up, notices),
+                Some(_) => {}
+            }
+            if link.is_some() && !self.failed {
+                return;
+            }
+            // What the handle holds comes first; it takes one more look as a rule.
+            self.looks_since_gone += 1;
+            if !self.is_drained() && self.looks_since_gone < MOST_LOOKS_SINCE_GONE {
+                return;
+            }
+            self.close();
+        }
+        let name = &self.point.name;
+        match links.named(name) {
+            None => self.watch.found(name, LinkState::Gone, notices),
+            Some(link) if !link.up => self.watch.found(name, LinkState::Down, notices),
+            Some(_) => match Handle::open(name, &self.settings) {
+                Ok(handle) => {
+                    self.point.link_type = handle.link_type;
+                    self.handle = Some(handle);
+                    self.watch.found(name, LinkState::Up, notices);
+                }
+                Err(error) => self.watch.refused(name, &error, notices),
+            },
+        }
+    }
+
+    /// Lets go of a handle that will bring nothing more.
+    fn close(&mut self) {
+        self.refresh();
+        let Self { counted, read, .. } = self;
+        // What arrived and was neither read nor dropped is lost with the handle.
+        counted.dropped += counted.arrived.saturating_sub(counted.dropped + *read);
+        self.handle = None;
+        self.failed = false;
+        self.looks_since_gone = 0;
+    }
+
+    /// Whether every frame that arrived has been read or dropped.
+    fn is_drained(&mut self) -> bool {
+        self.refresh();
+        self.read + self.counted.dropped >= self.counted.arrived
+    }
+
+    fn refresh(&mut self) {
+        let Some(handle) = &mut self.handle else { return };
+        let Ok(stat) = handle.capture.stats() else { return };
+        let last = std::mem::replace(&mut handle.last, stat);
+        // The counters of libpcap are 32 bits wide and wrap.
+        let since = |now: u32, last: u32| u64::from(now.wrapping_sub(last));
+        self.counted.arrived += since(stat.received, last.received);
+        self.counted.dropped += since(stat.dropped, last.dropped);
+        self.counted.interface += since(stat.if_dropped, last.if_dropped);
+    }
+}
+
+/// A libpcap handle that is capturing.
+struct Handle {
+    capture: Capture<Active>,
+    link_type: LinkType,
+    /// What its counters said last.
+    last: Stat,
+}
+
+impl Handle {
+    fn open(interface: &str, settings: &Settings) -> Result<Self, CaptureError> {
+        let error = |problem: pcap::Error| refusal(interface, message(&problem));
+        // libpcap words a missing privilege in several ways; ask the kernel first.
+        #[cfg(target_os = "linux")]
+        Ring::socket().map_err(|what| refusal(interface, what))?;
+
+        let capture = Capture::from_device(interface)
+            .map_err(error)?
+            .promisc(settings.promiscuous)
+            .snaplen(SNAP_LENGTH)
+            .buffer_size(settings.buffer_octets)
+            .timeout(i32::from(RETIRE_MILLISECONDS))
+            .immediate_mode(false);
+        // Elsewhere libpcap may not have it, and does not say in a way that reaches us.
+        #[cfg(target_os = "linux")]
+        let capture = capture.precision(Precision::Nano);
+        let mut capture = capture.open().and_then(Capture::setnonblock).map_err(error)?;
+
+        // Where neither is known, frames that this host sends are captured as well.
+        let _ = capture.direction(Direction::In);
+        #[cfg(target_os = "linux")]
+        let _ = packet_socket::ignore_outgoing(capture.as_fd());
+
+        if let Some(expression) = &settings.filter {
+            capture.filter(expression, true).map_err(|problem| CaptureError::Filter {
+                expression: expression.clone(),
+                what: message(&problem),
+            })?;
+        }
+        let number = capture.get_datalink().0;
+        let link_type = LinkType::from_number(u16::try_from(number).unwrap_or(u16::MAX));
+        Ok(Self { capture, link_type, last: Stat { received: 0, dropped: 0, if_dropped: 0 } })
+    }
+
+    /// The interface this handle captures from, if it is still there.
+    fn link(&self, links: &Links, name: &str) -> Option<Link> {
+        #[cfg(target_os = "linux")]
+        {
+            let _ = name;
+            let index = packet_socket::bound_interface(self.capture.as_fd()).ok()??;
+            links.numbered(index)
+        }
+        #[cfg(not(target_os = "linux"))]
+        links.named(name)
+    }
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.capture.as_fd()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { capture: _, link_type, last } = self;
+        formatter
+            .debug_struct("Handle")
+            .field("link_type", link_type)
+            .field("last", last)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How handles are made.
+#[derive(Clone, Debug)]
+struct Settings {
+    filter: Option<String>,
+    buffer_octets: i32,
+    promiscuous: bool,
+}
+
+/// The time of a frame: with `Precision::Nano` the second half of a `timeval` is nanoseconds.
+fn timestamp(time: libc::timeval) -> Timestamp {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let fraction = u32::try_from(time.tv_usec).unwrap_or(0);
+    let nanoseconds =
+        if cfg!(target_os = "linux") { fraction } else { fraction.saturating_mul(1000) };
+    Timestamp::from_parts(seconds, nanoseconds)
+}
+
+/// What libpcap said, without the wrapping of the crate.
+fn message(error: &pcap::Error) -> String {
+    match error {
+        pcap::Error::PcapError(text) => text.trim().into(),
+        other => other.to_string(),
+    }
+}
+
+fn refusal(interface: &str, what: String) -> CaptureError {
+    CaptureError::Interface { interface: interface.into(), what }
+}
+
+/// Octets of a frame that libpcap captures: more than any frame has.
+const SNAP_LENGTH: i32 = 262_144;
+/// Ten times what the kernel takes to hand over a block.
+const QUIET: Duration = Duration::from_millis(100);
+/// Long enough for the kernel to hand over the last block of an interface.
+const MOST_LOOKS_SINCE_GONE: u32 = 4;

@@ -1,0 +1,139 @@
+//! The life of an interface under observation: up, down, gone and back, each said once.
+
+use crate::capture::CaptureError;
+use crate::capture::live::Notice;
+use crate::sys::link::Link;
+use crate::sys::link::Links;
+use crate::sys::link::names;
+
+/// How an interface was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum LinkState {
+    /// There and up: frames are captured.
+    Up,
+    /// There, but down.
+    Down,
+    /// Not there, or another one of the same name that is not captured from yet.
+    Gone,
+}
+
+/// Turns how an interface is found, time and again, into notices of what changed.
+#[derive(Debug)]
+pub(super) struct Watch {
+    state: LinkState,
+    refused: bool,
+    /// Several workers see the same interface; one speaks of it.
+    speaks: bool,
+}
+
+impl Watch {
+    pub(super) const fn new(speaks: bool) -> Self {
+        Self { state: LinkState::Up, refused: false, speaks }
+    }
+
+    /// Takes note of how interface `name` was found.
+    pub(super) fn found(&mut self, name: &str, found: LinkState, notices: &mut Vec<Notice>) {
+        let notice = match (self.state, found) {
+            (LinkState::Up, LinkState::Down) => Notice::InterfaceDown(name.into()),
+            (LinkState::Up | LinkState::Down, LinkState::Gone) => {
+                Notice::InterfaceGone(name.into())
+            }
+            (LinkState::Down | LinkState::Gone, LinkState::Up) => {
+                Notice::InterfaceBack(name.into())
+            }
+            // One that returns is down at first; that is no news until it is up.
+            (LinkState::Up, LinkState::Up)
+            | (LinkState::Down, LinkState::Down)
+            | (LinkState::Gone, LinkState::Down | LinkState::Gone) => return,
+        };
+        self.state = found;
+        self.refused = false;
+        self.say(notice, notices);
+    }
+
+    /// Takes note that interface `name` is there again but cannot be opened.
+    pub(super) fn refused(&mut self, name: &str, error: &CaptureError, notices: &mut Vec<Notice>) {
+        if !self.refused {
+            self.refused = true;
+            let what = match error {
+                CaptureError::Interface { what, .. } => what.clone(),
+                other => other.to_string(),
+            };
+            self.say(Notice::InterfaceRefused { interface: name.into(), what }, notices);
+        }
+    }
+
+    fn say(&self, notice: Notice, notices: &mut Vec<Notice>) {
+        if self.speaks {
+            notices.push(notice);
+        }
+    }
+}
+
+/// Looks `interface` up for the first time.
+pub(super) fn look_up(links: &Links, interface: &str) -> Result<Link, CaptureError> {
+    links.named(interface).ok_or_else(|| {
+        let there = names().join(", ");
+        let what = format!("no such interface (there are: {there})");
+        CaptureError::Interface { interface: interface.into(), what }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LinkState::*;
+    use super::*;
+
+    fn story(speaks: bool, found: &[LinkState]) -> Vec<Notice> {
+        let mut watch = Watch::new(speaks);
+        let mut notices = Vec::new();
+        for &state in found {
+            watch.found("eth7", state, &mut notices);
+        }
+        notices
+    }
+
+    #[test]
+    fn each_change_is_said_once() {
+        let name = || String::from("eth7");
+        assert_eq!(story(true, &[Up, Up]), []);
+        assert_eq!(
+            story(true, &[Down, Down, Up, Up, Down]),
+            [
+                Notice::InterfaceDown(name()),
+                Notice::InterfaceBack(name()),
+                Notice::InterfaceDown(name())
+            ]
+        );
+        assert_eq!(
+            story(true, &[Down, Gone, Gone, Down, Gone, Down, Up]),
+            [
+                Notice::InterfaceDown(name()),
+                Notice::InterfaceGone(name()),
+                Notice::InterfaceBack(name())
+            ]
+        );
+    }
+
+    #[test]
+    fn of_several_workers_one_speaks() {
+        assert_eq!(story(false, &[Down, Gone, Up]), []);
+    }
+
+    #[test]
+    fn a_refusal_is_said_once_until_the_interface_has_been_back() {
+        let mut watch = Watch::new(true);
+        let mut notices = Vec::new();
+        let error = CaptureError::Interface { interface: "eth7".into(), what: "no memory".into() };
+        for _ in 0..2 {
+            watch.found("eth7", Gone, &mut notices);
+            watch.refused("eth7", &error, &mut notices);
+            watch.refused("eth7", &error, &mut notices);
+        }
+        assert_eq!(notices.len(), 2, "{notices:?}");
+        watch.found("eth7", Up, &mut notices);
+        watch.found("eth7", Gone, &mut notices);
+        watch.refused("eth7", &error, &mut notices);
+        assert_eq!(notices.len(), 5, "{notices:?}");
+    }
+}

@@ -1,0 +1,144 @@
+//! What sockets of Transport Sessions know and the standard library does not ask them.
+
+use std::io;
+#[cfg(target_os = "linux")]
+use std::mem;
+use std::net::{TcpStream, UdpSocket};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+
+/// The MTU of the path to the peer of a connected socket, as far as the kernel knows it.
+///
+/// # Errors
+///
+/// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked.
+pub fn path_mtu(socket: &UdpSocket) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    {
+        let (level, name) = if socket.peer_addr()?.is_ipv6() {
+            (libc::IPPROTO_IPV6, libc::IPV6_MTU)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_MTU)
+        };
+        let mut value: libc::c_int = 0;
+        let mut length = socket_length::<libc::c_int>();
+        // SAFETY: `value` and `length` are live, and `length` is the size of `value`.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                level,
+                name,
+                std::ptr::from_mut(&mut value).cast(),
+                &mut length,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        usize::try_from(value).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Sets Don't Fragment on every datagram: one that is larger than the path takes is refused.
+///
+/// # Errors
+///
+/// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked.
+pub fn forbid_fragmentation(socket: &UdpSocket) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let (level, name, value) = if socket.local_addr()?.is_ipv6() {
+            (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)
+        };
+        // SAFETY: `value` is a live integer, and the length passed is its size.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                level,
+                name,
+                std::ptr::from_ref(&value).cast(),
+                socket_length::<libc::c_int>(),
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Octets given to the socket that the peer's host has not acknowledged; stays true after the
+/// session broke.
+///
+/// # Errors
+///
+/// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked.
+pub fn unacknowledged_octets(stream: &TcpStream) -> io::Result<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut value: libc::c_int = 0;
+        // SAFETY: SIOCOUTQ, which is the number of TIOCOUTQ, writes one integer, and `value` is
+        // one that lives.
+        let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &mut value) };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        u64::try_from(value).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = stream;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[expect(clippy::cast_possible_truncation, reason = "the size of an integer")]
+const fn socket_length<T>() -> libc::socklen_t {
+    mem::size_of::<T>() as libc::socklen_t
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn loopback_has_its_own_path_mtu() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let peer = UdpSocket::bind(address).unwrap();
+            let socket = UdpSocket::bind(address).unwrap();
+            socket.connect(peer.local_addr().unwrap()).unwrap();
+            forbid_fragmentation(&socket).unwrap();
+            assert!(path_mtu(&socket).unwrap() >= 1280, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_not_known_without_a_peer() {
+        assert!(path_mtu(&UdpSocket::bind("127.0.0.1:0").unwrap()).is_err());
+    }
+
+    #[test]
+    fn octets_count_until_the_peer_has_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        stream.write_all(&[1; 100]).unwrap();
+        peer.read_exact(&mut [0; 100]).unwrap();
+        while unacknowledged_octets(&stream).unwrap() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}
