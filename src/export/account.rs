@@ -84,13 +84,8 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [
-        Self::QueueFull,
-        Self::NotSent,
-        Self::SessionBroken,
-        Self::TargetFailed,
-        Self::ReaderGone,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::QueueFull, Self::NotSent, Self::SessionBroken, Self::TargetFailed, Self::ReaderGone];
 
     /// The name in summaries and metrics.
     pub const fn name(self) -> &'static str {

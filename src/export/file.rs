@@ -105,8 +105,9 @@ impl RecordSink for FileSink {
             if !self.any_message {
                 // A file without a Flow is a valid file with a Template, and not an empty one,
                 // which readers take for damaged.
-                self.encoder.add_template(Layout::PLAIN).map_err(|source| {
-                    ExportError::Encode { target: self.target.clone(), source }
+                self.encoder.add_template(Layout::PLAIN).map_err(|source| ExportError::Encode {
+                    target: self.target.clone(),
+                    source,
                 })?;
                 self.end_message(account)?;
             }

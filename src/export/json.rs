@@ -60,8 +60,9 @@ impl JsonSink {
                 account.lost(LossReason::ReaderGone, self.output.take_unwritten());
                 Ok(())
             }
-            other => other
-                .map_err(|source| ExportError::Write { target: self.target.clone(), source }),
+            other => {
+                other.map_err(|source| ExportError::Write { target: self.target.clone(), source })
+            }
         }
     }
 }

@@ -7,12 +7,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::decode::{
-    Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags,
-};
-use crate::export::layout::{
-    Layout, Sides, Transport, TunnelFields, TunnelIdField, VlanLevels,
-};
+use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
+use crate::export::layout::{Layout, Sides, Transport, TunnelFields, TunnelIdField, VlanLevels};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
@@ -236,11 +232,7 @@ fn addresses<'a>(
     }
 }
 
-fn tunnel_id<'a>(
-    fields: TunnelFields,
-    tunnel: Tunnel,
-    visitor: &mut impl FieldVisitor<'a>,
-) {
+fn tunnel_id<'a>(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldVisitor<'a>) {
     let id = tunnel.id.unwrap_or(0);
     visitor.unsigned8(&element::FLOWTAP_TUNNEL_TYPE, tunnel.kind as u8);
     visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, id);

@@ -31,7 +31,10 @@ enum Destination {
     /// Something that is no regular file, and cannot be renamed.
     Special(File),
     /// `None` once renamed.
-    Regular { file: File, names: Option<Names> },
+    Regular {
+        file: File,
+        names: Option<Names>,
+    },
 }
 
 #[derive(Debug)]
@@ -141,8 +144,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Destination::Regular { names: Some(Names { temporary, .. }), .. } =
-            &self.destination
+        if let Destination::Regular { names: Some(Names { temporary, .. }), .. } = &self.destination
         {
             // It was never complete. If it cannot be removed there is nobody left to tell.
             let _ = fs::remove_file(temporary);

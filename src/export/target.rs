@@ -182,7 +182,9 @@ pub enum TargetError {
         text: String,
     },
     /// No port number.
-    #[error("`{text}` is not a port from 1 to 65535: use {kind}://HOST:PORT, or leave it out for 4739")]
+    #[error(
+        "`{text}` is not a port from 1 to 65535: use {kind}://HOST:PORT, or leave it out for 4739"
+    )]
     Port {
         /// `udp` or `tcp`.
         kind: &'static str,

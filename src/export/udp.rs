@@ -74,8 +74,8 @@ impl UdpSink {
                 break;
             }
         }
-        let socket = outcome
-            .map_err(|source| ExportError::Connect { target: target.to_owned(), source })?;
+        let socket =
+            outcome.map_err(|source| ExportError::Connect { target: target.to_owned(), source })?;
         let mut sink = Self {
             target: target.to_owned(),
             socket,
