@@ -1,3 +1,7 @@
 //! flowtap: parse → config → run → exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flowtap::cli::run(std::env::args_os())
+}

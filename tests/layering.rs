@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("decode", &["frame", "time"]),       // knows nothing of flow
     ("flow", &["decode", "time", "sys"]), // knows nothing of export
     ("ipfix", &[]),                       // knows nothing of flows
-    ("export", &["flow", "decode", "ipfix", "time", "sys"]), // sys for what TCP and UDP sockets tell
+    ("export", &["flow", "decode", "ipfix", "time", "sys"]),
     ("pipeline", &["time", "sys", "frame", "capture", "decode", "flow", "ipfix", "export"]),
     ("cli", &["time", "sys", "capture", "decode", "flow", "ipfix", "export", "pipeline"]),
     ("main", &["cli", "pipeline"]),

@@ -13,6 +13,7 @@ use crate::export::mapping::{FieldVisitor, data_records};
 use crate::export::output::Output;
 use crate::export::sink::RecordSink;
 use crate::export::target::JsonOutput;
+use crate::flow::FlowRecord;
 use crate::ipfix::date_time::DateTime;
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::field::Field;
@@ -101,6 +102,19 @@ impl RecordSink for JsonSink {
     fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
         let done = self.output.finish(account);
         self.settle(done, account)
+    }
+}
+
+/// Calls `each` with the fields of every Data Record that `record` becomes, for sinks of people.
+pub fn each_data_record(
+    record: &FlowRecord,
+    biflow: bool,
+    mut each: impl FnMut(Vec<(Field, Value<'_>)>),
+) {
+    for data in data_records(record, biflow) {
+        let mut fields = NamedFields(Vec::with_capacity(64));
+        data.visit(&mut fields);
+        each(fields.0);
     }
 }
 

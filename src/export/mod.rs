@@ -30,5 +30,6 @@ pub use clock::{Clock, SystemClock};
 pub use config::{Config, Pace, TcpConfig, UdpConfig};
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch};
+pub use json::each_data_record;
 pub use sink::RecordSink;
 pub use target::{Collector, DEFAULT_PORT, JsonOutput, Target, TargetError};

@@ -1,1 +1,124 @@
-//! Threads, clocks and books.
+//! Threads, clocks and books: joins capture, decode, flow and export into a run.
+//!
+//! One thread a worker, one a collector. A worker takes a block of frames from its source, decodes
+//! them, meters them in small batches and hands over what expired. Nothing flows back but counters.
+
+mod clock;
+mod ledger;
+mod live;
+mod replay;
+mod worker;
+
+pub use ledger::{Imbalance, Ledger};
+pub use live::{LiveRun, processors};
+pub use replay::replay;
+
+use std::any::Any;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::capture::CaptureError;
+use crate::decode;
+use crate::export::{Exporter, TargetReport};
+use crate::flow::{self, FlowCache};
+use crate::pipeline::worker::Worker;
+use crate::time::Timestamp;
+
+/// What a run is made of, apart from its source and its targets.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// How frames are decoded.
+    pub decode: decode::Config,
+    /// How packets are metered.
+    pub flow: flow::Config,
+    /// Worker threads.
+    pub workers: usize,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The books.
+    pub ledger: Ledger,
+    /// What went wrong at the sources, in the order met.
+    pub capture_errors: Vec<CaptureError>,
+    /// Workers that died of a defect, by what they said. Their share of the books is lost.
+    pub panics: Vec<String>,
+    /// What became of the records at each target.
+    pub targets: Vec<TargetReport>,
+}
+
+/// What a worker brings home.
+struct Share {
+    ledger: Ledger,
+    capture_errors: Vec<CaptureError>,
+    /// The clock after this worker's last block, and the block's ticket.
+    clock: (u64, Timestamp),
+}
+
+/// Collects the shares of all workers, flushes the cache and closes the targets.
+fn close_books(
+    shares: Vec<thread::Result<Share>>,
+    cache: &FlowCache,
+    decode: decode::Config,
+    exporter: Exporter,
+    started: Instant,
+) -> Outcome {
+    let mut outcome = Outcome {
+        ledger: Ledger::default(),
+        capture_errors: Vec::new(),
+        panics: Vec::new(),
+        targets: Vec::new(),
+    };
+    let mut clock = (0, Timestamp::EPOCH);
+    for share in shares {
+        match share {
+            Ok(share) => {
+                outcome.ledger.merge(&share.ledger);
+                outcome.capture_errors.extend(share.capture_errors);
+                clock = clock.max(share.clock);
+            }
+            Err(panic) => outcome.panics.push(what_it_said(panic.as_ref())),
+        }
+    }
+    let mut last = Worker::new(decode, cache, &exporter, false);
+    cache.flush(clock.1, |records| {
+        for part in records.chunks(RECORDS_AT_ONCE) {
+            last.hand_over(part.to_vec(), clock.1);
+        }
+    });
+    outcome.ledger.merge(&last.ledger);
+    outcome.ledger.peak_flows = cache.peak_flows() as u64;
+    outcome.targets = exporter.finish();
+    outcome.ledger.elapsed = since(started);
+    outcome
+}
+
+/// Wakes workers that wait for the turn of one that has died.
+struct CloseOnPanic<'a>(&'a FlowCache);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.close();
+        }
+    }
+}
+
+fn what_it_said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pipeline is where time enters")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn since(started: Instant) -> Duration {
+    now().duration_since(started)
+}
+
+/// Records handed over together at the end of a run.
+const RECORDS_AT_ONCE: usize = 1024;

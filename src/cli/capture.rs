@@ -1,0 +1,85 @@
+//! `flowtap capture`.
+
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::capture::live::{self, LiveConfig};
+use crate::cli::args::{Backend, Capture};
+use crate::cli::ending;
+use crate::export::Pace;
+use crate::flow::Seed;
+use crate::pipeline::{self, LiveRun};
+use crate::time::Timestamp;
+
+/// Meters live traffic until a signal or the end of `--duration`.
+pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
+    let Capture { interface, backend, workers, filter, duration, meter } = arguments;
+    ending::check_outputs(&meter)?;
+    let workers = workers.map_or_else(default_workers, NonZeroUsize::get);
+    // Signals first: whoever starts us may also stop us before the first packet.
+    let stop = stop_on_signals()?;
+    let backend = match backend {
+        Backend::AfPacket => live::Backend::AfPacket,
+        Backend::Libpcap => live::Backend::Libpcap,
+    };
+    let live_config =
+        LiveConfig { interfaces: interface, workers, filter, ..LiveConfig::default() };
+    let exporter = ending::exporter(&meter, Pace::Live)?;
+    let mut sources = live::open(backend, &live_config)?;
+    let wall_clock = wall_clock();
+    let say = |text: &dyn std::fmt::Display| {
+        if !meter.quiet {
+            let _ = writeln!(io::stderr(), "flowtap: {text}");
+        }
+    };
+    for notice in sources.iter_mut().flat_map(live::LiveSource::notices) {
+        say(&notice);
+    }
+    let names = live_config.interfaces.join(", ");
+    let plural = if workers == 1 { "" } else { "s" };
+    say(&format_args!("capturing on {names} with {workers} worker{plural}"));
+    let run = LiveRun {
+        config: pipeline::Config {
+            decode: meter.decode(),
+            flow: meter.flow(
+                // Flows of two runs must not share an id: at one new Flow a nanosecond they would.
+                Seed::Random { first_flow_id: wall_clock.as_nanos() },
+                workers,
+            ),
+            workers,
+        },
+        sources,
+        stop,
+        duration,
+        wall_clock,
+    };
+    let outcome = run.run(exporter, |notice| say(notice));
+    ending::report(&outcome, &meter)
+}
+
+fn default_workers() -> usize {
+    pipeline::processors().len().max(1)
+}
+
+/// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
+fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot handle signals")?;
+    }
+    Ok(stop)
+}
+
+#[expect(clippy::disallowed_methods, reason = "where packet time begins, until a packet tells")]
+fn wall_clock() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::EPOCH.saturating_add(since_epoch)
+}

@@ -1,0 +1,72 @@
+//! The target of a run that has none: flows as a table on standard output.
+
+use std::io::{self, BufWriter, Stdout};
+
+use crate::cli::table::{FlowRow, Table, TimeBase};
+use crate::export::{
+    Account, ExportError, LossReason, Pace, RecordBatch, RecordSink, Totals, each_data_record,
+};
+
+/// Prints each flow as it expires.
+#[derive(Debug)]
+pub(super) struct FlowTable {
+    table: Table<BufWriter<Stdout>>,
+    /// Live, rows appear as they come; in a replay once there are enough for good columns.
+    pace: Pace,
+    reader_gone: bool,
+}
+
+impl FlowTable {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { table: Table::new(BufWriter::new(io::stdout())), pace, reader_gone: false }
+    }
+
+    /// Somebody who has seen enough and closed the pipe is no error.
+    fn settle(&mut self, done: io::Result<()>) -> Result<(), ExportError> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.reader_gone = true;
+                Ok(())
+            }
+            other => other.map_err(|source| ExportError::Write { target: "table".into(), source }),
+        }
+    }
+}
+
+impl RecordSink for FlowTable {
+    fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
+        for record in &batch.records {
+            let totals = Totals::of(std::iter::once(record), true);
+            if self.reader_gone {
+                account.lost(LossReason::ReaderGone, totals);
+                continue;
+            }
+            let mut done = Ok(());
+            each_data_record(record, true, |fields| {
+                let row = FlowRow::new(fields, TimeBase::default());
+                if done.is_ok() {
+                    done = self.table.push(&row);
+                }
+            });
+            self.settle(done)?;
+            account.sent(totals);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, _: &mut Account) -> Result<(), ExportError> {
+        if self.pace == Pace::Replay || self.reader_gone {
+            return Ok(());
+        }
+        let done = self.table.flush();
+        self.settle(done)
+    }
+
+    fn finish(&mut self, _: &mut Account) -> Result<(), ExportError> {
+        if self.reader_gone {
+            return Ok(());
+        }
+        let done = self.table.flush();
+        self.settle(done)
+    }
+}

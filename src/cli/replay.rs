@@ -1,0 +1,69 @@
+//! `flowtap replay`.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::capture::file;
+use crate::cli::args::Replay;
+use crate::cli::ending;
+use crate::export::Pace;
+use crate::flow::Seed;
+use crate::pipeline;
+
+/// Meters capture files.
+pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
+    let Replay { files, workers, meter } = arguments;
+    ending::check_outputs(&meter)?;
+    let files = file::Replay::open(&files)?;
+    let exporter = ending::exporter(&meter, Pace::Replay)?;
+    let config = pipeline::Config {
+        decode: meter.decode(),
+        flow: meter.flow(Seed::Fixed, 1),
+        workers: workers.get(),
+    };
+    let done = AtomicBool::new(false);
+    let outcome = thread::scope(|scope| {
+        if !meter.quiet && io::stderr().is_terminal() {
+            scope.spawn(|| show_progress(&files, &done));
+        }
+        let outcome = pipeline::replay(config, &files, exporter);
+        done.store(true, Ordering::Relaxed);
+        outcome
+    });
+    ending::report(&outcome, &meter)
+}
+
+/// A bar on the terminal, once the replay has taken long enough to wonder.
+fn show_progress(files: &file::Replay, done: &AtomicBool) {
+    let mut waited = Duration::ZERO;
+    let mut bar: Option<ProgressBar> = None;
+    while !done.load(Ordering::Relaxed) {
+        thread::sleep(INTERVAL);
+        waited += INTERVAL;
+        if waited < LONG {
+            continue;
+        }
+        let progress = files.progress();
+        let bar = bar.get_or_insert_with(|| match progress.total {
+            Some(total) => ProgressBar::new(total).with_style(style(WITH_TOTAL)),
+            None => ProgressBar::no_length().with_style(style(WITHOUT_TOTAL)),
+        });
+        bar.set_position(progress.octets);
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+const WITH_TOTAL: &str = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+const WITHOUT_TOTAL: &str = "{spinner} {bytes} {bytes_per_sec}";
+const INTERVAL: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_secs(1);

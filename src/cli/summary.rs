@@ -1,0 +1,168 @@
+//! The ledger for people (a few lines) and for programs (`--summary`, JSON).
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::decode::PacketAnomaly;
+use crate::export::TargetReport;
+use crate::flow::FlowEndReason;
+use crate::pipeline::{Ledger, Outcome};
+
+/// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets` are octets on
+/// the wire, all other octets are those of IP packets.
+pub(super) fn json(outcome: &Outcome) -> Value {
+    let ledger = &outcome.ledger;
+    let ignored: Map<String, Value> =
+        ledger.ignored_by_reason().into_iter().map(|(reason, n)| (reason, n.into())).collect();
+    let expired: Map<String, Value> = FlowEndReason::ALL
+        .iter()
+        .zip(ledger.expired)
+        .map(|(reason, n)| (reason.name().to_owned(), n.into()))
+        .collect();
+    let anomalies: Map<String, Value> = PacketAnomaly::ALL
+        .iter()
+        .zip(ledger.anomalies)
+        .map(|(anomaly, n)| (anomaly.name().to_owned(), n.into()))
+        .collect();
+    json!({
+        "received_packets": ledger.received_packets,
+        "received_octets": ledger.received_octets,
+        "metered_packets": ledger.metered_packets,
+        "metered_octets": ledger.metered_octets,
+        "ignored_packets": ignored,
+        "kernel_dropped_packets": ledger.drops.kernel,
+        "interface_dropped_packets": ledger.drops.interface,
+        "exported_flows": ledger.exported_flows,
+        "exported_packets": ledger.exported_packets,
+        "exported_octets": ledger.exported_octets,
+        "expired": expired,
+        "packet_anomalies": anomalies,
+        "peak_flows": ledger.peak_flows,
+        "clock_steps": ledger.clock_steps,
+        "elapsed_seconds": ledger.elapsed.as_secs_f64(),
+        "targets": outcome.targets.iter().map(target).collect::<Vec<_>>(),
+    })
+}
+
+fn target(report: &TargetReport) -> Value {
+    let lost = report.lost_totals();
+    json!({
+        "target": report.target,
+        "sent_flows": report.sent.records,
+        "sent_packets": report.sent.packets,
+        "sent_octets": report.sent.octets,
+        "messages": report.messages,
+        "message_octets": report.message_octets,
+        "lost_flows": lost.records,
+        "lost_packets": lost.packets,
+        "lost_octets": lost.octets,
+        "error": report.first_error.as_ref().map(ToString::to_string),
+    })
+}
+
+/// The ledger as text, some lines of it.
+pub(super) fn text(outcome: &Outcome) -> String {
+    let ledger = &outcome.ledger;
+    let mut text = String::new();
+    let seconds = ledger.elapsed.as_secs_f64();
+    let _ = writeln!(
+        text,
+        "received  {:>15} packets  {:>19} octets on the wire  ({:.1} s, {} packets/s)",
+        grouped(ledger.received_packets),
+        grouped(ledger.received_octets),
+        seconds,
+        grouped(rate(ledger.received_packets, seconds)),
+    );
+    let _ = writeln!(
+        text,
+        "metered   {:>15} packets  {:>19} octets of IP",
+        grouped(ledger.metered_packets),
+        grouped(ledger.metered_octets)
+    );
+    let _ = writeln!(
+        text,
+        "ignored   {:>15} packets{}",
+        grouped(ledger.ignored_packets()),
+        listed("  ", ledger.ignored_by_reason())
+    );
+    let _ = writeln!(
+        text,
+        "exported  {:>15} packets  {:>19} octets in {} flow records{}",
+        grouped(ledger.exported_packets),
+        grouped(ledger.exported_octets),
+        grouped(ledger.exported_flows),
+        listed("  ", named(FlowEndReason::ALL.map(FlowEndReason::name), ledger.expired)),
+    );
+    if ledger.drops.kernel + ledger.drops.interface > 0 {
+        let _ = writeln!(
+            text,
+            "dropped   {:>15} packets by the kernel, {} by the interface: never seen, in no flow",
+            grouped(ledger.drops.kernel),
+            grouped(ledger.drops.interface)
+        );
+    }
+    let anomalies = named(PacketAnomaly::ALL.map(PacketAnomaly::name), ledger.anomalies);
+    if !anomalies.is_empty() {
+        let _ = writeln!(text, "anomalies {}", listed("", anomalies));
+    }
+    let _ = write!(text, "{}", verdict(ledger));
+    text
+}
+
+fn verdict(ledger: &Ledger) -> String {
+    match ledger.check() {
+        Ok(()) => "the books balance: received = metered + ignored, metered = exported".to_owned(),
+        Err(imbalance) => imbalance.to_string(),
+    }
+}
+
+fn named<const N: usize>(names: [&'static str; N], counts: [u64; N]) -> Vec<(String, u64)> {
+    let pairs = names.into_iter().zip(counts).filter(|(_, count)| *count > 0);
+    pairs.map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+fn listed(before: &str, counts: Vec<(String, u64)>) -> String {
+    if counts.is_empty() {
+        return String::new();
+    }
+    let parts: Vec<_> =
+        counts.into_iter().map(|(name, count)| format!("{name} {}", grouped(count))).collect();
+    format!("{before}({})", parts.join(", "))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a rate for people"
+)]
+fn rate(count: u64, seconds: f64) -> u64 {
+    (count as f64 / seconds.max(1e-9)) as u64
+}
+
+/// A number with a comma before each group of three digits.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"].map(str::to_owned)
+        );
+    }
+}
