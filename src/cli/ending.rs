@@ -57,9 +57,11 @@ fn failure(outcome: &Outcome) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
     let Outcome { ledger, capture_errors, panics, targets } = outcome;
     failures.extend(capture_errors.iter().map(|error| anyhow!("{error}")));
-    failures.extend(targets.iter().filter_map(|report| {
-        report.first_error.as_ref().map(|error| anyhow!("{error}"))
-    }));
+    failures.extend(
+        targets
+            .iter()
+            .filter_map(|report| report.first_error.as_ref().map(|error| anyhow!("{error}"))),
+    );
     failures.extend(panics.iter().map(|text| anyhow!("a worker died of a defect: {text}")));
     if let Err(imbalance) = ledger.check() {
         failures.push(imbalance.into());

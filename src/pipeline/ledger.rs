@@ -209,10 +209,7 @@ mod tests {
         };
         assert_eq!(balanced.check(), Ok(()));
         let lost = Ledger { received_packets: 4, ..balanced.clone() };
-        assert_eq!(
-            lost.check(),
-            Err(Imbalance::Received { received: 4, metered: 2, ignored: 1 })
-        );
+        assert_eq!(lost.check(), Err(Imbalance::Received { received: 4, metered: 2, ignored: 1 }));
         let short = Ledger { exported_octets: 79, ..balanced };
         assert_eq!(
             short.check(),
