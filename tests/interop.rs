@@ -287,8 +287,9 @@ fn tshark_sums(file: &Path) -> Found {
         found.octets += columns.next().unwrap_or(0);
     }
     let details = run(tshark(file).arg("-V"));
-    found.flows =
-        details.lines().filter(|line| line.trim_start().starts_with("Flow ")).count() as u64;
+    // "Flow 7" heads a record; "Flow End Reason" and the like stand in it.
+    let number = |line: &str| line.trim().strip_prefix("Flow ")?.parse::<u64>().ok();
+    found.flows = details.lines().filter_map(number).count() as u64;
     found
 }
 

@@ -175,9 +175,11 @@ impl Summary {
         );
     }
 
-    /// The ledger without what depends on the machine and not on the capture.
-    pub(crate) fn without_speed(mut self) -> Self {
+    /// The ledger without what depends on the run and not on the capture: its duration, and the
+    /// names of the targets.
+    pub(crate) fn of_the_capture(mut self) -> Self {
         self.0.remove("elapsed_seconds");
+        self.0.remove("targets");
         self
     }
 }
