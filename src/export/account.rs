@@ -220,6 +220,7 @@ impl fmt::Display for Notice<'_> {
 
 /// Who is told of a [`Notice`]; nobody by default. Called from the threads of the targets.
 #[derive(Clone, Default)]
+#[expect(clippy::type_complexity, reason = "said once, and a name for it would hide what it is")]
 pub struct Observer(Option<Arc<dyn Fn(&Notice<'_>) + Send + Sync>>);
 
 impl Observer {
