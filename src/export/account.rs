@@ -131,10 +131,10 @@ impl Account {
         }
     }
 
-    /// One Message, or other unit of output, of so many octets.
+    /// Messages, or other units of output, and how many octets they are together.
     #[inline]
-    pub fn message(&mut self, octets: usize) {
-        self.messages += 1;
+    pub fn messages(&mut self, count: u64, octets: usize) {
+        self.messages += count;
         self.message_octets += octets as u64;
     }
 

@@ -193,7 +193,7 @@ impl UdpSink {
         match transmit(&self.socket, message.octets, &*self.clock) {
             Ok(refused) => {
                 account.sent(totals);
-                account.message(size);
+                account.messages(1, size);
                 self.messages_since_refresh += 1;
                 if std::mem::take(&mut self.failing) {
                     account.recovered(&self.target);
