@@ -163,12 +163,12 @@ fn export(target: &str, biflow: bool) -> Totals {
     let records = varied_records();
     let config = Config {
         observation_domain: 7,
-        targets: vec![target.parse::<Target>().unwrap()],
+        targets: vec![target.parse::<Target>().expect("a target")],
         pace: Pace::Replay,
         biflow,
         ..Config::default()
     };
-    let exporter = Exporter::start(&config, Vec::new()).unwrap();
+    let exporter = Exporter::start(&config, Vec::new()).expect("the target opens");
     for records in records.chunks(50) {
         exporter.send(&Arc::new(RecordBatch {
             records: records.to_vec(),
@@ -190,7 +190,7 @@ fn varied_records() -> Vec<FlowRecord> {
         for protocol in [6, 17, if version == IpVersion::V4 { 1 } else { 58 }, 47] {
             for extra in 0..10 {
                 for sides in 0..3 {
-                    let n = u32::try_from(records.len()).unwrap();
+                    let n = u32::try_from(records.len()).expect("a few hundred");
                     records.push(record(n, version, protocol, extra, sides));
                 }
             }
@@ -270,7 +270,8 @@ fn record(n: u32, version: IpVersion, protocol: u8, extra: u32, sides: u32) -> F
 }
 
 fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
+    socket.local_addr().expect("it is bound").port()
 }
 
 /// Until a program has the port there is nothing to send to.
@@ -309,8 +310,9 @@ impl Running {
     /// Ends it in order, and waits until it has written its files.
     fn interrupt(&mut self) {
         let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-        self.0.wait().unwrap();
+        let status = Command::new("kill").args(["-INT", &pid]).status().expect("kill is there");
+        assert!(status.success());
+        self.0.wait().expect("it is our child");
     }
 }
 

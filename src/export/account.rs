@@ -131,10 +131,10 @@ impl Account {
         }
     }
 
-    /// One Message, or other unit of output, of so many octets.
+    /// Messages, or other units of output, and how many octets they are together.
     #[inline]
-    pub fn message(&mut self, octets: usize) {
-        self.messages += 1;
+    pub fn messages(&mut self, count: u64, octets: usize) {
+        self.messages += count;
         self.message_octets += octets as u64;
     }
 
@@ -220,6 +220,7 @@ impl fmt::Display for Notice<'_> {
 
 /// Who is told of a [`Notice`]; nobody by default. Called from the threads of the targets.
 #[derive(Clone, Default)]
+#[expect(clippy::type_complexity, reason = "said once, and a name for it would hide what it is")]
 pub struct Observer(Option<Arc<dyn Fn(&Notice<'_>) + Send + Sync>>);
 
 impl Observer {

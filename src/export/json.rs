@@ -9,7 +9,8 @@ use crate::export::clock::Clock;
 use crate::export::config::Config;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
-use crate::export::mapping::{FieldVisitor, data_records};
+use crate::export::fields::FieldVisitor;
+use crate::export::mapping::data_records;
 use crate::export::output::Output;
 use crate::export::sink::RecordSink;
 use crate::export::target::JsonOutput;
@@ -163,5 +164,103 @@ impl<'a> FieldVisitor<'a> for NamedFields<'a> {
 
     fn label_section(&mut self, element: &'static InformationElement, value: &'a [u8; 3]) {
         self.0.push((Field::from(*element), Value::Octets(value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind};
+    use crate::export::testing::{account, batch, tcp_biflow, udp_uniflow};
+    use crate::flow::FlowRecord;
+
+    fn lines(records: Vec<FlowRecord>) -> Vec<serde_json::Value> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flows.json");
+        let output = JsonOutput::File(path.clone());
+        let mut sink = JsonSink::open(&output, "json:flows.json", &Config::default()).unwrap();
+        let (mut account, _) = account();
+        sink.write(&batch(records), &mut account).unwrap();
+        sink.finish(&mut account).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_record_is_an_object_of_element_names() {
+        let mut record = tcp_biflow();
+        record.mac = Some(MacAddresses { source: [2, 0, 0, 0, 0, 1], destination: [0xfe; 6] });
+        record.mpls = MplsLabels { sections: [[0, 1, 0xff], [0; 3], [0; 3]], count: 1 };
+        let lines = lines(vec![record, udp_uniflow(1)]);
+        let [first, second] = lines.as_slice() else { panic!("two lines") };
+        assert_eq!(
+            first.to_string(),
+            serde_json::json!({
+                "sourceIPv4Address": "192.0.2.1",
+                "destinationIPv4Address": "198.51.100.7",
+                "sourceTransportPort": 40000,
+                "destinationTransportPort": 443,
+                "protocolIdentifier": 6,
+                "ipVersion": 4,
+                "ingressInterface": 3,
+                "flowId": 0x1122_3344_5566_7788_u64,
+                "flowEndReason": 3,
+                "biflowDirection": 1,
+                "sourceMacAddress": "02:00:00:00:00:01",
+                "destinationMacAddress": "fe:fe:fe:fe:fe:fe",
+                "mplsTopLabelStackSection": "0001ff",
+                "octetDeltaCount": 1500,
+                "packetDeltaCount": 10,
+                "flowStartMilliseconds": "2023-11-14T22:13:20.123Z",
+                "flowEndMilliseconds": "2023-11-14T22:13:21.000Z",
+                "minimumIpTotalLength": 40,
+                "maximumIpTotalLength": 576,
+                "minimumTTL": 63,
+                "maximumTTL": 64,
+                "ipClassOfService": 184,
+                "tcpControlBits": 27,
+                "tcpSequenceNumber": 0x0102_0304,
+                "tcpWindowSize": 64240,
+                "reverseOctetDeltaCount": 9000,
+                "reversePacketDeltaCount": 8,
+                "reverseFlowStartMilliseconds": "2023-11-14T22:13:20.123Z",
+                "reverseFlowEndMilliseconds": "2023-11-14T22:13:21.000Z",
+                "reverseMinimumIpTotalLength": 40,
+                "reverseMaximumIpTotalLength": 576,
+                "reverseMinimumTTL": 63,
+                "reverseMaximumTTL": 64,
+                "reverseIpClassOfService": 184,
+                "reverseTcpControlBits": 19,
+                "reverseTcpSequenceNumber": 0x0102_0304,
+                "reverseTcpWindowSize": 64240,
+            })
+            .to_string()
+        );
+        assert_eq!(second["protocolIdentifier"], 17);
+        assert!(second.get("reversePacketDeltaCount").is_none());
+    }
+
+    #[test]
+    fn a_tunnel_keeps_the_inner_addresses_plain_values() {
+        let record = FlowRecord {
+            tunnel: Some(Tunnel {
+                kind: TunnelKind::Vxlan,
+                version: IpVersion::V6,
+                source: Address([0xfd; 16]),
+                destination: Address([0xfe; 16]),
+                id: Some(4_096),
+            }),
+            ..tcp_biflow()
+        };
+        let lines = lines(vec![record]);
+        let record = &lines[0];
+        assert_eq!(record["sourceIPv4Address"], "192.0.2.1");
+        assert_eq!(record["flowtapTunnelType"], 5);
+        assert_eq!(record["flowtapTunnelId"], 4_096);
+        assert_eq!(record["layer2SegmentId"], 0x0100_0000_0000_1000_u64);
+        assert_eq!(
+            record["flowtapTunnelSourceIPv6Address"],
+            "fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd"
+        );
     }
 }

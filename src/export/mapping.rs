@@ -8,11 +8,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
+use crate::export::fields::{FieldVisitor, RecordOctets, TemplateFields};
 use crate::export::layout::{Layout, Sides, Transport, TunnelFields, TunnelIdField, VlanLevels};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
-use crate::ipfix::template::{FieldSpecifier, Template};
+use crate::ipfix::template::Template;
 use crate::time::Timestamp;
 
 /// One Data Record to be: a Flow Record whose forward direction has packets, and its layout.
@@ -129,19 +130,6 @@ impl Templates {
             .expect("there is a slot for every number below the count");
         slot.get_or_insert_with(|| Arc::new(template(layout)))
     }
-}
-
-/// Takes the fields of a record, one after the other; which call it is tells how long the field is.
-pub(crate) trait FieldVisitor<'a> {
-    fn unsigned8(&mut self, element: &'static InformationElement, value: u8);
-    fn unsigned16(&mut self, element: &'static InformationElement, value: u16);
-    fn unsigned32(&mut self, element: &'static InformationElement, value: u32);
-    fn unsigned64(&mut self, element: &'static InformationElement, value: u64);
-    fn milliseconds(&mut self, element: &'static InformationElement, value: Timestamp);
-    fn ipv4_address(&mut self, element: &'static InformationElement, value: [u8; 4]);
-    fn ipv6_address(&mut self, element: &'static InformationElement, value: [u8; 16]);
-    fn mac_address(&mut self, element: &'static InformationElement, value: [u8; 6]);
-    fn label_section(&mut self, element: &'static InformationElement, value: &'a [u8; 3]);
 }
 
 /// Shows the fields of a record with this layout to `visitor`, in the order of the Template.
@@ -385,103 +373,6 @@ fn turned_around(record: &FlowRecord) -> FlowRecord {
             ..tunnel
         }),
         ..*record
-    }
-}
-
-/// Collects what a Template says of the fields.
-struct TemplateFields(Vec<FieldSpecifier>);
-
-impl TemplateFields {
-    fn push(&mut self, element: &'static InformationElement, length: u16) {
-        self.0.push(FieldSpecifier { element: *element, length });
-    }
-}
-
-impl FieldVisitor<'_> for TemplateFields {
-    fn unsigned8(&mut self, element: &'static InformationElement, _: u8) {
-        self.push(element, 1);
-    }
-
-    fn unsigned16(&mut self, element: &'static InformationElement, _: u16) {
-        self.push(element, 2);
-    }
-
-    fn unsigned32(&mut self, element: &'static InformationElement, _: u32) {
-        self.push(element, 4);
-    }
-
-    fn unsigned64(&mut self, element: &'static InformationElement, _: u64) {
-        self.push(element, 8);
-    }
-
-    fn milliseconds(&mut self, element: &'static InformationElement, _: Timestamp) {
-        self.push(element, 8);
-    }
-
-    fn ipv4_address(&mut self, element: &'static InformationElement, _: [u8; 4]) {
-        self.push(element, 4);
-    }
-
-    fn ipv6_address(&mut self, element: &'static InformationElement, _: [u8; 16]) {
-        self.push(element, 16);
-    }
-
-    fn mac_address(&mut self, element: &'static InformationElement, _: [u8; 6]) {
-        self.push(element, 6);
-    }
-
-    fn label_section(&mut self, element: &'static InformationElement, _: &[u8; 3]) {
-        self.push(element, 3);
-    }
-}
-
-/// Appends the values, big-endian (RFC 7011 §6.1).
-struct RecordOctets<'a>(&'a mut Vec<u8>);
-
-impl FieldVisitor<'_> for RecordOctets<'_> {
-    #[inline]
-    fn unsigned8(&mut self, _: &'static InformationElement, value: u8) {
-        self.0.push(value);
-    }
-
-    #[inline]
-    fn unsigned16(&mut self, _: &'static InformationElement, value: u16) {
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
-    #[inline]
-    fn unsigned32(&mut self, _: &'static InformationElement, value: u32) {
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
-    #[inline]
-    fn unsigned64(&mut self, _: &'static InformationElement, value: u64) {
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
-    #[inline]
-    fn milliseconds(&mut self, _: &'static InformationElement, value: Timestamp) {
-        self.0.extend_from_slice(&value.as_millis().to_be_bytes());
-    }
-
-    #[inline]
-    fn ipv4_address(&mut self, _: &'static InformationElement, value: [u8; 4]) {
-        self.0.extend_from_slice(&value);
-    }
-
-    #[inline]
-    fn ipv6_address(&mut self, _: &'static InformationElement, value: [u8; 16]) {
-        self.0.extend_from_slice(&value);
-    }
-
-    #[inline]
-    fn mac_address(&mut self, _: &'static InformationElement, value: [u8; 6]) {
-        self.0.extend_from_slice(&value);
-    }
-
-    #[inline]
-    fn label_section(&mut self, _: &'static InformationElement, value: &[u8; 3]) {
-        self.0.extend_from_slice(value);
     }
 }
 

@@ -11,6 +11,7 @@ mod encoder;
 mod ending;
 mod error;
 mod exporter;
+mod fields;
 mod file;
 mod json;
 mod layout;

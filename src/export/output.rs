@@ -18,8 +18,9 @@ use crate::export::account::{Account, Totals};
 pub(crate) struct Output {
     destination: Destination,
     buffer: Vec<u8>,
-    /// Records in `buffer`.
+    /// Records in `buffer`, and how many units it holds.
     buffered: Totals,
+    units: u64,
     /// Octets of the file that end with a whole unit.
     whole: u64,
     broken: bool,
@@ -72,6 +73,7 @@ impl Output {
             destination,
             buffer: Vec::with_capacity(2 * BUFFER_SIZE),
             buffered: Totals::default(),
+            units: 0,
             whole: 0,
             broken: false,
         }
@@ -84,10 +86,9 @@ impl Output {
         account: &mut Account,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> io::Result<()> {
-        let before = self.buffer.len();
         write(&mut self.buffer);
         self.buffered += totals;
-        account.message(self.buffer.len() - before);
+        self.units += 1;
         if self.buffer.len() >= BUFFER_SIZE { self.flush(account) } else { Ok(()) }
     }
 
@@ -110,6 +111,7 @@ impl Output {
             return Err(error);
         }
         self.whole += self.buffer.len() as u64;
+        account.messages(std::mem::take(&mut self.units), self.buffer.len());
         self.buffer.clear();
         account.sent(std::mem::take(&mut self.buffered));
         Ok(())

@@ -193,7 +193,7 @@ impl UdpSink {
         match transmit(&self.socket, message.octets, &*self.clock) {
             Ok(refused) => {
                 account.sent(totals);
-                account.message(size);
+                account.messages(1, size);
                 self.messages_since_refresh += 1;
                 if std::mem::take(&mut self.failing) {
                     account.recovered(&self.target);
@@ -284,10 +284,7 @@ fn transmit(socket: &UdpSocket, octets: &[u8], clock: &dyn Clock) -> io::Result<
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let error = match socket.send(octets) {
-            Ok(_) => return Ok(refused),
-            Err(error) => error,
-        };
+        let Err(error) = socket.send(octets) else { return Ok(refused) };
         refused |= error.kind() == ErrorKind::ConnectionRefused;
         if attempts >= ATTEMPTS {
             return Err(error);

@@ -1,1 +1,233 @@
+use std::fs;
+use std::path::Path;
+use std::sync::{Barrier, Mutex};
 
+use super::*;
+use crate::export::config::TcpConfig;
+use crate::export::target::{Collector, JsonOutput};
+use crate::export::testing::{batch, read_strictly, tcp_biflow, udp_uniflow};
+
+fn config(pace: Pace, targets: &[Target]) -> Config {
+    Config { pace, targets: targets.to_vec(), ..Config::default() }
+}
+
+fn entries(directory: &Path) -> usize {
+    fs::read_dir(directory).unwrap().count()
+}
+
+/// Counts records; stops at a barrier before the first batch, and may then fail.
+#[derive(Debug)]
+struct TestSink {
+    gate: Option<Arc<Barrier>>,
+    fails: bool,
+    panics: bool,
+    seen: Arc<Mutex<usize>>,
+}
+
+impl TestSink {
+    fn new(seen: &Arc<Mutex<usize>>) -> Self {
+        Self { gate: None, fails: false, panics: false, seen: Arc::clone(seen) }
+    }
+}
+
+impl RecordSink for TestSink {
+    fn write(&mut self, batch: &RecordBatch, _: &mut Account) -> Result<(), ExportError> {
+        if let Some(gate) = self.gate.take() {
+            gate.wait();
+        }
+        assert!(!self.panics, "a bug in a sink");
+        if self.fails {
+            let source = std::io::ErrorKind::StorageFull.into();
+            return Err(ExportError::Write { target: "test".to_owned(), source });
+        }
+        *self.seen.lock().unwrap() += batch.records.len();
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut Account) -> Result<(), ExportError> {
+        Ok(())
+    }
+}
+
+fn extra(sink: TestSink) -> Vec<(String, Box<dyn RecordSink>)> {
+    vec![("test".to_owned(), Box::new(sink))]
+}
+
+#[test]
+fn every_target_gets_every_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, json) = (directory.path().join("flows"), directory.path().join("flows.json"));
+    let targets =
+        [Target::File(file.clone()), Target::Json(JsonOutput::File(json.clone())), Target::Null];
+    let seen = Arc::default();
+    let exporter =
+        Exporter::start(&config(Pace::Replay, &targets), extra(TestSink::new(&seen))).unwrap();
+    for n in 0..100 {
+        exporter.send(&batch(vec![udp_uniflow(n), tcp_biflow()]));
+    }
+    assert!(!file.exists() && !json.exists(), "not before they are complete");
+    let reports = exporter.finish();
+
+    let totals = Totals { records: 200, packets: 2_800, octets: 1_200_000 };
+    assert_eq!(reports.len(), 4);
+    for report in &reports {
+        assert_eq!((report.sent, report.lost_totals()), (totals, Totals::default()));
+        assert!(report.first_error.is_none());
+    }
+    assert_eq!(*seen.lock().unwrap(), 200);
+    assert_eq!(read_strictly(&fs::read(&file).unwrap()), (200, 2_800, 1_200_000));
+    assert_eq!(fs::read_to_string(&json).unwrap().lines().count(), 200);
+    assert_eq!(entries(directory.path()), 2);
+}
+
+#[test]
+fn the_same_records_make_the_same_file() {
+    // Requirement O2: however they are cut into batches, and however slow the machine.
+    let directory = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (name, size) in [("a", 1), ("b", 7), ("c", 1_000)] {
+        let path = directory.path().join(name);
+        let config = config(Pace::Replay, &[Target::File(path.clone())]);
+        let exporter = Exporter::start(&config, Vec::new()).unwrap();
+        let records: Vec<_> = (0..1_000).map(udp_uniflow).collect();
+        for records in records.chunks(size) {
+            exporter.send(&batch(records.to_vec()));
+        }
+        exporter.finish();
+        files.push(fs::read(path).unwrap());
+    }
+    assert!(files[0].len() > 16_384);
+    assert_eq!(files[0], files[1]);
+    assert_eq!(files[0], files[2]);
+}
+
+#[test]
+fn a_run_without_a_flow_leaves_a_valid_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flows");
+    let config = config(Pace::Replay, &[Target::File(path.clone())]);
+    Exporter::start(&config, Vec::new()).unwrap().finish();
+    let octets = fs::read(path).unwrap();
+    assert_eq!(octets[..2], [0, 10]);
+    assert_eq!(read_strictly(&octets), (0, 0, 0));
+}
+
+#[test]
+fn a_target_that_cannot_be_opened_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = Target::File(directory.path().join("good"));
+    let bad = Target::File(directory.path().join("missing/bad"));
+    let error =
+        Exporter::start(&config(Pace::Replay, &[good.clone(), bad]), Vec::new()).unwrap_err();
+    assert!(matches!(error, ExportError::Create { .. }));
+    assert!(error.to_string().contains("missing/bad"), "{error}");
+    assert_eq!(entries(directory.path()), 0);
+
+    let tcp = Target::Tcp(Collector { host: "127.0.0.1".to_owned(), port: 1 });
+    assert!(Exporter::start(&config(Pace::Replay, &[good, tcp]), Vec::new()).is_err());
+    assert_eq!(entries(directory.path()), 0);
+}
+
+#[test]
+fn an_abandoned_run_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = [Target::File(directory.path().join("flows"))];
+    let exporter = Exporter::start(&config(Pace::Replay, &targets), Vec::new()).unwrap();
+    exporter.send(&batch(vec![tcp_biflow()]));
+    drop(exporter);
+    assert_eq!(entries(directory.path()), 0);
+}
+
+#[test]
+fn a_full_queue_loses_records_live_and_only_for_its_target() {
+    let gate = Arc::new(Barrier::new(2));
+    let seen = Arc::default();
+    let sink = TestSink { gate: Some(Arc::clone(&gate)), ..TestSink::new(&seen) };
+    let config = Config { queue_batches: 2, ..config(Pace::Live, &[]) };
+    let fast = Arc::default();
+    let mut sinks = extra(sink);
+    sinks.extend(extra(TestSink::new(&fast)));
+    let exporter = Exporter::start(&config, sinks).unwrap();
+    for n in 0..50 {
+        exporter.send(&batch(vec![udp_uniflow(n)]));
+        while *fast.lock().unwrap() <= n as usize {
+            thread::yield_now();
+        }
+    }
+    gate.wait();
+    let reports = exporter.finish();
+    let lost = reports[0].lost(LossReason::QueueFull);
+    // Two in the queue, and one in the sink if it was quick.
+    assert!((47..=48).contains(&lost.records), "{lost:?}");
+    assert_eq!((lost.packets, lost.octets), (lost.records * 10, lost.records * 1_500));
+    assert_eq!(reports[0].sent.records + lost.records, 50);
+    assert_eq!(*seen.lock().unwrap() as u64, reports[0].sent.records);
+    assert_eq!((reports[1].sent.records, reports[1].lost_totals().records), (50, 0));
+}
+
+#[test]
+fn a_full_queue_is_waited_for_in_a_replay() {
+    let seen = Arc::default();
+    let config = Config { queue_batches: 1, ..config(Pace::Replay, &[]) };
+    let exporter = Exporter::start(&config, extra(TestSink::new(&seen))).unwrap();
+    for n in 0..1_000 {
+        exporter.send(&batch(vec![udp_uniflow(n)]));
+    }
+    assert_eq!(exporter.finish()[0].sent.records, 1_000);
+}
+
+#[test]
+fn a_target_that_fails_or_panics_stops_nobody() {
+    for (fails, panics) in [(true, false), (false, true)] {
+        let seen = Arc::default();
+        let bad = TestSink { fails, panics, ..TestSink::new(&Arc::default()) };
+        let mut sinks = extra(bad);
+        sinks.extend(extra(TestSink::new(&seen)));
+        let config = Config { queue_batches: 1, ..config(Pace::Replay, &[]) };
+        let exporter = Exporter::start(&config, sinks).unwrap();
+        for n in 0..10 {
+            exporter.send(&batch(vec![udp_uniflow(n)]));
+        }
+        let reports = exporter.finish();
+        assert_eq!(reports[0].lost(LossReason::TargetFailed).records, {
+            // Behind a thread that is gone the queue counts.
+            10 - reports[0].lost(LossReason::QueueFull).records
+        });
+        assert_eq!(reports[0].sent.records, 0);
+        let error = reports[0].first_error.as_ref().unwrap();
+        assert_eq!(matches!(error, ExportError::Panicked { .. }), panics);
+        assert_eq!(*seen.lock().unwrap(), 10);
+    }
+}
+
+#[test]
+fn a_full_disk_is_reported_and_the_others_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flows");
+    let targets = [Target::File("/dev/full".into()), Target::File(path.clone())];
+    let exporter = Exporter::start(&config(Pace::Replay, &targets), Vec::new()).unwrap();
+    for n in 0..10 {
+        exporter.send(&batch((n * 1_000..(n + 1) * 1_000).map(udp_uniflow).collect()));
+    }
+    let reports = exporter.finish();
+    assert_eq!(reports[0].lost_totals().records, 10_000);
+    let error = reports[0].first_error.as_ref().unwrap().to_string();
+    assert!(error.starts_with("file:/dev/full: cannot write"), "{error}");
+    assert_eq!(reports[1].sent.records, 10_000);
+    assert_eq!(read_strictly(&fs::read(path).unwrap()).0, 10_000);
+}
+
+#[test]
+fn finishing_does_not_wait_for_the_next_attempt_to_connect() {
+    let target = Target::Tcp(Collector { host: "127.0.0.1".to_owned(), port: 1 });
+    let tcp = TcpConfig { reconnect_interval: Duration::from_secs(600), ..TcpConfig::default() };
+    let config = Config { tcp, ..config(Pace::Live, &[target]) };
+    let exporter = Exporter::start(&config, Vec::new()).unwrap();
+    exporter.send(&batch(vec![tcp_biflow()]));
+    let clock = Arc::clone(&config.clock);
+    let begin = clock.monotonic();
+    let reports = exporter.finish();
+    assert!(clock.monotonic() - begin < Duration::from_secs(30));
+    assert_eq!(reports[0].lost(LossReason::TargetFailed).records, 1);
+    assert!(matches!(reports[0].first_error, Some(ExportError::Connect { .. })));
+}

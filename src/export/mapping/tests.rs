@@ -259,7 +259,7 @@ fn check_direction(
     if let Some(label) = number(31) {
         prop_assert_eq!(label, u64::from(direction.flow_label & 0x000f_ffff));
     }
-    if let Some(code) = number(32).or(number(139)) {
+    if let Some(code) = number(32).or_else(|| number(139)) {
         prop_assert_eq!(code, u64::from(direction.icmp_type_code));
     }
     Ok(())

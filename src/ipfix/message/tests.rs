@@ -15,7 +15,7 @@ const OCTETS: InformationElement = InformationElement {
 fn template(id: u16, length: u16) -> Arc<Template> {
     let field = |length| FieldSpecifier { element: OCTETS, length };
     let mut fields = vec![field(8); usize::from(length / 8)];
-    fields.extend((length % 8 != 0).then(|| field(length % 8)));
+    fields.extend((!length.is_multiple_of(8)).then(|| field(length % 8)));
     Arc::new(Template::new(TemplateId::new(id).unwrap(), fields).unwrap())
 }
 
