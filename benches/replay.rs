@@ -53,7 +53,8 @@ fn meter(capture: &Path, target: Target, packets: u64) {
 }
 
 fn workload(folder: &Path, name: &str, workload: HeaderCut) -> PathBuf {
-    let folder = std::env::var_os("FLOWTAP_WORKLOADS").map_or(folder.to_owned(), PathBuf::from);
+    let folder =
+        std::env::var_os("FLOWTAP_WORKLOADS").map_or_else(|| folder.to_owned(), PathBuf::from);
     let path = folder.join(format!("{name}_{}.pcap", workload.packets));
     if !path.exists() {
         workload.write_to(&path).expect("room for the workload");

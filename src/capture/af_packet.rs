@@ -4,8 +4,8 @@
 //! one of them by a symmetric hash of its flow. Setting a group up takes several calls, and between
 //! bind(2) and the joining of the group a socket gets every frame, not only its share. So each
 //! socket starts behind a filter that lets nothing pass, and gets its real one only when it is
-//! a member: no frame is ever counted twice, and none at all before [`AfPacketSource::open`] is done with
-//! all sockets.
+//! a member: no frame is ever counted twice, and none at all before [`AfPacketSource::open`] has
+//! done with all sockets.
 //!
 //! Lengths are those the kernel gives. Where an interface merges segments on reception (GRO, LRO)
 //! they are those of merged ones; `ethtool -K eth0 gro off lro off` is advised on a probe.
@@ -28,6 +28,7 @@ use crate::capture::live::LINK_CHECK_INTERVAL;
 use crate::capture::live::LiveConfig;
 use crate::capture::live::Notice;
 use crate::capture::live::ObservationPoint;
+use crate::capture::live::SETTLING_TIME;
 use crate::capture::live::now;
 use crate::capture::ring::FanoutGroup;
 use crate::capture::ring::Ring;
@@ -146,7 +147,10 @@ impl AfPacketSource {
         let rings = self.ports.iter().filter_map(|port| port.ring.as_ref());
         let descriptors: Vec<BorrowedFd<'_>> = rings.map(Ring::as_fd).collect();
         match readiness::wait(&descriptors, patience) {
-            Ok(Readiness::Trouble) => self.next_check = now(),
+            Ok(Readiness::Trouble) => {
+                self.next_check = self.next_check.min(now() + SETTLING_TIME);
+                self.ports.iter_mut().for_each(Port::take_error);
+            }
             Ok(Readiness::Readable | Readiness::Nothing) => {}
             Err(error) => {
                 let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
@@ -238,6 +242,7 @@ fn add_interface(
             filter: filter.clone(),
             group: group.clone(),
             watch: Watch::new(worker == 0),
+            went_down: false,
             looks_since_gone: 0,
             lost_before: 0,
             losses: (worker == 0).then(InterfaceLosses::default),
@@ -264,6 +269,8 @@ struct Port {
     /// None for a single worker.
     group: Option<Arc<Mutex<FanoutGroup>>>,
     watch: Watch,
+    /// The interface has been down since it was last looked after.
+    went_down: bool,
     /// How often the interface of the ring has been found gone.
     looks_since_gone: u32,
     /// Lost by rings that are closed by now.
@@ -283,11 +290,20 @@ impl Port {
         Ring::open(&self.config, link.index, self.group.as_deref()).map_err(|what| self.error(what))
     }
 
+    /// Takes the error that waits on the socket: that its interface went down, however briefly.
+    /// It comes up by itself.
+    fn take_error(&mut self) {
+        if let Some(ring) = &self.ring {
+            self.went_down |= packet_socket::take_error(ring.as_fd()).is_some();
+        }
+    }
+
     fn look_after(&mut self, links: &Links, notices: &mut Vec<Notice>) {
+        self.take_error();
         let Self { point: ObservationPoint { name, .. }, watch, .. } = self;
         if let Some(ring) = &mut self.ring {
-            // Set when the interface goes down, however briefly. It comes up by itself.
-            let went_down = packet_socket::take_error(ring.as_fd()).is_some();
+            ring.refresh();
+            let went_down = std::mem::take(&mut self.went_down);
             if let Ok(Some(index)) = packet_socket::bound_interface(ring.as_fd()) {
                 if went_down {
                     watch.found(name, LinkState::Down, notices);

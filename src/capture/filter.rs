@@ -8,6 +8,7 @@ use pcap::Capture;
 use pcap::Linktype;
 
 use crate::capture::CaptureError;
+use crate::capture::pcap_handle::message;
 use crate::frame::LinkType;
 use crate::sys::packet_socket::Program;
 
@@ -31,7 +32,7 @@ pub(super) fn compile(
         Some(live) => live.compile(expression, true),
         None if mentions_vlan(expression) => {
             return Err(error(format!(
-                "to compile a filter on VLAN tags, {interface} must be up; set it up and start again"
+                "a filter on VLAN tags needs {interface} to be up; set it up and start again"
             )));
         }
         None => Capture::dead(number).and_then(|dead| dead.compile(expression, true)),
@@ -63,13 +64,6 @@ fn mentions_vlan(expression: &str) -> bool {
     expression
         .split(|character: char| !character.is_ascii_alphanumeric())
         .any(|word| word == "vlan")
-}
-
-fn message(error: &pcap::Error) -> String {
-    match error {
-        pcap::Error::PcapError(text) => text.trim().into(),
-        other => other.to_string(),
-    }
 }
 
 /// The DLT_ number libpcap compiles for.

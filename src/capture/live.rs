@@ -216,6 +216,9 @@ pub(super) fn now() -> Instant {
 
 /// How often interfaces are looked after when nothing has drawn attention to them.
 pub(super) const LINK_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long after trouble an interface is looked at: one that is being deleted goes down first, and
+/// is to be told as gone, not as down and then gone.
+pub(super) const SETTLING_TIME: Duration = Duration::from_millis(50);
 /// How long a stopped source waits for the last frames of the kernel; they take some 10 ms.
 pub(super) const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 /// After how many milliseconds the kernel hands over frames that do not fill a block.

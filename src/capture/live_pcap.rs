@@ -2,19 +2,13 @@
 //!
 //! libpcap puts VLAN tags back into frames by itself, and has no notion of several readers.
 
-use std::fmt;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use std::time::Instant;
 
-use pcap::Active;
 use pcap::Capture;
-use pcap::Direction;
 use pcap::Linktype;
-#[cfg(target_os = "linux")]
-use pcap::Precision;
-use pcap::Stat;
 
 use crate::capture::CaptureError;
 use crate::capture::Drops;
@@ -25,16 +19,18 @@ use crate::capture::live::LINK_CHECK_INTERVAL;
 use crate::capture::live::LiveConfig;
 use crate::capture::live::Notice;
 use crate::capture::live::ObservationPoint;
-use crate::capture::live::RETIRE_MILLISECONDS;
+use crate::capture::live::SETTLING_TIME;
 use crate::capture::live::now;
-#[cfg(target_os = "linux")]
-use crate::capture::ring::Ring;
+use crate::capture::pcap_handle::Handle;
+use crate::capture::pcap_handle::Settings;
+use crate::capture::pcap_handle::message;
+use crate::capture::pcap_handle::refusal;
+use crate::capture::pcap_handle::timestamp;
 use crate::capture::watch::LinkState;
 use crate::capture::watch::Watch;
 use crate::capture::watch::look_up;
 use crate::frame::Frame;
 use crate::frame::LinkType;
-use crate::sys::link::Link;
 use crate::sys::link::Links;
 #[cfg(target_os = "linux")]
 use crate::sys::packet_socket;
@@ -138,7 +134,7 @@ impl PcapSource {
                 Err(_) if port.failed => {}
                 Err(_) => {
                     port.failed = true;
-                    self.next_check = now();
+                    self.next_check = self.next_check.min(now() + SETTLING_TIME);
                 }
             }
         }
@@ -163,7 +159,9 @@ impl PcapSource {
         let descriptors: Vec<BorrowedFd<'_>> = handles.map(AsFd::as_fd).collect();
         match readiness::wait(&descriptors, patience) {
             // libpcap takes the error from the socket when it is read next.
-            Ok(Readiness::Trouble) => self.next_check = now(),
+            Ok(Readiness::Trouble) => {
+                self.next_check = self.next_check.min(now() + SETTLING_TIME);
+            }
             Ok(Readiness::Readable | Readiness::Nothing) => {}
             Err(error) => {
                 let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
@@ -312,6 +310,7 @@ impl Port {
     }
 
     fn look_after(&mut self, links: &Links, notices: &mut Vec<Notice>) {
+        self.refresh();
         if let Some(handle) = &self.handle {
             let name = &self.point.name;
             let link = handle.link(links, name);
@@ -367,7 +366,7 @@ impl Port {
         let Some(handle) = &mut self.handle else { return };
         let Ok(stat) = handle.capture.stats() else { return };
         let last = std::mem::replace(&mut handle.last, stat);
-        // The counters of libpcap are 32 bits wide and wrap.
+        // The counters of libpcap are 32 bits wide and wrap, less often than they are asked for.
         let since = |now: u32, last: u32| u64::from(now.wrapping_sub(last));
         self.counted.arrived += since(stat.received, last.received);
         self.counted.dropped += since(stat.dropped, last.dropped);
@@ -375,110 +374,6 @@ impl Port {
     }
 }
 
-/// A libpcap handle that is capturing.
-struct Handle {
-    capture: Capture<Active>,
-    link_type: LinkType,
-    /// What its counters said last.
-    last: Stat,
-}
-
-impl Handle {
-    fn open(interface: &str, settings: &Settings) -> Result<Self, CaptureError> {
-        let error = |problem: pcap::Error| refusal(interface, message(&problem));
-        // libpcap words a missing privilege in several ways; ask the kernel first.
-        #[cfg(target_os = "linux")]
-        Ring::socket().map_err(|what| refusal(interface, what))?;
-
-        let capture = Capture::from_device(interface)
-            .map_err(error)?
-            .promisc(settings.promiscuous)
-            .snaplen(SNAP_LENGTH)
-            .buffer_size(settings.buffer_octets)
-            .timeout(i32::from(RETIRE_MILLISECONDS))
-            .immediate_mode(false);
-        // Elsewhere libpcap may not have it, and does not say in a way that reaches us.
-        #[cfg(target_os = "linux")]
-        let capture = capture.precision(Precision::Nano);
-        let mut capture = capture.open().and_then(Capture::setnonblock).map_err(error)?;
-
-        // Where neither is known, frames that this host sends are captured as well.
-        let _ = capture.direction(Direction::In);
-        #[cfg(target_os = "linux")]
-        let _ = packet_socket::ignore_outgoing(capture.as_fd());
-
-        if let Some(expression) = &settings.filter {
-            capture.filter(expression, true).map_err(|problem| CaptureError::Filter {
-                expression: expression.clone(),
-                what: message(&problem),
-            })?;
-        }
-        let number = capture.get_datalink().0;
-        let link_type = LinkType::from_number(u16::try_from(number).unwrap_or(u16::MAX));
-        Ok(Self { capture, link_type, last: Stat { received: 0, dropped: 0, if_dropped: 0 } })
-    }
-
-    /// The interface this handle captures from, if it is still there.
-    fn link(&self, links: &Links, name: &str) -> Option<Link> {
-        #[cfg(target_os = "linux")]
-        {
-            let _ = name;
-            let index = packet_socket::bound_interface(self.capture.as_fd()).ok()??;
-            links.numbered(index)
-        }
-        #[cfg(not(target_os = "linux"))]
-        links.named(name)
-    }
-}
-
-impl AsFd for Handle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.capture.as_fd()
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { capture: _, link_type, last } = self;
-        formatter
-            .debug_struct("Handle")
-            .field("link_type", link_type)
-            .field("last", last)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How handles are made.
-#[derive(Clone, Debug)]
-struct Settings {
-    filter: Option<String>,
-    buffer_octets: i32,
-    promiscuous: bool,
-}
-
-/// The time of a frame: with `Precision::Nano` the second half of a `timeval` is nanoseconds.
-fn timestamp(time: libc::timeval) -> Timestamp {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let fraction = u32::try_from(time.tv_usec).unwrap_or(0);
-    let nanoseconds =
-        if cfg!(target_os = "linux") { fraction } else { fraction.saturating_mul(1000) };
-    Timestamp::from_parts(seconds, nanoseconds)
-}
-
-/// What libpcap said, without the wrapping of the crate.
-fn message(error: &pcap::Error) -> String {
-    match error {
-        pcap::Error::PcapError(text) => text.trim().into(),
-        other => other.to_string(),
-    }
-}
-
-fn refusal(interface: &str, what: String) -> CaptureError {
-    CaptureError::Interface { interface: interface.into(), what }
-}
-
-/// Octets of a frame that libpcap captures: more than any frame has.
-const SNAP_LENGTH: i32 = 262_144;
 /// Ten times what the kernel takes to hand over a block.
 const QUIET: Duration = Duration::from_millis(100);
 /// Long enough for the kernel to hand over the last block of an interface.

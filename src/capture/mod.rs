@@ -18,6 +18,8 @@ pub mod live;
 
 pub mod live_pcap;
 
+mod pcap_handle;
+
 #[cfg(target_os = "linux")]
 mod ring;
 

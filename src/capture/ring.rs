@@ -38,7 +38,9 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Opens a ring on the interface numbered `index`, and makes it a member of `group`. Nothing is let in yet.
+    /// Opens a ring on the interface numbered `index` and makes it a member of `group`.
+    ///
+    /// Nothing is let in yet.
     ///
     /// # Errors
     ///
@@ -181,7 +183,8 @@ impl Ring {
         self.missing += self.arrivals.stored.saturating_sub(self.read + self.missing);
     }
 
-    fn refresh(&mut self) {
+    /// Asks the kernel for its counters, which are 32 bits wide: not to be put off for hours.
+    pub(super) fn refresh(&mut self) {
         if let Ok(Arrivals { stored, dropped }) = self.socket.statistics() {
             self.arrivals.stored += stored;
             self.arrivals.dropped += dropped;
@@ -239,7 +242,8 @@ pub(super) struct FanoutGroup {
 }
 
 impl FanoutGroup {
-    /// Adds `socket`, bound to the interface numbered `index`; the first one there founds the group.
+    /// Adds `socket`, bound to the interface numbered `index`; the first one there founds the
+    /// group.
     fn add(&mut self, socket: &PacketSocket, index: u32) -> io::Result<()> {
         match self.on {
             Some((of, id)) if of == index => socket.join_fanout(id),

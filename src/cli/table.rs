@@ -177,6 +177,7 @@ impl<W: Write> Table<W> {
         // Where we are, and where this column should end if all before it kept to their widths.
         let (mut place, mut end) = (0, 0);
         for (group, text) in GROUPS.iter().zip(groups) {
+            let text = if matches!(group.side, Align::Right) { text.trim_start() } else { text };
             let width =
                 self.widths.get(group.first).copied().unwrap_or(0) + self.width_of_rest(group);
             let gap = if line.is_empty() { "" } else { group.gap };

@@ -19,6 +19,8 @@ mod headers;
 mod ip;
 mod link;
 mod octets;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod tunnel;
 

@@ -263,8 +263,10 @@ fn run(
     if !ending.is_abandoned()
         && let Err(error) = sink.finish(&mut account)
     {
-        account.trouble(error);
-        failed = true;
+        // One that failed before has said why.
+        if !std::mem::replace(&mut failed, true) {
+            account.trouble(error);
+        }
     }
     Outcome { account, failed }
 }

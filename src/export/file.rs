@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::export::account::{Account, Totals};
+use crate::export::account::Account;
 use crate::export::clock::Clock;
 use crate::export::config::{Config, Pace};
 use crate::export::encoder::Encoder;

@@ -159,10 +159,6 @@ fn visit<'a>(
         layout;
     let FlowRecord { forward, reverse, .. } = record;
 
-    // RFC 7011 §8: where an element occurs twice the order is that of the headers, outer first.
-    if let (Some(fields), Some(values)) = (tunnel, record.tunnel) {
-        addresses(fields.version, values.source, values.destination, visitor);
-    }
     addresses(version, record.source, record.destination, visitor);
     if matches!(transport, Transport::Ports | Transport::Tcp) {
         visitor.unsigned16(&element::SOURCE_TRANSPORT_PORT, record.source_port);
@@ -196,7 +192,7 @@ fn visit<'a>(
         visitor.label_section(element, section);
     }
     if let (Some(fields), Some(values)) = (tunnel, record.tunnel) {
-        tunnel_id(fields, values, visitor);
+        tunnel_fields(fields, values, visitor);
     }
 
     one_direction(layout, forward, &FORWARD, visitor);
@@ -232,10 +228,28 @@ fn addresses<'a>(
     }
 }
 
-fn tunnel_id<'a>(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldVisitor<'a>) {
+/// The tunnel, under elements of our own.
+///
+/// RFC 7011 §8 would let the address elements stand twice, outer header first. But a record with
+/// the elements of both IP versions makes nfdump mix its addresses up, and a repeated element turns
+/// a plain value into a list for every reader of JSON.
+fn tunnel_fields<'a>(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldVisitor<'a>) {
     let id = tunnel.id.unwrap_or(0);
     visitor.unsigned8(&element::FLOWTAP_TUNNEL_TYPE, tunnel.kind as u8);
     visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, id);
+    let Tunnel { source, destination, .. } = tunnel;
+    match fields.version {
+        IpVersion::V4 => {
+            visitor.ipv4_address(&element::FLOWTAP_TUNNEL_SOURCE_IPV4_ADDRESS, source.to_v4());
+            let element = &element::FLOWTAP_TUNNEL_DESTINATION_IPV4_ADDRESS;
+            visitor.ipv4_address(element, destination.to_v4());
+        }
+        IpVersion::V6 => {
+            visitor.ipv6_address(&element::FLOWTAP_TUNNEL_SOURCE_IPV6_ADDRESS, source.0);
+            let element = &element::FLOWTAP_TUNNEL_DESTINATION_IPV6_ADDRESS;
+            visitor.ipv6_address(element, destination.0);
+        }
+    }
     match fields.id {
         TunnelIdField::None => {}
         TunnelIdField::GreKey => visitor.unsigned32(&element::GRE_KEY, id),

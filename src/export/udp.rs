@@ -152,7 +152,7 @@ impl UdpSink {
         self.refresh_at_once
             || self.messages_since_refresh >= self.config.template_refresh_messages.max(1)
             || self.clock.monotonic().saturating_sub(self.refreshed_at)
-                >= self.config.template_refresh_timeout
+                >= self.config.template_refresh_timeout.max(SHORTEST_REFRESH)
     }
 
     /// RFC 7011 §8.4: sends every Template of the session again, in Messages of their own.
@@ -304,6 +304,9 @@ fn is_too_large(error: &io::Error) -> bool {
 
 /// A datagram and two errors of others.
 const ATTEMPTS: u32 = 3;
+
+/// A refresh in every moment would leave no time for anything else.
+const SHORTEST_REFRESH: Duration = Duration::from_millis(100);
 
 /// After which a full queue of the network device has probably moved.
 const QUEUE_FULL_DELAY: Duration = Duration::from_millis(1);

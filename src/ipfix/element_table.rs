@@ -6,7 +6,7 @@
 use super::element::DataType::*;
 use super::element::{InformationElement, entry as e};
 
-/// 774 elements in ascending order of enterprise and number.
+/// 778 elements in ascending order of enterprise and number.
 #[rustfmt::skip]
 pub(super) static ELEMENTS: &[InformationElement] = &[
     e(0, 1, "octetDeltaCount", Unsigned64),
@@ -782,5 +782,9 @@ pub(super) static ELEMENTS: &[InformationElement] = &[
     e(32473, 1, "flowtapTunnelType", Unsigned8),
     e(32473, 2, "flowtapTunnelId", Unsigned32),
     e(32473, 3, "flowtapFragmentDeltaCount", Unsigned64),
+    e(32473, 4, "flowtapTunnelSourceIPv4Address", Ipv4Address),
+    e(32473, 5, "flowtapTunnelDestinationIPv4Address", Ipv4Address),
+    e(32473, 6, "flowtapTunnelSourceIPv6Address", Ipv6Address),
+    e(32473, 7, "flowtapTunnelDestinationIPv6Address", Ipv6Address),
     e(32473, 0x4003, "reverseFlowtapFragmentDeltaCount", Unsigned64),
 ];

@@ -110,6 +110,22 @@ pub const FLOWTAP_TUNNEL_ID: InformationElement =
 pub const FLOWTAP_FRAGMENT_DELTA_COUNT: InformationElement =
     flowtap(3, "flowtapFragmentDeltaCount", DataType::Unsigned64);
 
+/// `flowtapTunnelSourceIPv4Address` (32473/4): source of the outermost header of a tunnel.
+pub const FLOWTAP_TUNNEL_SOURCE_IPV4_ADDRESS: InformationElement =
+    flowtap(4, "flowtapTunnelSourceIPv4Address", DataType::Ipv4Address);
+
+/// `flowtapTunnelDestinationIPv4Address` (32473/5): destination of it.
+pub const FLOWTAP_TUNNEL_DESTINATION_IPV4_ADDRESS: InformationElement =
+    flowtap(5, "flowtapTunnelDestinationIPv4Address", DataType::Ipv4Address);
+
+/// `flowtapTunnelSourceIPv6Address` (32473/6): source of the outermost header of a tunnel.
+pub const FLOWTAP_TUNNEL_SOURCE_IPV6_ADDRESS: InformationElement =
+    flowtap(6, "flowtapTunnelSourceIPv6Address", DataType::Ipv6Address);
+
+/// `flowtapTunnelDestinationIPv6Address` (32473/7): destination of it.
+pub const FLOWTAP_TUNNEL_DESTINATION_IPV6_ADDRESS: InformationElement =
+    flowtap(7, "flowtapTunnelDestinationIPv6Address", DataType::Ipv6Address);
+
 /// `reverseFlowtapFragmentDeltaCount` (32473/0x4003).
 pub const REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT: InformationElement =
     flowtap(3 | FLOWTAP_REVERSE_BIT, "reverseFlowtapFragmentDeltaCount", DataType::Unsigned64);
@@ -119,6 +135,10 @@ pub const FLOWTAP_ELEMENTS: &[InformationElement] = &[
     FLOWTAP_TUNNEL_TYPE,
     FLOWTAP_TUNNEL_ID,
     FLOWTAP_FRAGMENT_DELTA_COUNT,
+    FLOWTAP_TUNNEL_SOURCE_IPV4_ADDRESS,
+    FLOWTAP_TUNNEL_DESTINATION_IPV4_ADDRESS,
+    FLOWTAP_TUNNEL_SOURCE_IPV6_ADDRESS,
+    FLOWTAP_TUNNEL_DESTINATION_IPV6_ADDRESS,
     REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT,
 ];
 

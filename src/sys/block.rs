@@ -1,8 +1,8 @@
 //! The frames in one block of a TPACKET_V3 ring, read from plain octets.
 //!
 //! The layout is that of `linux/if_packet.h`: a block descriptor, then one `tpacket3_hdr` a frame,
-//! each saying how far it is to the next. Every offset, length and count in it is checked against the
-//! block before it is followed, so this file needs neither a kernel nor unsafe code, and any
+//! each saying how far it is to the next. Every offset, length and count in it is checked against
+//! the block before it is followed, so this file needs neither a kernel nor unsafe code, and any
 //! octets at all may be walked.
 
 /// Octets of a `tpacket3_hdr` and of the `sockaddr_ll` behind it as far as the packet type.
@@ -265,7 +265,10 @@ pub(crate) mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn any_octets_at_all_may_be_walked(block in prop::collection::vec(any::<u8>(), 0..2048)) {
@@ -277,7 +280,9 @@ pub(crate) mod tests {
             changes in prop::collection::vec(
                 (0_usize..60, prop_oneof![any::<u32>(), 0_u32..2200]), 1..8),
         ) {
-            let mut block = block(1024, &[(1, &[1; 60], None), (2, &[2; 300], Some(5)), (3, &[3], None)]);
+            let frames: [(u32, &[u8], _); 3] =
+                [(1, &[1; 60], None), (2, &[2; 300], Some(5)), (3, &[3], None)];
+            let mut block = block(1024, &frames);
             for (at, value) in changes {
                 put(&mut block, at * 4, value);
             }

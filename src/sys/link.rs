@@ -54,8 +54,8 @@ mod linux {
 
     use super::Link;
 
-    /// Answers questions about the interfaces of one network namespace: that of the thread that made
-    /// it.
+    /// Answers questions about the interfaces of one network namespace: that of the thread that
+    /// made it.
     #[derive(Debug)]
     pub struct Links {
         socket: OwnedFd,

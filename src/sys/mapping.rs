@@ -24,11 +24,8 @@ impl Mapping {
     }
 
     /// Zeroed memory of our own, so that rings are tested without a kernel on the other side.
-    ///
-    /// # Errors
-    ///
-    /// What mmap(2) says: no memory.
-    pub fn anonymous(length: usize) -> io::Result<Self> {
+    #[cfg(test)]
+    pub(crate) fn anonymous(length: usize) -> io::Result<Self> {
         Self::map(length, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
     }
 

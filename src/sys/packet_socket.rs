@@ -120,10 +120,10 @@ impl PacketSocket {
     /// reach one member, unless its ring is full, when another takes over.
     ///
     /// PACKET_FANOUT_FLAG_DEFRAG is left out on purpose. It hands over a reassembled datagram in
-    /// place of its fragments, so that packets and octets would no longer be those on the wire. Nor is it needed to keep
-    /// fragments together: the symmetric hash of a fragment, the first one included, is over the
-    /// addresses only (the flow dissector stops at a fragment before the ports), so all fragments
-    /// of a datagram reach one member.
+    /// place of its fragments, so that packets and octets would no longer be those on the wire.
+    /// Nor is it needed to keep fragments together: the symmetric hash of a fragment, the first one
+    /// included, is over the addresses only (the flow dissector stops at a fragment before the
+    /// ports), so all fragments of a datagram reach one member.
     fn fanout(&self, id: u16, extra: libc::c_uint) -> io::Result<()> {
         let flags = libc::PACKET_FANOUT_HASH
             | libc::PACKET_FANOUT_FLAG_ROLLOVER

@@ -1,8 +1,6 @@
 //! What sockets of Transport Sessions know and the standard library does not ask them.
 
 use std::io;
-#[cfg(target_os = "linux")]
-use std::mem;
 use std::net::{TcpStream, UdpSocket};
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
@@ -104,7 +102,7 @@ pub fn unacknowledged_octets(stream: &TcpStream) -> io::Result<u64> {
 #[cfg(target_os = "linux")]
 #[expect(clippy::cast_possible_truncation, reason = "the size of an integer")]
 const fn socket_length<T>() -> libc::socklen_t {
-    mem::size_of::<T>() as libc::socklen_t
+    size_of::<T>() as libc::socklen_t
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -10,6 +10,8 @@ pub(super) struct Found {
     /// First octet of the packet, counted from the beginning of the chunk.
     pub(super) start: usize,
     pub(super) captured: u32,
+    /// The original length as it stands in the file, even zero or below the captured one: libpcap
+    /// passes it on and capinfos and tshark add it up, so our sums agree with theirs.
     pub(super) wire_length: u32,
     pub(super) interface: u32,
     pub(super) link_type: LinkType,
@@ -59,16 +61,6 @@ pub(super) enum Stop {
     Short { needed: usize, part: &'static str },
     /// What comes next contradicts itself.
     Damaged(String),
-}
-
-/// Octets the frame had on the wire, from the two lengths of a record.
-///
-/// The original length is believed as it stands, even below the captured one: libpcap passes it on
-/// and capinfos and tshark sum it, so our sums agree with theirs. Only a zero, which some writers
-/// leave there for "not known", is replaced by what was captured.
-#[inline]
-pub(super) const fn wire_length(captured: u32, original: u32) -> u32 {
-    if original == 0 { captured } else { original }
 }
 
 /// The longest packet of a link type that is believed, as libpcap has it: a larger captured length

@@ -11,8 +11,10 @@
 //! only where a record is (at most 16 MiB, 128 MiB on USB and D-Bus links).
 
 mod batch;
+mod block;
 mod clock;
 mod input;
+mod interface;
 mod opened;
 mod pcap;
 mod pcapng;
@@ -57,8 +59,12 @@ impl Replay {
         let consumed = Arc::new(AtomicU64::new(0));
         let mut waiting = VecDeque::with_capacity(paths.len());
         let mut total = Some(0_u64);
+        if paths.iter().filter(|path| input::is_standard_input(path.as_ref())).count() > 1 {
+            let source = io::Error::other("standard input can be read only once");
+            return Err(CaptureError::File { path: PathBuf::from("-"), source });
+        }
         for path in paths.iter().map(AsRef::as_ref) {
-            let file = Waiting::open(path, &waiting, &consumed)?;
+            let file = Waiting::open(path, &consumed)?;
             total = total.zip(file.length).map(|(total, length)| total.saturating_add(length));
             waiting.push_back(Waiting { end: total, ..file });
         }
@@ -73,6 +79,7 @@ impl Replay {
     ) -> Self {
         let state = Mutex::new(State {
             current: None,
+            end: None,
             waiting,
             chunks: Chunks::of(chunk),
             clock: CaptureClock::default(),
@@ -187,13 +194,18 @@ impl Shared {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
         loop {
-            let (opened, end) = match &mut state.current {
-                Some((opened, end)) => (opened, *end),
+            let opened = match &mut state.current {
+                Some(opened) => opened,
                 none => {
                     let Some(next) = state.waiting.pop_front() else { return Ok(None) };
-                    let end = next.end;
-                    let (opened, end) = none.insert((next.begin(&self.consumed)?, end));
-                    (opened, *end)
+                    state.end = next.end;
+                    match next.begin(&self.consumed) {
+                        Ok(opened) => none.insert(opened),
+                        Err(error) => {
+                            self.count_as_read(state.end);
+                            return Err(error);
+                        }
+                    }
                 }
             };
             let mut batch = Batch::new(found, max, &mut state.clock);
@@ -210,19 +222,25 @@ impl Shared {
                 return Ok(Some(Taken { chunk: opened.window.chunk(), polled }));
             }
             state.current = None;
-            if let Some(end) = end {
-                // What is left of a damaged file counts as read.
-                self.consumed.store(end, Ordering::Relaxed);
-            }
+            self.count_as_read(state.end);
             walked?;
+        }
+    }
+
+    /// Moves the progress to the end of a file, whatever was damaged in it.
+    fn count_as_read(&self, end: Option<u64>) {
+        if let Some(end) = end {
+            self.consumed.store(end, Ordering::Relaxed);
         }
     }
 }
 
 #[derive(Debug)]
 struct State {
-    /// The file that is being read, and the octets of all files up to its end, if known.
-    current: Option<(Opened, Option<u64>)>,
+    /// The file that is being read.
+    current: Option<Opened>,
+    /// The octets of all files up to its end, if known.
+    end: Option<u64>,
     waiting: VecDeque<Waiting>,
     chunks: Chunks,
     clock: CaptureClock,
@@ -241,17 +259,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn open(
-        path: &Path,
-        before: &VecDeque<Self>,
-        consumed: &Arc<AtomicU64>,
-    ) -> Result<Self, CaptureError> {
+    fn open(path: &Path, consumed: &Arc<AtomicU64>) -> Result<Self, CaptureError> {
         let path = path.to_owned();
         if input::is_standard_input(&path) {
-            if before.iter().any(|earlier| earlier.path == path) {
-                let source = io::Error::other("standard input can be read only once");
-                return Err(CaptureError::File { path, source });
-            }
             let opened = Some(Opened::open(&path, Arc::clone(consumed))?);
             return Ok(Self { path, opened, length: None, end: None });
         }

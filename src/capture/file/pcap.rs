@@ -3,7 +3,7 @@
 //! A file header says byte order, resolution of the time and link type once; then record follows
 //! record without any mark between them, so nothing can be found again behind a damaged one.
 
-use super::batch::{Batch, Found, Stop, longest_packet, wire_length};
+use super::batch::{Batch, Found, Stop, longest_packet};
 use crate::frame::LinkType;
 use crate::time::Timestamp;
 
@@ -113,7 +113,7 @@ impl Pcap {
             let record = Found {
                 start: at + self.record_header_length,
                 captured,
-                wire_length: wire_length(captured, original),
+                wire_length: original,
                 interface: 1,
                 link_type: self.link_type,
                 at: Timestamp::from_nanos(nanoseconds),

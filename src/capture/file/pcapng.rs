@@ -4,7 +4,11 @@
 //! stepped over by its length. The length of a section is not used: blocks say where they end, and
 //! writers that stream cannot know it.
 
-use super::batch::{Batch, Found, Stop, longest_packet, wire_length};
+use super::batch::{Batch, Found, Stop, longest_packet};
+use super::block::{
+    BLOCK_HEADER, block_body, check_length, half, next_option, quad, too_short, word, words,
+};
+use super::interface::{Interface, Resolution};
 use crate::capture::Drops;
 use crate::frame::LinkType;
 use crate::time::Timestamp;
@@ -192,7 +196,7 @@ impl PcapNg {
         Ok(Found {
             start,
             captured,
-            wire_length: wire_length(captured, original),
+            wire_length: original,
             interface: interface.number,
             link_type: interface.link_type,
             at: interface.time(u64::from(high) << 32 | u64::from(low)),
@@ -217,7 +221,7 @@ impl PcapNg {
         Ok(Found {
             start: body_start + 4,
             captured,
-            wire_length: wire_length(captured, original),
+            wire_length: original,
             interface: interface.number,
             link_type: interface.link_type,
             at: self.last_time,
@@ -316,69 +320,6 @@ impl PcapNg {
     }
 }
 
-/// What an interface description block says.
-#[derive(Debug)]
-struct Interface {
-    link_type: LinkType,
-    /// The Observation Point: 1 + the interface id, counted over the sections of the file.
-    number: u32,
-    snap_length: u32,
-    longest: u32,
-    resolution: Resolution,
-    /// Nanoseconds to add to every time.
-    offset: i128,
-    drops: Drops,
-}
-
-impl Interface {
-    /// The time of a packet, from its ticks.
-    #[inline]
-    fn time(&self, ticks: u64) -> Timestamp {
-        if let (Resolution::Multiply(unit), 0) = (self.resolution, self.offset) {
-            return Timestamp::from_nanos(ticks.saturating_mul(unit));
-        }
-        let nanoseconds = i128::try_from(self.resolution.nanoseconds(ticks)).unwrap_or(i128::MAX);
-        let shifted = nanoseconds.saturating_add(self.offset).max(0);
-        Timestamp::from_nanos(u64::try_from(shifted).unwrap_or(u64::MAX))
-    }
-}
-
-/// How long a tick is.
-#[derive(Clone, Copy, Debug)]
-enum Resolution {
-    /// So many nanoseconds.
-    Multiply(u64),
-    /// So many ticks make a nanosecond.
-    Divide(u64),
-    /// 2⁻ⁿ seconds.
-    Shift(u8),
-}
-
-impl Resolution {
-    /// From the octet of if_tsresol: the negative exponent, of 2 with the highest bit set, else of 10.
-    const fn of(octet: u8) -> Self {
-        let exponent = octet & 0x7f;
-        if octet & 0x80 != 0 {
-            return Self::Shift(exponent);
-        }
-        match exponent {
-            0..=9 => Self::Multiply(10_u64.pow(9 - exponent as u32)),
-            10..=28 => Self::Divide(10_u64.pow(exponent as u32 - 9)),
-            // No 64-bit number of such ticks makes a nanosecond.
-            _ => Self::Divide(u64::MAX),
-        }
-    }
-
-    fn nanoseconds(self, ticks: u64) -> u128 {
-        let ticks = u128::from(ticks);
-        match self {
-            Self::Multiply(unit) => ticks * u128::from(unit),
-            Self::Divide(divisor) => ticks / u128::from(divisor),
-            Self::Shift(exponent) => (ticks * 1_000_000_000) >> exponent,
-        }
-    }
-}
-
 /// The fixed part of a section header block.
 #[derive(Debug)]
 struct SectionHeader {
@@ -407,86 +348,6 @@ impl SectionHeader {
     }
 }
 
-/// A block total length, when it can be one.
-#[inline]
-fn check_length(length: u32, shortest: usize, longest: usize) -> Result<usize, Stop> {
-    let octets = length as usize;
-    if octets < shortest {
-        return Err(Stop::Damaged(format!("a block of {length} octets, fewer than {shortest}")));
-    }
-    if !length.is_multiple_of(4) {
-        return Err(Stop::Damaged(format!("a block of {length} octets, no multiple of four")));
-    }
-    if octets > longest {
-        return Err(Stop::Damaged(format!("a block of {length} octets, more than {longest}")));
-    }
-    Ok(octets)
-}
-
-/// What stands between the two lengths of the block at the front of `rest`.
-#[inline]
-fn block_body<const BIG_ENDIAN: bool>(rest: &[u8], length: usize) -> Result<&[u8], Stop> {
-    let Some(block) = rest.get(..length) else {
-        return Err(Stop::Short { needed: length, part: "block" });
-    };
-    let Some((block, trailer)) = block.split_last_chunk::<4>() else {
-        return Err(too_short("any"));
-    };
-    let again = word::<BIG_ENDIAN>(*trailer);
-    if again as usize != length {
-        return Err(Stop::Damaged(format!(
-            "a block of {length} octets at its beginning and {again} at its end"
-        )));
-    }
-    Ok(block.get(BLOCK_HEADER..).unwrap_or_default())
-}
-
-/// Splits the next option off; `None` behind the last.
-fn next_option<'a, const BIG_ENDIAN: bool>(
-    options: &mut &'a [u8],
-) -> Result<Option<(u16, &'a [u8])>, Stop> {
-    if options.is_empty() {
-        return Ok(None);
-    }
-    let overrun = || Stop::Damaged("an option that ends outside its block".to_owned());
-    let (&[a, b, c, d], rest) = options.split_first_chunk::<4>().ok_or_else(overrun)?;
-    let code = half::<BIG_ENDIAN>([a, b]);
-    if code == END_OF_OPTIONS {
-        return Ok(None);
-    }
-    let length = usize::from(half::<BIG_ENDIAN>([c, d]));
-    let value = rest.get(..length).ok_or_else(overrun)?;
-    *options = rest.get(length.next_multiple_of(4)..).ok_or_else(overrun)?;
-    Ok(Some((code, value)))
-}
-
-#[cold]
-fn too_short(what: &str) -> Stop {
-    Stop::Damaged(format!("a block too short for {what}"))
-}
-
-#[inline]
-const fn half<const BIG_ENDIAN: bool>(octets: [u8; 2]) -> u16 {
-    if BIG_ENDIAN { u16::from_be_bytes(octets) } else { u16::from_le_bytes(octets) }
-}
-
-#[inline]
-const fn word<const BIG_ENDIAN: bool>(octets: [u8; 4]) -> u32 {
-    if BIG_ENDIAN { u32::from_be_bytes(octets) } else { u32::from_le_bytes(octets) }
-}
-
-/// The 64-bit number at the front of `octets`.
-fn quad<const BIG_ENDIAN: bool>(octets: &[u8]) -> u64 {
-    let octets = octets.first_chunk::<8>().copied().unwrap_or_default();
-    if BIG_ENDIAN { u64::from_be_bytes(octets) } else { u64::from_le_bytes(octets) }
-}
-
-#[inline]
-fn words<const BIG_ENDIAN: bool, const COUNT: usize>(octets: &[u8]) -> [u32; COUNT] {
-    let (chunks, _) = octets.as_chunks::<4>();
-    std::array::from_fn(|index| word::<BIG_ENDIAN>(chunks.get(index).copied().unwrap_or_default()))
-}
-
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
@@ -496,13 +357,11 @@ const ENHANCED_PACKET: u32 = 6;
 
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
-const END_OF_OPTIONS: u16 = 0;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 const ISB_IFDROP: u16 = 5;
 const ISB_OSDROP: u16 = 7;
 
-const BLOCK_HEADER: usize = 8;
 const SHORTEST_BLOCK: usize = 12;
 const SECTION_HEADER_FIXED: usize = 16;
 const SHORTEST_SECTION_HEADER: usize = 28;

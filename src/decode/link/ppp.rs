@@ -7,10 +7,14 @@ use crate::decode::octets::Octets;
 /// PPP with or without address and control, its protocol field in one octet or two.
 pub(super) fn ppp(octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
     let truncated = DecodeError::Truncated(Layer::Ppp);
-    if let Some([ALL_STATIONS, UNNUMBERED_INFORMATION]) = octets.peek() {
-        octets.pass(2);
+    let &[mut first] = octets.take().ok_or(truncated)?;
+    if first == ALL_STATIONS {
+        let &[control] = octets.take().ok_or(truncated)?;
+        if control != UNNUMBERED_INFORMATION {
+            return Err(DecodeError::NotIp);
+        }
+        [first] = *octets.take().ok_or(truncated)?;
     }
-    let &[first] = octets.take().ok_or(truncated)?;
     // RFC 1661 §2: the last octet of the protocol field, and no other, is odd.
     let number = if first & 1 != 0 {
         u16::from(first)

@@ -157,4 +157,6 @@ enum Step {
 }
 
 #[cfg(test)]
+pub(crate) mod build;
+#[cfg(test)]
 mod tests;

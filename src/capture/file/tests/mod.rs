@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod oracle;
 mod packed;
 mod pcap;
 mod pcapng;

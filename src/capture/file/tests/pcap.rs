@@ -95,10 +95,13 @@ fn lengths_change_places_before_version_2_3() {
 }
 
 #[test]
-fn an_original_length_of_zero_is_taken_for_not_known() {
-    let mut file = pcap_header(Order::Little, MICROSECONDS);
-    file.extend(record(Order::Little, [1, 2, 5, 0], &packet(5)));
-    assert_eq!(read(&file).frames[0].wire_length, 5);
+fn an_original_length_is_passed_on_as_it_stands() {
+    for original in [0, 1, 5, 6, u32::MAX] {
+        let mut file = pcap_header(Order::Little, MICROSECONDS);
+        file.extend(record(Order::Little, [1, 2, 5, original], &packet(5)));
+        let frame = &read(&file).frames[0];
+        assert_eq!((frame.wire_length, frame.bytes.len()), (original, 5));
+    }
 }
 
 #[test]

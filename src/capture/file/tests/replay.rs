@@ -155,6 +155,8 @@ fn a_file_that_shrinks_or_goes_away_is_an_error_and_no_more() {
 
     let outcome = Outcome::of(source, 256);
 
+    let progress = replay.progress();
+    assert_eq!(Some(progress.octets), progress.total);
     let [CaptureError::Damaged { path, .. }, CaptureError::File { path: gone, .. }] =
         outcome.errors.as_slice()
     else {
@@ -198,6 +200,12 @@ fn what_cannot_be_opened_is_told_before_anything_is_read() {
     fs::write(&text, "not a capture, but long enough to be one").unwrap();
     let error = Replay::open(&[good, text.clone()]).unwrap_err();
     assert!(matches!(error, CaptureError::NotACapture { path, .. } if path == text));
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let error = Replay::open(&["-", "-"]).unwrap_err();
+    assert_eq!(error.to_string(), "-: standard input can be read only once");
 }
 
 #[test]

@@ -1,0 +1,128 @@
+//! A libpcap handle on a live interface.
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+
+use pcap::Active;
+use pcap::Capture;
+use pcap::Direction;
+#[cfg(target_os = "linux")]
+use pcap::Precision;
+use pcap::Stat;
+
+use crate::capture::CaptureError;
+use crate::capture::live::RETIRE_MILLISECONDS;
+#[cfg(target_os = "linux")]
+use crate::capture::ring::Ring;
+use crate::frame::LinkType;
+use crate::sys::link::Link;
+use crate::sys::link::Links;
+#[cfg(target_os = "linux")]
+use crate::sys::packet_socket;
+use crate::time::Timestamp;
+
+/// A libpcap handle that is capturing.
+pub(super) struct Handle {
+    pub(super) capture: Capture<Active>,
+    pub(super) link_type: LinkType,
+    /// What its counters said last.
+    pub(super) last: Stat,
+}
+
+impl Handle {
+    pub(super) fn open(interface: &str, settings: &Settings) -> Result<Self, CaptureError> {
+        let error = |problem: pcap::Error| refusal(interface, message(&problem));
+        // libpcap words a missing privilege in several ways; ask the kernel first.
+        #[cfg(target_os = "linux")]
+        Ring::socket().map_err(|what| refusal(interface, what))?;
+
+        let capture = Capture::from_device(interface)
+            .map_err(error)?
+            .promisc(settings.promiscuous)
+            .snaplen(SNAP_LENGTH)
+            .buffer_size(settings.buffer_octets)
+            .timeout(i32::from(RETIRE_MILLISECONDS))
+            .immediate_mode(false);
+        // Elsewhere libpcap may not have it, and does not say in a way that reaches us.
+        #[cfg(target_os = "linux")]
+        let capture = capture.precision(Precision::Nano);
+        let mut capture = capture.open().and_then(Capture::setnonblock).map_err(error)?;
+
+        // Where neither is known, frames that this host sends are captured as well.
+        let _ = capture.direction(Direction::In);
+        #[cfg(target_os = "linux")]
+        let _ = packet_socket::ignore_outgoing(capture.as_fd());
+
+        if let Some(expression) = &settings.filter {
+            capture.filter(expression, true).map_err(|problem| CaptureError::Filter {
+                expression: expression.clone(),
+                what: message(&problem),
+            })?;
+        }
+        let number = capture.get_datalink().0;
+        let link_type = LinkType::from_number(u16::try_from(number).unwrap_or(u16::MAX));
+        Ok(Self { capture, link_type, last: Stat { received: 0, dropped: 0, if_dropped: 0 } })
+    }
+
+    /// The interface this handle captures from, if it is still there.
+    pub(super) fn link(&self, links: &Links, name: &str) -> Option<Link> {
+        #[cfg(target_os = "linux")]
+        {
+            let _ = name;
+            let index = packet_socket::bound_interface(self.capture.as_fd()).ok()??;
+            links.numbered(index)
+        }
+        #[cfg(not(target_os = "linux"))]
+        links.named(name)
+    }
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.capture.as_fd()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { capture: _, link_type, last } = self;
+        formatter
+            .debug_struct("Handle")
+            .field("link_type", link_type)
+            .field("last", last)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How handles are made.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) filter: Option<String>,
+    pub(super) buffer_octets: i32,
+    pub(super) promiscuous: bool,
+}
+
+/// The time of a frame: with `Precision::Nano` the second half of a `timeval` is nanoseconds.
+pub(super) fn timestamp(time: libc::timeval) -> Timestamp {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let fraction = u32::try_from(time.tv_usec).unwrap_or(0);
+    let nanoseconds =
+        if cfg!(target_os = "linux") { fraction } else { fraction.saturating_mul(1000) };
+    Timestamp::from_parts(seconds, nanoseconds)
+}
+
+/// What libpcap said, without the wrapping of the crate.
+pub(super) fn message(error: &pcap::Error) -> String {
+    match error {
+        pcap::Error::PcapError(text) => text.trim().into(),
+        other => other.to_string(),
+    }
+}
+
+pub(super) fn refusal(interface: &str, what: String) -> CaptureError {
+    CaptureError::Interface { interface: interface.into(), what }
+}
+
+/// Octets of a frame that libpcap captures: more than any frame has.
+const SNAP_LENGTH: i32 = 262_144;
