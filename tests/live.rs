@@ -198,9 +198,12 @@ fn an_interface_that_goes_down_and_up_is_captured_again() {
         lab.blast(20, 100);
         lab.unmirror();
         let seen = capture.end("TERM");
-        assert_eq!(seen.summary.count("received_packets"), 30, "{backend}: {}", seen.said);
-        let about = seen.said.lines().filter(|line| line.contains("span")).count();
-        assert!((1..=2).contains(&about), "down once, up once at most: {}", seen.said);
+        seen.assert_all_of_it();
+        assert_eq!(seen.summary.count("metered_packets"), 30, "{backend}: {}", seen.said);
+        let said = |word: &str| {
+            seen.said.lines().filter(|line| line.contains("span: ") && line.contains(word)).count()
+        };
+        assert_eq!((said("down"), said("back")), (1, 1), "each once: {}", seen.said);
     }
 }
 
