@@ -68,11 +68,15 @@ pub(super) fn text(outcome: &Outcome) -> String {
     let seconds = ledger.elapsed.as_secs_f64();
     let _ = writeln!(
         text,
-        "received  {:>15} packets  {:>19} octets on the wire  ({:.1} s, {} packets/s)",
+        "received  {:>15} packets  {:>19} octets on the wire{}",
         grouped(ledger.received_packets),
         grouped(ledger.received_octets),
-        seconds,
-        grouped(rate(ledger.received_packets, seconds)),
+        if seconds < 0.1 {
+            String::new() // too short to call it a rate
+        } else {
+            let rate = grouped(rate(ledger.received_packets, seconds));
+            format!("  ({seconds:.1} s, {rate} packets/s)")
+        },
     );
     let _ = writeln!(
         text,

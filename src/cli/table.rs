@@ -6,8 +6,8 @@
 //! 10:15:02.123     0.451  TCP    192.0.2.10:49152    → 198.51.100.7:443             12/10  …
 //! ```
 //!
-//! Column widths come from the first rows, which are held back for that, and grow when a later row
-//! needs more. Only numbers, addresses and words of ours are printed, so no record can bring a
+//! The first rows are held back: column widths come from them, and they are printed in the order in
+//! which the flows began. Widths grow when a later row needs more. Only numbers, addresses and words of ours are printed, so no record can bring a
 //! terminal into disorder.
 
 mod names;
@@ -81,7 +81,7 @@ impl<W: Write> Table<W> {
         }
     }
 
-    /// Adds a row. The first thousand or so appear together.
+    /// Adds a row. The first ten thousand appear together.
     ///
     /// # Errors
     ///
@@ -130,7 +130,9 @@ impl<W: Write> Table<W> {
         }
         let headings = std::array::from_fn(|index| self.heading(index).to_owned());
         self.write_groups(&headings)?;
-        for row in std::mem::take(&mut self.waiting) {
+        let mut rows = std::mem::take(&mut self.waiting);
+        rows.sort_by_key(|row| row.start);
+        for row in rows {
             self.write_row(&row)?;
         }
         Ok(())
@@ -201,6 +203,7 @@ impl<W: Write> Table<W> {
 /// A row as text.
 #[derive(Debug)]
 struct Cells {
+    start: Option<Moment>,
     date: Option<(i64, i64, i64)>,
     columns: [String; COLUMNS],
 }
@@ -228,6 +231,7 @@ impl Cells {
         let flags = |side: &Counters| side.tcp_flags.map(names::tcp_flags).unwrap_or_default();
         let absent = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         Self {
+            start: row.start,
             date: time.map(DateTime::date),
             columns: [
                 absent(time.map(clock).unwrap_or_default()),
@@ -305,8 +309,9 @@ const WIDEST: [usize; COLUMNS] = {
     widest
 };
 
-/// As many rows as are held back to find the widths of columns; 300 KB or so.
-const ROWS_TO_WAIT_FOR: usize = 1_000;
+/// As many rows as are held back to find the widths of columns and to put them in the order in which
+/// the flows began; 3 MB or so. Exporters send flows as they end, and people read them as they began.
+const ROWS_TO_WAIT_FOR: usize = 10_000;
 
 #[cfg(test)]
 mod tests;
