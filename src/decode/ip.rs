@@ -20,8 +20,8 @@ pub(super) struct IpPacket {
     pub(super) version: IpVersion,
     pub(super) tos: u8,
     pub(super) ttl: u8,
-    /// The transport header begins where these headers end: not so in a fragment other than the
-    /// first, and unknown where the capture ends inside an extension header.
+    /// The transport header begins where these headers end: not so if nothing follows or in a
+    /// fragment other than the first, and unknown where the capture ends in an extension header.
     pub(super) transport_follows: bool,
     /// The length fields cannot be trusted to be filled in: the sender left segmentation to its
     /// hardware, or the packet is a jumbogram.
@@ -132,7 +132,7 @@ fn read_v4_fields(
         version: IpVersion::V4,
         tos: header.dcp().value() << 2 | header.ecn().value(),
         ttl: header.ttl(),
-        transport_follows: offset == 0,
+        transport_follows: offset == 0 && octets.length() != 0,
         is_oversized: total_length == 0,
     })
 }
@@ -176,10 +176,10 @@ fn read_v6(
         version: IpVersion::V6,
         tos: header.traffic_class(),
         ttl: header.hop_limit(),
-        transport_follows: true,
+        transport_follows: octets.length() != 0,
         is_oversized: payload_length == 0,
     };
-    if extension::is_extension(next_header) && octets.length() != 0 {
+    if packet.transport_follows && extension::is_extension(next_header) {
         extension::follow(&mut packet, octets, anomalies);
     }
     Ok(packet)

@@ -21,7 +21,7 @@ pub(super) struct Transport {
 /// Reads the transport header at the front of `octets`, as far as it was captured.
 #[inline]
 pub(super) fn read(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    if !packet.transport_follows || octets.length() == 0 {
+    if !packet.transport_follows {
         return Transport::default();
     }
     match packet.protocol {
@@ -139,6 +139,8 @@ fn read_other(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet)
             }
             read_ports(octets)
         }
+        // Only in IPv4: `protocolIdentifier` is its Protocol field, and what stands behind the header
+        // is not looked at. IPv6 makes AH an extension header, so there it is followed.
         (AUTHENTICATION, _) => {
             if is_long_enough(AUTHENTICATION_FIXED, packet, octets, anomalies)
                 && let Some(&[_next_header, units]) = octets.peek()
