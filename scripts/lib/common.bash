@@ -47,15 +47,14 @@ install_missing() {
         echo 'wireshark-common wireshark-common/install-setuid boolean false' |
             as_root debconf-set-selections
     fi
-    hold_services
-    local status=0
-    {
-        as_root apt-get -q -o DPkg::Lock::Timeout=300 update &&
+    (
+        # However this ends, services may start again afterwards.
+        trap release_services EXIT
+        hold_services &&
+            as_root apt-get -q -o DPkg::Lock::Timeout=300 update &&
             as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
                 install --no-install-recommends "${missing[@]}"
-    } || status=$?
-    release_services
-    [ "$status" -eq 0 ] || fail "apt-get could not install: ${missing[*]}"
+    ) || fail "apt-get could not install: ${missing[*]}"
     disable_services "${missing[@]}"
 }
 
@@ -66,8 +65,8 @@ service_policy_is_ours=no
 hold_services() {
     if [ ! -e "$SERVICE_POLICY" ]; then
         service_policy_is_ours=yes
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$SERVICE_POLICY" >/dev/null
-        as_root chmod 755 "$SERVICE_POLICY"
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$SERVICE_POLICY" >/dev/null &&
+            as_root chmod 755 "$SERVICE_POLICY"
     fi
 }
 
