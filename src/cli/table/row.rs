@@ -109,7 +109,7 @@ impl Facts {
     fn take(&mut self, field: Field, value: &Value<'_>, time_base: &TimeBase) {
         let number = value.as_unsigned();
         let Some((id, is_reverse)) = field.iana() else {
-            return self.take_enterprise(field, number);
+            return self.take_enterprise(field, value, number);
         };
         let side = if is_reverse { &mut self.reverse } else { &mut self.forward };
         match id {
@@ -170,7 +170,7 @@ impl Facts {
         }
     }
 
-    fn take_enterprise(&mut self, field: Field, number: Option<u64>) {
+    fn take_enterprise(&mut self, field: Field, value: &Value<'_>, number: Option<u64>) {
         let side = if field.reverse { &mut self.reverse } else { &mut self.forward };
         match (field.element.enterprise, field.element.id, number) {
             (FLOWTAP, 1, _) => self.tunnel_type = number,
@@ -179,6 +179,9 @@ impl Facts {
             (FLOWTAP, 3, Some(fragments)) => {
                 self.fragments = self.fragments.saturating_add(fragments);
             }
+            // The outermost addresses, which others give by a second pair of the standard ones.
+            (FLOWTAP, 4 | 6, _) => drop(self.sources.splice(..0, address(value))),
+            (FLOWTAP, 5 | 7, _) => drop(self.destinations.splice(..0, address(value))),
             // YAF: flags of the first packet, and of all others.
             (CERT, 14 | 15, Some(flags)) => {
                 side.tcp_flags = Some(side.tcp_flags.unwrap_or(0) | flags);
