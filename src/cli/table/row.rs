@@ -91,8 +91,6 @@ struct Facts {
     mpls_labels: Vec<u32>,
     tunnel_type: Option<u64>,
     tunnel_id: Option<u64>,
-    /// Source and destination of the outermost header, where the record has them apart.
-    tunnel_ends: (Option<IpAddr>, Option<IpAddr>),
     fragments: u64,
 }
 
@@ -111,7 +109,7 @@ impl Facts {
     fn take(&mut self, field: Field, value: &Value<'_>, time_base: &TimeBase) {
         let number = value.as_unsigned();
         let Some((id, is_reverse)) = field.iana() else {
-            return self.take_enterprise(field, value);
+            return self.take_enterprise(field, value, number);
         };
         let side = if is_reverse { &mut self.reverse } else { &mut self.forward };
         match id {
@@ -172,18 +170,18 @@ impl Facts {
         }
     }
 
-    fn take_enterprise(&mut self, field: Field, value: &Value<'_>) {
-        let number = value.as_unsigned();
+    fn take_enterprise(&mut self, field: Field, value: &Value<'_>, number: Option<u64>) {
         let side = if field.reverse { &mut self.reverse } else { &mut self.forward };
         match (field.element.enterprise, field.element.id, number) {
             (FLOWTAP, 1, _) => self.tunnel_type = number,
             // Zero where the tunnel has none; a standard element may have told it already.
             (FLOWTAP, 2, Some(1..)) => self.tunnel_id = number,
-            (FLOWTAP, 4 | 6, _) => self.tunnel_ends.0 = address(value),
-            (FLOWTAP, 5 | 7, _) => self.tunnel_ends.1 = address(value),
             (FLOWTAP, 3, Some(fragments)) => {
                 self.fragments = self.fragments.saturating_add(fragments);
             }
+            // The outermost addresses, which others give by a second pair of the standard ones.
+            (FLOWTAP, 4 | 6, _) => drop(self.sources.splice(..0, address(value))),
+            (FLOWTAP, 5 | 7, _) => drop(self.destinations.splice(..0, address(value))),
             // YAF: flags of the first packet, and of all others.
             (CERT, 14 | 15, Some(flags)) => {
                 side.tcp_flags = Some(side.tcp_flags.unwrap_or(0) | flags);
@@ -279,14 +277,9 @@ impl Facts {
         }
         if let Some(kind) = self.tunnel_type {
             let id = self.tunnel_id.map(|id| format!(" {id}")).unwrap_or_default();
-            // Elements of our own, or, as others do it, the addresses of the outer header first.
-            let repeated = match (self.sources.as_slice(), self.destinations.as_slice()) {
-                ([source, _, ..], [destination, _, ..]) => Some((*source, *destination)),
-                _ => None,
-            };
-            let ends = match self.tunnel_ends.0.zip(self.tunnel_ends.1).or(repeated) {
-                Some((source, destination)) => format!(" {source} → {destination}"),
-                None => String::new(),
+            let ends = match (self.sources.as_slice(), self.destinations.as_slice()) {
+                ([source, _, ..], [destination, _, ..]) => format!(" {source} → {destination}"),
+                _ => String::new(),
             };
             parts.push(format!("{}{id}{ends}", names::tunnel(kind)));
         }

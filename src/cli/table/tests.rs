@@ -236,6 +236,22 @@ fn innermost_addresses_are_the_flow_and_outermost_the_tunnel() {
 }
 
 #[test]
+fn outermost_addresses_may_have_elements_of_their_own() {
+    let columns = cells(&[
+        ("sourceIPv4Address", v4("192.0.2.1")),
+        ("destinationIPv4Address", v4("192.0.2.2")),
+        ("protocolIdentifier", n(17)),
+        ("ipVersion", n(4)),
+        ("flowtapTunnelType", n(7)),
+        ("flowtapTunnelId", n(42)),
+        ("flowtapTunnelSourceIPv6Address", v6("2001:db8::1")),
+        ("flowtapTunnelDestinationIPv6Address", v6("2001:db8::2")),
+    ]);
+    assert_eq!((columns[3].as_str(), columns[4].as_str()), ("192.0.2.1", "192.0.2.2"));
+    assert_eq!(columns[12], "gtp-u 42 2001:db8::1 → 2001:db8::2");
+}
+
+#[test]
 fn addresses_that_only_fill_fields_are_passed_over() {
     let with_version = |version| {
         cells(&[

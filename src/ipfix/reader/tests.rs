@@ -44,13 +44,13 @@ fn message_in_hexadecimal_reads_as_written() {
         // Message Header: version, length, export time, sequence number, observation domain.
         0x00, 0x0a, 0x00, 0x58, 0x44, 0xda, 0xfe, 0x27, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x07,
         // Template Set: template 256 with sourceIPv4Address, reversePacketDeltaCount in two octets,
-        // interfaceName of variable length, element 119 of enterprise 32473.
+        // interfaceName of variable length, element 77 of enterprise 32473.
         0x00, 0x02, 0x00, 0x20,
         0x01, 0x00, 0x00, 0x04,
         0x00, 0x08, 0x00, 0x04,
         0x80, 0x02, 0x00, 0x02, 0x00, 0x00, 0x72, 0x79,
         0x00, 0x52, 0xff, 0xff,
-        0x80, 0x77, 0x00, 0x03, 0x00, 0x00, 0x7e, 0xd9,
+        0x80, 0x4d, 0x00, 0x03, 0x00, 0x00, 0x7e, 0xd9,
         // Data Set with two records, the second with the long form of length, and padding.
         0x01, 0x00, 0x00, 0x28,
         0xc0, 0x00, 0x02, 0x01, 0x01, 0x00, 0x04, b'e', b't', b'h', b'0', 0x0a, 0x0b, 0x0c,
@@ -61,8 +61,8 @@ fn message_in_hexadecimal_reads_as_written() {
     assert_eq!(
         outcome.records,
         [
-            "sourceIPv4Address=192.0.2.1 reversePacketDeltaCount=256 interfaceName=eth0 enterprise32473id119=0a0b0c",
-            "sourceIPv4Address=192.0.2.2 reversePacketDeltaCount=2 interfaceName=wlan1 enterprise32473id119=000001",
+            "sourceIPv4Address=192.0.2.1 reversePacketDeltaCount=256 interfaceName=eth0 enterprise32473id77=0a0b0c",
+            "sourceIPv4Address=192.0.2.2 reversePacketDeltaCount=2 interfaceName=wlan1 enterprise32473id77=000001",
         ]
     );
     assert_eq!(outcome.error, None);
