@@ -60,9 +60,15 @@ struct Hot {
     tag: Tag,
     state: State,
     in_use: bool,
-    /// From `key.lower`, from `key.upper`.
-    directions: [HotDirection; 2],
+    directions: HotDirections,
 }
+
+/// From `key.lower`, from `key.upper`; a line of their own, so that one prefetch brings both.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+struct HotDirections([HotDirection; 2]);
+
+const _: () = assert!(size_of::<Hot>() == 128 && std::mem::offset_of!(Hot, directions) == 64);
 
 /// Counters of one direction in the current slice, but for `last`, which outlives it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -183,7 +189,7 @@ impl Shard {
         if let Some(slot) = self.index.candidate(packet.tag) {
             memory::prefetch(&self.hot, slot as usize);
             if let Some(hot) = self.hot.get(slot as usize) {
-                memory::prefetch(&hot.directions, 0);
+                memory::prefetch(&hot.directions.0, 0);
             }
         }
     }
@@ -288,7 +294,7 @@ impl Shard {
 
     #[inline]
     fn deadline(&self, flow: &Hot) -> Deadline {
-        let [lower, upper] = &flow.directions;
+        let [lower, upper] = &flow.directions.0;
         let last = lower.last.max(upper.last);
         let (quiet, reason) = if flow.state.has_ended(self.config.biflow) {
             (LINGER.min(self.config.idle_timeout), FlowEndReason::EndOfFlowDetected)
@@ -339,7 +345,7 @@ impl Shard {
                 Sender::Upper => State::INITIATOR_IS_UPPER,
             }),
             in_use: true,
-            directions: [HotDirection::default(); 2],
+            directions: HotDirections::default(),
         };
         let cold = Cold {
             flow_id: self.next_flow_id,
@@ -391,11 +397,11 @@ impl Shard {
     fn account(&mut self, slot: Slot, packet: &Packet) {
         let headers = &packet.headers;
         let flow = &mut self.hot[slot as usize];
-        if flow.directions[0].packets | flow.directions[1].packets == 0 {
+        if flow.directions.0[0].packets | flow.directions.0[1].packets == 0 {
             flow.slice_start = headers.at;
         }
         let side = packet.sender as usize;
-        let direction = &mut flow.directions[side];
+        let direction = &mut flow.directions.0[side];
         if direction.packets == 0 {
             *direction = HotDirection {
                 last: headers.at,
@@ -460,7 +466,7 @@ impl Shard {
         for step in 0..SAMPLE.min(self.hot.len()) {
             let slot = (self.sample_cursor + step) % self.hot.len();
             let flow = &self.hot[slot];
-            let last = flow.directions[0].last.max(flow.directions[1].last);
+            let last = flow.directions.0[0].last.max(flow.directions.0[1].last);
             if flow.in_use && oldest.is_none_or(|(earliest, _)| last < earliest) {
                 oldest = Some((last, slot));
             }
@@ -479,13 +485,13 @@ impl Shard {
     /// Appends the record of the current slice, if it holds a packet, and begins an empty one.
     fn export(&mut self, slot: Slot, reason: FlowEndReason, expired: &mut Vec<FlowRecord>) {
         let flow = &mut self.hot[slot as usize];
-        if flow.directions[0].packets | flow.directions[1].packets == 0 {
+        if flow.directions.0[0].packets | flow.directions.0[1].packets == 0 {
             return;
         }
         let cold = &self.cold[slot as usize];
         let extra = self.extra.get(cold.extra as usize);
         expired.push(record_of(flow, cold, extra, reason));
-        for direction in &mut flow.directions {
+        for direction in &mut flow.directions.0 {
             direction.packets = 0;
         }
     }
@@ -538,7 +544,7 @@ fn record_of(
     let Hot { key, state, directions, .. } = flow;
     let initiator = state.initiator();
     let direction = |sender: Sender| {
-        direction_of(&directions[sender as usize], &cold.directions[sender as usize])
+        direction_of(&directions.0[sender as usize], &cold.directions[sender as usize])
     };
     let (source, source_port, destination, destination_port) = match initiator {
         Sender::Lower => (key.lower, key.lower_port, key.upper, key.upper_port),
