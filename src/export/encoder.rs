@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use crate::export::account::Totals;
 use crate::export::layout::Layout;
-use crate::export::mapping::{DataRecord, Templates};
+use crate::export::mapping::{DataRecord, Shape, Templates};
+use crate::flow::FlowRecord;
 use crate::ipfix::message::{MessageWriter, Refused};
 
 /// Writes Data Records, and before the first one of a layout its Template.
@@ -66,11 +67,11 @@ impl Encoder {
     /// finished and the record tried again.
     #[inline]
     pub(crate) fn add(&mut self, record: &DataRecord<'_>) -> Result<(), Refused> {
-        let template = self.templates.template(record.layout);
+        let template = self.templates.template(record.shape.layout);
         if !self.messages.defines(template) {
             self.messages.add_template(template)?;
         }
-        self.messages.add_record(template, |out| record.encode(out))?;
+        self.messages.add_record(template, |octets| record.visit(octets))?;
         self.pending += Totals::of_data(record);
         Ok(())
     }
@@ -108,9 +109,9 @@ impl Encoder {
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     /// Not in a Message yet; in order.
-    waiting: VecDeque<DataRecord<'static>>,
+    waiting: VecDeque<(FlowRecord, Shape)>,
     /// In the Message that is being written; in order.
-    in_message: Vec<DataRecord<'static>>,
+    in_message: Vec<(FlowRecord, Shape)>,
 }
 
 impl Backlog {
@@ -119,13 +120,13 @@ impl Backlog {
     }
 
     /// Puts a record at the end.
-    pub(crate) fn push(&mut self, record: DataRecord<'_>) {
-        self.waiting.push_back(record.into_owned());
+    pub(crate) fn push(&mut self, DataRecord { record, shape }: DataRecord<'_>) {
+        self.waiting.push_back((*record, shape));
     }
 
     /// The record to be written next.
-    pub(crate) fn next(&self) -> Option<&DataRecord<'static>> {
-        self.waiting.front()
+    pub(crate) fn next(&self) -> Option<DataRecord<'_>> {
+        self.waiting.front().map(|(record, shape)| DataRecord { record, shape: *shape })
     }
 
     /// The next record was written to the Message.

@@ -1,6 +1,7 @@
 //! What can be made of the fields of a record.
 
 use crate::ipfix::element::InformationElement;
+use crate::ipfix::message::RecordOctets;
 use crate::ipfix::template::FieldSpecifier;
 use crate::time::Timestamp;
 
@@ -64,52 +65,50 @@ impl FieldVisitor<'_> for TemplateFields {
     }
 }
 
-/// Appends the values, big-endian (RFC 7011 §6.1).
-pub(crate) struct RecordOctets<'a>(pub(crate) &'a mut Vec<u8>);
-
+/// Puts the values, big-endian (RFC 7011 §6.1).
 impl FieldVisitor<'_> for RecordOctets<'_> {
     #[inline]
     fn unsigned8(&mut self, _: &'static InformationElement, value: u8) {
-        self.0.push(value);
+        self.put([value]);
     }
 
     #[inline]
     fn unsigned16(&mut self, _: &'static InformationElement, value: u16) {
-        self.0.extend_from_slice(&value.to_be_bytes());
+        self.put(value.to_be_bytes());
     }
 
     #[inline]
     fn unsigned32(&mut self, _: &'static InformationElement, value: u32) {
-        self.0.extend_from_slice(&value.to_be_bytes());
+        self.put(value.to_be_bytes());
     }
 
     #[inline]
     fn unsigned64(&mut self, _: &'static InformationElement, value: u64) {
-        self.0.extend_from_slice(&value.to_be_bytes());
+        self.put(value.to_be_bytes());
     }
 
     #[inline]
     fn milliseconds(&mut self, _: &'static InformationElement, value: Timestamp) {
-        self.0.extend_from_slice(&value.as_millis().to_be_bytes());
+        self.put(value.as_millis().to_be_bytes());
     }
 
     #[inline]
     fn ipv4_address(&mut self, _: &'static InformationElement, value: [u8; 4]) {
-        self.0.extend_from_slice(&value);
+        self.put(value);
     }
 
     #[inline]
     fn ipv6_address(&mut self, _: &'static InformationElement, value: [u8; 16]) {
-        self.0.extend_from_slice(&value);
+        self.put(value);
     }
 
     #[inline]
     fn mac_address(&mut self, _: &'static InformationElement, value: [u8; 6]) {
-        self.0.extend_from_slice(&value);
+        self.put(value);
     }
 
     #[inline]
     fn label_section(&mut self, _: &'static InformationElement, value: &[u8; 3]) {
-        self.0.extend_from_slice(value);
+        self.put(*value);
     }
 }

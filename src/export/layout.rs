@@ -92,16 +92,22 @@ impl Layout {
         fragments: false,
     };
 
-    /// The layout for `record`, which tells of its forward direction and, in a biflow, of both.
+    /// The layout for `record`, of which both directions are told, or the forward one, or if it is
+    /// `turned` the reverse one.
     #[inline]
-    pub(crate) fn of(record: &FlowRecord, sides: Sides) -> Self {
-        let both = |value: fn(&Direction) -> u32| {
-            value(&record.forward) | if sides == Sides::Biflow { value(&record.reverse) } else { 0 }
+    pub(crate) fn of(record: &FlowRecord, sides: Sides, turned: bool) -> Self {
+        let told = |value: fn(&Direction) -> u32| {
+            let (forward, reverse) = (value(&record.forward), value(&record.reverse));
+            match sides {
+                Sides::Biflow => forward | reverse,
+                Sides::Uniflow | Sides::HalfBiflow if turned => reverse,
+                Sides::Uniflow | Sides::HalfBiflow => forward,
+            }
         };
         let ports = record.source_port != 0 || record.destination_port != 0;
         let transport = match (record.protocol, record.version) {
             // Without ports and flags no transport header was seen: only later fragments, say.
-            (TCP, _) if ports || both(|direction| direction.tcp_flags.into()) != 0 => {
+            (TCP, _) if ports || told(|direction| direction.tcp_flags.into()) != 0 => {
                 Transport::Tcp
             }
             (UDP | DCCP | SCTP | UDP_LITE, _) if ports => Transport::Ports,
@@ -129,7 +135,7 @@ impl Layout {
                     _ => TunnelIdField::None,
                 },
             }),
-            fragments: both(|direction| direction.fragments) != 0,
+            fragments: told(|direction| direction.fragments) != 0,
         }
     }
 

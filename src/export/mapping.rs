@@ -4,11 +4,10 @@
 //! a Template, the octets of a Data Record, or names and values for people, so these cannot
 //! disagree.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
-use crate::export::fields::{FieldVisitor, RecordOctets, TemplateFields};
+use crate::export::fields::{FieldVisitor, TemplateFields};
 use crate::export::layout::{Layout, Sides, Transport, TunnelFields, TunnelIdField, VlanLevels};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::element::InformationElement;
@@ -16,12 +15,19 @@ use crate::ipfix::exported as element;
 use crate::ipfix::template::Template;
 use crate::time::Timestamp;
 
-/// One Data Record to be: a Flow Record whose forward direction has packets, and its layout.
-#[derive(Clone, Debug)]
+/// One Data Record to be: what it tells of a Flow Record, and how.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct DataRecord<'a> {
-    pub(crate) record: Cow<'a, FlowRecord>,
+    pub(crate) record: &'a FlowRecord,
+    pub(crate) shape: Shape,
+}
+
+/// How a Data Record tells of a Flow Record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Shape {
     pub(crate) layout: Layout,
-    direction: BiflowDirection,
+    /// Source and destination are exchanged, and all that goes with them.
+    turned: bool,
 }
 
 /// `biflowDirection` (IE 239): how source and destination were told apart (RFC 5103 §6.3).
@@ -46,68 +52,52 @@ pub(crate) fn data_records(
 ) -> impl Iterator<Item = DataRecord<'_>> {
     let forward = record.forward.packets > 0;
     let reverse = record.reverse.packets > 0;
-    let one = |record, sides, direction| {
-        let record: Cow<'_, FlowRecord> = record;
-        let layout = Layout::of(&record, sides);
-        DataRecord { record, layout, direction }
+    let (sides, turned, again) = match (biflow, forward, reverse) {
+        (true, true, true) => (Sides::Biflow, false, false),
+        (true, forward, reverse) => (Sides::HalfBiflow, reverse && !forward, false),
+        (false, forward, reverse) => (Sides::Uniflow, reverse && !forward, reverse && forward),
     };
-    let turned = || Cow::Owned(turned_around(record));
-    use BiflowDirection::{Initiator, ReverseInitiator};
-    let (first, second) = match (biflow, forward, reverse) {
-        (true, true, true) => (one(Cow::Borrowed(record), Sides::Biflow, Initiator), None),
-        (true, false, true) => (one(turned(), Sides::HalfBiflow, ReverseInitiator), None),
-        (true, _, false) => (one(Cow::Borrowed(record), Sides::HalfBiflow, Initiator), None),
-        (false, false, true) => (one(turned(), Sides::Uniflow, Initiator), None),
-        (false, _, reverse) => (
-            one(Cow::Borrowed(record), Sides::Uniflow, Initiator),
-            reverse.then(|| one(turned(), Sides::Uniflow, Initiator)),
-        ),
+    let one = move |turned| {
+        let layout = Layout::of(record, sides, turned);
+        DataRecord { record, shape: Shape { layout, turned } }
     };
-    std::iter::once(first).chain(second)
+    std::iter::once(one(turned)).chain(again.then(|| one(true)))
 }
 
-impl DataRecord<'_> {
+impl<'a> DataRecord<'a> {
     /// Packets that this Data Record tells of.
     #[inline]
     pub(crate) fn packets(&self) -> u64 {
         let reverse = if self.is_biflow() { self.record.reverse.packets } else { 0 };
-        self.record.forward.packets.saturating_add(reverse)
+        self.near().packets.saturating_add(reverse)
     }
 
     /// Octets that this Data Record tells of.
     #[inline]
     pub(crate) fn octets(&self) -> u64 {
         let reverse = if self.is_biflow() { self.record.reverse.octets } else { 0 };
-        self.record.forward.octets.saturating_add(reverse)
-    }
-
-    /// Appends the octets of the record.
-    #[inline]
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        self.visit(&mut RecordOctets(out));
+        self.near().octets.saturating_add(reverse)
     }
 
     /// Shows every field to `visitor`.
     #[inline]
-    pub(crate) fn visit<'a>(&'a self, visitor: &mut impl FieldVisitor<'a>) {
-        visit(self.layout, &self.record, self.direction, visitor);
+    pub(crate) fn visit(&self, visitor: &mut impl FieldVisitor<'a>) {
+        visit(self.shape, self.record, visitor);
     }
 
-    /// The same with a record of its own.
-    pub(crate) fn into_owned(self) -> DataRecord<'static> {
-        let Self { record, layout, direction } = self;
-        DataRecord { record: Cow::Owned(record.into_owned()), layout, direction }
+    fn near(&self) -> &'a Direction {
+        if self.shape.turned { &self.record.reverse } else { &self.record.forward }
     }
 
     fn is_biflow(&self) -> bool {
-        self.layout.sides == Sides::Biflow
+        self.shape.layout.sides == Sides::Biflow
     }
 }
 
 /// The Template of `layout`.
 pub(crate) fn template(layout: Layout) -> Template {
     let mut fields = TemplateFields(Vec::new());
-    visit(layout, &BLANK, BiflowDirection::Initiator, &mut fields);
+    visit(Shape { layout, turned: false }, &BLANK, &mut fields);
     Template::new(layout.template_id(), fields.0)
         .expect("a test makes the template of every layout there is")
 }
@@ -137,20 +127,18 @@ impl Templates {
 /// All Flow Keys stand within the first 64 fields (RFC 7011 §4.4). No counter is shorter than four
 /// octets and none has an odd size, because collectors misread those.
 #[inline]
-fn visit<'a>(
-    layout: Layout,
-    record: &'a FlowRecord,
-    direction: BiflowDirection,
-    visitor: &mut impl FieldVisitor<'a>,
-) {
+fn visit<'a>(shape: Shape, record: &'a FlowRecord, visitor: &mut impl FieldVisitor<'a>) {
+    let Shape { layout, turned } = shape;
     let Layout { version, sides, transport, mac, vlan_tags, mpls_labels, tunnel, fragments } =
         layout;
-    let FlowRecord { forward, reverse, .. } = record;
+    let (near, far) = in_order(turned, &record.forward, &record.reverse);
 
-    addresses(version, record.source, record.destination, visitor);
+    let (source, destination) = in_order(turned, record.source, record.destination);
+    addresses(version, source, destination, visitor);
     if matches!(transport, Transport::Ports | Transport::Tcp) {
-        visitor.unsigned16(&element::SOURCE_TRANSPORT_PORT, record.source_port);
-        visitor.unsigned16(&element::DESTINATION_TRANSPORT_PORT, record.destination_port);
+        let ports = in_order(turned, record.source_port, record.destination_port);
+        visitor.unsigned16(&element::SOURCE_TRANSPORT_PORT, ports.0);
+        visitor.unsigned16(&element::DESTINATION_TRANSPORT_PORT, ports.1);
     }
     visitor.unsigned8(&element::PROTOCOL_IDENTIFIER, record.protocol);
     visitor.unsigned8(&element::IP_VERSION, version as u8);
@@ -158,10 +146,13 @@ fn visit<'a>(
     visitor.unsigned64(&element::FLOW_ID, record.flow_id);
     visitor.unsigned8(&element::FLOW_END_REASON, record.end_reason as u8);
     if sides != Sides::Uniflow {
+        let direction =
+            if turned { BiflowDirection::ReverseInitiator } else { BiflowDirection::Initiator };
         visitor.unsigned8(&element::BIFLOW_DIRECTION, direction as u8);
     }
     if mac {
         let MacAddresses { source, destination } = record.mac.unwrap_or(NO_MAC_ADDRESSES);
+        let (source, destination) = in_order(turned, source, destination);
         visitor.mac_address(&element::SOURCE_MAC_ADDRESS, source);
         visitor.mac_address(&element::DESTINATION_MAC_ADDRESS, destination);
     }
@@ -180,19 +171,19 @@ fn visit<'a>(
         visitor.label_section(element, section);
     }
     if let (Some(fields), Some(values)) = (tunnel, record.tunnel) {
-        tunnel_fields(fields, values, visitor);
+        tunnel_fields(fields, values, turned, visitor);
     }
 
-    one_direction(layout, forward, &FORWARD, visitor);
+    one_direction(layout, near, &FORWARD, visitor);
     if sides == Sides::Biflow {
-        one_direction(layout, reverse, &REVERSE, visitor);
+        one_direction(layout, far, &REVERSE, visitor);
     }
     if fragments {
         let element = &element::FLOWTAP_FRAGMENT_DELTA_COUNT;
-        visitor.unsigned64(element, forward.fragments.into());
+        visitor.unsigned64(element, near.fragments.into());
         if sides == Sides::Biflow {
             let element = &element::REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT;
-            visitor.unsigned64(element, reverse.fragments.into());
+            visitor.unsigned64(element, far.fragments.into());
         }
     }
 }
@@ -221,11 +212,16 @@ fn addresses<'a>(
 /// RFC 7011 §8 would let the address elements stand twice, outer header first. But a record with
 /// the elements of both IP versions makes nfdump mix its addresses up, and a repeated element turns
 /// a plain value into a list for every reader of JSON.
-fn tunnel_fields<'a>(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldVisitor<'a>) {
+fn tunnel_fields<'a>(
+    fields: TunnelFields,
+    tunnel: Tunnel,
+    turned: bool,
+    visitor: &mut impl FieldVisitor<'a>,
+) {
     let id = tunnel.id.unwrap_or(0);
     visitor.unsigned8(&element::FLOWTAP_TUNNEL_TYPE, tunnel.kind as u8);
     visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, id);
-    let Tunnel { source, destination, .. } = tunnel;
+    let (source, destination) = in_order(turned, tunnel.source, tunnel.destination);
     match fields.version {
         IpVersion::V4 => {
             visitor.ipv4_address(&element::FLOWTAP_TUNNEL_SOURCE_IPV4_ADDRESS, source.to_v4());
@@ -354,26 +350,10 @@ const fn priority(tag: u16) -> u8 {
     (tag >> 13) as u8
 }
 
-/// The record with source and destination, and all that goes with them, exchanged.
-fn turned_around(record: &FlowRecord) -> FlowRecord {
-    FlowRecord {
-        source: record.destination,
-        destination: record.source,
-        source_port: record.destination_port,
-        destination_port: record.source_port,
-        forward: record.reverse,
-        reverse: record.forward,
-        mac: record.mac.map(|MacAddresses { source, destination }| MacAddresses {
-            source: destination,
-            destination: source,
-        }),
-        tunnel: record.tunnel.map(|tunnel| Tunnel {
-            source: tunnel.destination,
-            destination: tunnel.source,
-            ..tunnel
-        }),
-        ..*record
-    }
+/// Two values that belong to source and destination, in the order of the Data Record.
+#[inline]
+fn in_order<T>(turned: bool, source: T, destination: T) -> (T, T) {
+    if turned { (destination, source) } else { (source, destination) }
 }
 
 const NO_MAC_ADDRESSES: MacAddresses = MacAddresses { source: [0; 6], destination: [0; 6] };

@@ -13,14 +13,14 @@ use crate::export::account::{Account, Totals};
 ///
 /// A regular file is written under a temporary name beside its own and renamed at the end, so that
 /// nobody mistakes half of it for all. If the disk fills up it ends after the last unit that was
-/// written in full, and gets its name all the same: what it holds is good, and counted.
+/// written in full, and if there is one it gets its name all the same: what it holds is good, and
+/// counted.
 #[derive(Debug)]
 pub(crate) struct Output {
     destination: Destination,
     buffer: Vec<u8>,
-    /// Records in `buffer`, and how many units it holds.
-    buffered: Totals,
-    units: u64,
+    /// Where each unit in `buffer` ends, and what it tells of.
+    units: Vec<(usize, Totals)>,
     /// Octets of the file that end with a whole unit.
     whole: u64,
     broken: bool,
@@ -72,8 +72,7 @@ impl Output {
         Self {
             destination,
             buffer: Vec::with_capacity(2 * BUFFER_SIZE),
-            buffered: Totals::default(),
-            units: 0,
+            units: Vec::new(),
             whole: 0,
             broken: false,
         }
@@ -87,8 +86,7 @@ impl Output {
         write: impl FnOnce(&mut Vec<u8>),
     ) -> io::Result<()> {
         write(&mut self.buffer);
-        self.buffered += totals;
-        self.units += 1;
+        self.units.push((self.buffer.len(), totals));
         if self.buffer.len() >= BUFFER_SIZE { self.flush(account) } else { Ok(()) }
     }
 
@@ -97,29 +95,38 @@ impl Output {
         if self.broken || self.buffer.is_empty() {
             return Ok(());
         }
-        let written = match &mut self.destination {
+        let (written, outcome) = match &mut self.destination {
             Destination::Standard => {
                 let mut standard = io::stdout().lock();
-                standard.write_all(&self.buffer).and_then(|()| standard.flush())
+                let (written, outcome) = write_all(&mut standard, &self.buffer);
+                (written, outcome.and_then(|()| standard.flush()))
             }
             Destination::Special(file) | Destination::Regular { file, .. } => {
-                file.write_all(&self.buffer)
+                write_all(file, &self.buffer)
             }
         };
-        if let Err(error) = written {
-            self.broken = true;
-            return Err(error);
+        let whole = self.units.partition_point(|&(end, _)| end <= written);
+        let mut end = 0;
+        for (unit_end, totals) in self.units.drain(..whole) {
+            end = unit_end;
+            account.sent(totals);
         }
-        self.whole += self.buffer.len() as u64;
-        account.messages(std::mem::take(&mut self.units), self.buffer.len());
-        self.buffer.clear();
-        account.sent(std::mem::take(&mut self.buffered));
-        Ok(())
+        account.messages(whole as u64, end);
+        self.whole += end as u64;
+        self.broken = outcome.is_err();
+        if !self.broken {
+            self.buffer.clear();
+        }
+        outcome
     }
 
     /// Records that were added and not yet written.
     pub(crate) fn take_unwritten(&mut self) -> Totals {
-        std::mem::take(&mut self.buffered)
+        let mut unwritten = Totals::default();
+        for (_, totals) in self.units.drain(..) {
+            unwritten += totals;
+        }
+        unwritten
     }
 
     /// Whether an error ended this output.
@@ -135,6 +142,10 @@ impl Output {
         };
         if self.broken {
             file.set_len(self.whole)?;
+            if self.whole == 0 {
+                // Nothing of it is good, so it does not replace what may be there.
+                return flushed;
+            }
         }
         if let Some(Names { temporary, wanted }) = names {
             fs::rename(temporary, wanted)?;
@@ -152,6 +163,22 @@ impl Drop for Output {
             let _ = fs::remove_file(temporary);
         }
     }
+}
+
+/// Writes as much as can be written, and says how much that was.
+fn write_all(output: &mut impl Write, octets: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = octets.get(written..)
+        && !rest.is_empty()
+    {
+        match output.write(rest) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
 }
 
 /// A hidden name beside `path`, so that the rename stays within one file system.
@@ -219,6 +246,26 @@ mod tests {
         assert!(Output::create(directory.path()).is_err());
         assert!(Output::create(&directory.path().join("none/flows")).is_err());
         assert!(entries(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn what_was_written_of_a_broken_output_ends_with_a_whole_unit() {
+        /// Takes ten octets.
+        struct Small(usize);
+        impl Write for Small {
+            fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+                let count = octets.len().min(self.0);
+                self.0 -= count;
+                if count == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(count) }
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (written, outcome) = write_all(&mut Small(10), &[0; 14]);
+        assert_eq!((written, outcome.is_err()), (10, true));
+        assert_eq!(write_all(&mut Small(10), &[0; 10]).0, 10);
     }
 
     #[test]

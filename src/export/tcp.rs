@@ -176,7 +176,7 @@ impl TcpSink {
         while self.backlog.next().is_some() {
             self.await_session(account)?;
             let Some(record) = self.backlog.next() else { break };
-            match self.encoder.add(record) {
+            match self.encoder.add(&record) {
                 Ok(()) => self.backlog.next_is_written(),
                 Err(Refused::MessageFull) => self.end_message(account)?,
                 Err(source) => {

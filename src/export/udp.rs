@@ -119,11 +119,11 @@ impl UdpSink {
     /// Writes what waits into Messages, and sends those that are full.
     fn drain_backlog(&mut self, account: &mut Account) -> Result<(), ExportError> {
         while let Some(record) = self.backlog.next() {
-            let layout = record.layout;
+            let layout = record.shape.layout;
             if self.refresh_is_due() {
                 self.refresh_templates(account)?;
             } else if self.encoder.knows_template(layout) {
-                match self.encoder.add(record) {
+                match self.encoder.add(&record) {
                     Ok(()) => self.backlog.next_is_written(),
                     Err(Refused::MessageFull) => self.end_message(account)?,
                     Err(refused) => return Err(self.unencodable(refused)),

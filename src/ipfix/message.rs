@@ -144,7 +144,7 @@ impl MessageWriter {
         Ok(())
     }
 
-    /// Writes a Data Record; `write` appends exactly [`Template::record_length`] octets.
+    /// Writes a Data Record; `write` puts exactly [`Template::record_length`] octets.
     ///
     /// # Errors
     ///
@@ -153,15 +153,20 @@ impl MessageWriter {
     pub fn add_record(
         &mut self,
         template: &Template,
-        write: impl FnOnce(&mut Vec<u8>),
+        write: impl FnOnce(&mut RecordOctets<'_>),
     ) -> Result<(), Refused> {
         if !self.defines(template) {
             return Err(Refused::UndefinedTemplate(template.id().get()));
         }
         self.make_room(template.id().get(), template.record_length())?;
         let start = self.buffer.len();
-        write(&mut self.buffer);
-        if self.buffer.len() - start != template.record_length() {
+        self.buffer.resize(start + template.record_length(), 0);
+        let mut octets = RecordOctets {
+            rest: self.buffer.get_mut(start..).unwrap_or_default(),
+            too_many: false,
+        };
+        write(&mut octets);
+        if octets.too_many || !octets.rest.is_empty() {
             return Err(self.take_back(start, template));
         }
         self.records += 1;
@@ -264,6 +269,29 @@ impl MessageWriter {
             self.finished = self.buffer.len() == MESSAGE_HEADER_LENGTH;
         }
         Refused::RecordLength(template.id().get())
+    }
+}
+
+/// The place of a Data Record in its Message, filled from front to back.
+///
+/// A slice that shrinks, and not a `Vec` that grows: its two words stay in registers.
+#[derive(Debug)]
+pub struct RecordOctets<'a> {
+    rest: &'a mut [u8],
+    too_many: bool,
+}
+
+impl RecordOctets<'_> {
+    /// Writes the next octets.
+    #[inline]
+    pub fn put<const N: usize>(&mut self, octets: [u8; N]) {
+        match std::mem::take(&mut self.rest).split_first_chunk_mut() {
+            Some((place, rest)) => {
+                *place = octets;
+                self.rest = rest;
+            }
+            None => self.too_many = true,
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn template_ids_are_the_same_in_every_version_of_us() {
     // A collector keeps templates over our restart: these numbers are for ever.
     let id = |record: &FlowRecord, biflow| {
         let data = data_records(record, biflow).next().unwrap();
-        data.layout.template_id().get()
+        data.shape.layout.template_id().get()
     };
     let tcp = tcp_biflow();
     assert_eq!(id(&tcp, true), 276);
@@ -98,7 +98,7 @@ fn templates_keep_what_collectors_and_the_standards_need() {
 fn a_tcp_biflow_is_these_octets() {
     let record = tcp_biflow();
     let data = data_records(&record, true).next().unwrap();
-    let template = template(data.layout);
+    let template = template(data.shape.layout);
     #[rustfmt::skip]
     let definition = [
         (0, 8, 4), (0, 12, 4), (0, 7, 2), (0, 11, 2), (0, 4, 1), (0, 60, 1), (0, 10, 4), (0, 148, 8),
@@ -115,8 +115,10 @@ fn a_tcp_biflow_is_these_octets() {
         .collect();
     assert_eq!(fields, definition);
 
-    let mut octets = Vec::new();
-    data.encode(&mut octets);
+    let mut encoder = Encoder::new(0, 1_400);
+    encoder.add(&data).unwrap();
+    let message = encoder.finish(0).unwrap().octets.to_vec();
+    let octets = &message[message.len() - template.record_length()..];
     #[rustfmt::skip]
     let expected = [
         192, 0, 2, 1,  198, 51, 100, 7,  0x9c, 0x40,  0x01, 0xbb,           // key
@@ -141,6 +143,7 @@ fn a_tcp_biflow_is_these_octets() {
 fn a_slice_in_which_only_the_far_side_spoke_is_turned_around() {
     let record = FlowRecord {
         forward: Direction::default(),
+        reverse: Direction { fragments: 5, ..tcp_biflow().reverse },
         mac: Some(MacAddresses { source: [1; 6], destination: [2; 6] }),
         tunnel: Some(Tunnel {
             kind: TunnelKind::GtpU,
@@ -153,14 +156,29 @@ fn a_slice_in_which_only_the_far_side_spoke_is_turned_around() {
     };
     let data: Vec<_> = data_records(&record, true).collect();
     let [data] = data.as_slice() else { panic!("one record") };
-    assert_eq!(data.direction, BiflowDirection::ReverseInitiator);
-    assert_eq!(data.layout.sides, Sides::HalfBiflow);
-    let turned = &data.record;
-    assert_eq!((turned.source, turned.source_port), (record.destination, 443));
-    assert_eq!((turned.destination, turned.destination_port), (record.source, 40_000));
-    assert_eq!(turned.forward, record.reverse);
-    assert_eq!(turned.mac.unwrap().source, [2; 6]);
-    assert_eq!(turned.tunnel.unwrap().source, Address::v4([10, 0, 0, 2]));
+    assert_eq!(data.shape.layout.sides, Sides::HalfBiflow);
+    assert_eq!((data.packets(), data.octets()), (8, 9_000));
+
+    let mut encoder = Encoder::new(0, 1_400);
+    encoder.add(data).unwrap();
+    let fields = &decode(encoder.finish(0).unwrap().octets)[0];
+    for (enterprise, id, value) in [
+        (0, 239, "2"), // reverseInitiator
+        (0, 8, "198.51.100.7"),
+        (0, 12, "192.0.2.1"),
+        (0, 7, "443"),
+        (0, 11, "40000"),
+        (0, 56, "02:02:02:02:02:02"),
+        (0, 80, "01:01:01:01:01:01"),
+        (32473, 4, "10.0.0.2"),
+        (32473, 5, "10.0.0.1"),
+        (0, 2, "8"),
+        (0, 6, "19"),
+        (32473, 3, "5"),
+    ] {
+        assert_eq!(one(fields, enterprise, id), Some(value), "{enterprise}/{id}");
+    }
+    assert_eq!(one(fields, 29305, 2), None);
 }
 
 #[test]
@@ -168,15 +186,15 @@ fn without_biflows_each_direction_is_a_record() {
     let record = tcp_biflow();
     let data: Vec<_> = data_records(&record, false).collect();
     assert_eq!(data.len(), 2);
-    assert!(data.iter().all(|data| data.layout.sides == Sides::Uniflow));
+    assert!(data.iter().all(|data| data.shape.layout.sides == Sides::Uniflow));
     assert_eq!(data.iter().map(DataRecord::packets).collect::<Vec<_>>(), [10, 8]);
     assert_eq!(data.iter().map(DataRecord::octets).sum::<u64>(), record.octets());
-    assert_eq!(data[1].record.source, record.destination);
+    assert_eq!(data.iter().map(|data| data.shape.turned).collect::<Vec<_>>(), [false, true]);
 
     let half = FlowRecord { forward: Direction::default(), ..record };
     let data: Vec<_> = data_records(&half, false).collect();
     assert_eq!(data.len(), 1);
-    assert_eq!(data[0].record.source, record.destination);
+    assert!(data[0].shape.turned);
 }
 
 #[test]
@@ -191,12 +209,15 @@ fn an_unseen_transport_header_has_no_fields() {
         ..tcp_biflow()
     };
     let data = data_records(&record, true).next().unwrap();
-    assert_eq!(data.layout.transport, Transport::None);
+    assert_eq!(data.shape.layout.transport, Transport::None);
     let icmp = FlowRecord { protocol: 1, ..record };
-    assert_eq!(data_records(&icmp, true).next().unwrap().layout.transport, Transport::Icmp);
+    assert_eq!(data_records(&icmp, true).next().unwrap().shape.layout.transport, Transport::Icmp);
     // ICMP for IPv6 in an IPv4 packet has no element.
     let strange = FlowRecord { protocol: 58, ..record };
-    assert_eq!(data_records(&strange, true).next().unwrap().layout.transport, Transport::None);
+    assert_eq!(
+        data_records(&strange, true).next().unwrap().shape.layout.transport,
+        Transport::None
+    );
 }
 
 /// What a record says, by field.
@@ -230,6 +251,27 @@ fn address_text(version: IpVersion, address: Address) -> String {
     match version {
         IpVersion::V4 => Ipv4Addr::from(address.to_v4()).to_string(),
         IpVersion::V6 => Ipv6Addr::from(address.0).to_string(),
+    }
+}
+
+/// The record as seen from the far side.
+fn turned_around(record: &FlowRecord) -> FlowRecord {
+    FlowRecord {
+        source: record.destination,
+        destination: record.source,
+        source_port: record.destination_port,
+        destination_port: record.source_port,
+        forward: record.reverse,
+        reverse: record.forward,
+        mac: record
+            .mac
+            .map(|mac| MacAddresses { source: mac.destination, destination: mac.source }),
+        tunnel: record.tunnel.map(|tunnel| Tunnel {
+            source: tunnel.destination,
+            destination: tunnel.source,
+            ..tunnel
+        }),
+        ..*record
     }
 }
 
@@ -293,7 +335,8 @@ proptest! {
         prop_assert_eq!(data.iter().map(|data| u128::from(data.octets())).sum::<u128>(), octets);
 
         for (data, fields) in data.iter().zip(&decoded) {
-            let record = &data.record;
+            let record =
+                if data.shape.turned { turned_around(data.record) } else { *data.record };
             let (source, destination) = match record.version {
                 IpVersion::V4 => (8, 12),
                 IpVersion::V6 => (27, 28),
@@ -344,12 +387,12 @@ proptest! {
             }
             let reverse_fragments = one(fields, 32473, 0x4003);
             prop_assert_eq!(reverse_fragments.is_some(),
-                data.layout.sides == Sides::Biflow && one(fields, 32473, 3).is_some());
+                data.shape.layout.sides == Sides::Biflow && one(fields, 32473, 3).is_some());
             if let Some(fragments) = reverse_fragments {
                 prop_assert_eq!(fragments, record.reverse.fragments.to_string());
             }
             check_direction(fields, 0, &record.forward)?;
-            if data.layout.sides == Sides::Biflow {
+            if data.shape.layout.sides == Sides::Biflow {
                 check_direction(fields, 29305, &record.reverse)?;
             } else {
                 prop_assert!(fields.keys().all(|&(enterprise, _)| enterprise != 29305));

@@ -19,9 +19,9 @@ fn template(id: u16, length: u16) -> Arc<Template> {
     Arc::new(Template::new(TemplateId::new(id).unwrap(), fields).unwrap())
 }
 
-fn fill(template: &Template, octet: u8) -> impl FnOnce(&mut Vec<u8>) + use<> {
+fn fill(template: &Template, octet: u8) -> impl FnOnce(&mut RecordOctets<'_>) + use<> {
     let length = template.record_length();
-    move |out: &mut Vec<u8>| out.extend(std::iter::repeat_n(octet, length))
+    move |out: &mut RecordOctets<'_>| (0..length).for_each(|_| out.put([octet]))
 }
 
 #[test]
@@ -161,11 +161,16 @@ fn a_record_of_the_wrong_length_leaves_no_trace() {
     let mut writer = MessageWriter::new(0, 1400);
     writer.add_template(&template).unwrap();
     let with_template = writer.finish(0).unwrap().to_vec();
-    assert_eq!(writer.add_record(&template, |out| out.push(1)), Err(Refused::RecordLength(256)));
+    assert_eq!(writer.add_record(&template, |out| out.put([1])), Err(Refused::RecordLength(256)));
     assert_eq!(writer.finish(0), None);
 
     writer.add_template(&template).unwrap();
-    assert!(writer.add_record(&template, |out| out.extend([0; 5])).is_err());
+    assert!(writer.add_record(&template, |out| out.put([0; 5])).is_err());
+    let put_more_after_all = |out: &mut RecordOctets<'_>| {
+        out.put([0; 4]);
+        out.put([0; 1]);
+    };
+    assert!(writer.add_record(&template, put_more_after_all).is_err());
     assert_eq!(writer.finish(0).unwrap(), with_template);
 }
 
