@@ -48,7 +48,7 @@ fn meters_what_was_sent(backend: &str) {
             lab.unmirror();
             let seen = capture.end("TERM");
             seen.assert_all_of_it();
-            seen.assert_blast();
+            seen.assert_blast(DATAGRAMS, PAYLOAD);
             // Both directions in one record, whichever interface they came by.
             let [v4, v6] = SERVER;
             for (protocol, server) in [(TCP, v4), (TCP, v6), (UDP, v4), (ICMP, v4), (ICMPV6, v6)] {
@@ -104,8 +104,10 @@ fn every_ending_flushes_what_was_metered() {
             };
             assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
             seen.assert_all_of_it();
-            assert_eq!(seen.summary.count_of("expired", "forced_end"), 1, "{:?}", seen.summary);
-            assert_eq!(seen.summary.count("exported_octets"), 50 * (100 + 28));
+            seen.assert_blast(50, 100);
+            // Beside the blast there may be a word of the hosts' own, multicast reports and such.
+            let flows = seen.summary.count("exported_flows");
+            assert_eq!(seen.summary.count_of("expired", "forced_end"), flows, "{:?}", seen.summary);
         }
     }
 }
@@ -125,8 +127,9 @@ fn an_idle_flow_leaves_a_silent_link_within_a_second_of_its_deadline() {
         // The deadline is a second after the last packet, and the record due a second later.
         thread::sleep(Duration::from_millis(2000));
         let seen = capture.end("TERM");
-        assert_eq!(seen.summary.count_of("expired", "idle_timeout"), 1, "{:?}", seen.summary);
-        assert_eq!(seen.summary.count("exported_flows"), 1);
+        seen.assert_blast(10, 100);
+        let flows = seen.summary.count("exported_flows");
+        assert_eq!(seen.summary.count_of("expired", "idle_timeout"), flows, "{:?}", seen.summary);
     }
 }
 
@@ -146,7 +149,7 @@ fn the_filter_runs_in_front_of_the_books() {
         let seen = capture.end("TERM");
         assert_eq!(seen.summary.count("received_packets"), u64::from(DATAGRAMS));
         assert_eq!(seen.summary.count("exported_flows"), 1);
-        seen.assert_blast();
+        seen.assert_blast(DATAGRAMS, PAYLOAD);
     }
     let capture = ["-i", "span", "--filter", "udp dst prot 9999"];
     let ended = Program::start(lab.command("probe", FLOWTAP).arg("capture").args(capture));
@@ -199,7 +202,7 @@ fn an_interface_that_goes_down_and_up_is_captured_again() {
         lab.unmirror();
         let seen = capture.end("TERM");
         seen.assert_all_of_it();
-        assert_eq!(seen.summary.count("metered_packets"), 30, "{backend}: {}", seen.said);
+        seen.assert_blast(10 + 20, 100);
         let said = |word: &str| {
             seen.said.lines().filter(|line| line.contains("span: ") && line.contains(word)).count()
         };
@@ -356,7 +359,7 @@ impl Seen {
 
     /// The blast is there to the last octet.
     #[track_caller]
-    fn assert_blast(&self) {
+    fn assert_blast(&self, datagrams: u32, payload: u32) {
         let [client, _] = CLIENT;
         let blast: Vec<_> = self
             .records
@@ -365,8 +368,8 @@ impl Seen {
             .collect();
         let packets: u64 = blast.iter().map(|record| element(record, "packetDeltaCount")).sum();
         let sum: u64 = blast.iter().map(|record| octets(record)).sum();
-        assert_eq!(packets, u64::from(DATAGRAMS));
-        assert_eq!(sum, u64::from(DATAGRAMS) * u64::from(20 + 8 + PAYLOAD));
+        assert_eq!(packets, u64::from(datagrams), "{}", self.said);
+        assert_eq!(sum, u64::from(datagrams) * u64::from(20 + 8 + payload));
         assert!(blast.iter().all(|record| has_address(record, client)));
     }
 }

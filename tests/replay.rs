@@ -167,7 +167,11 @@ fn a_reader_recognises_the_flows_of_the_sample() {
             && is(record, "flowtapFragmentDeltaCount", 40)
     });
     any("web transfer inside VXLAN 42", &|record| {
-        is(record, "flowtapTunnelId", 42) && is(record, "destinationTransportPort", 80)
+        is(record, "flowtapTunnelId", 42)
+            && is(record, "destinationTransportPort", 80)
+            && text(record, "sourceIPv4Address") == "192.0.2.140"
+            && text(record, "flowtapTunnelSourceIPv4Address") == "192.0.2.10"
+            && text(record, "flowtapTunnelDestinationIPv4Address") == "192.0.2.80"
     });
     let outer = Output::new(&["--tunnels", "outer"]);
     assert!(
