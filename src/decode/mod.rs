@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The common path (Ethernet, a VLAN tag, IPv4 or IPv6, TCP or UDP) is straight code; everything
-//! else is out of line. Every step works on [`Octets`](octets::Octets), which keeps what was captured
+//! else is out of line. Every step works on [`Octets`], which keeps what was captured
 //! and what was on the wire apart, so no length is ever taken from the capture.
 
 mod anomaly;
@@ -107,6 +107,11 @@ fn finish(
     octets: Octets<'_>,
     mut anomalies: AnomalySet,
 ) -> Result<Headers, DecodeError> {
+    if packet.carried.protocol == transport::TCP && packet.carried.transport_follows {
+        // No tunnel, and most packets: a way of its own keeps its fields in registers.
+        let transport = transport::read_tcp(packet.carried, octets, &mut anomalies);
+        return Ok(assemble(frame, &link, &packet, transport, anomalies, None));
+    }
     let transport = transport::read(packet.carried, octets, &mut anomalies);
     if config.tunnels == Tunnels::Inner && tunnel::is_likely(packet.carried, transport) {
         let outermost = assemble(frame, &link, &packet, transport, anomalies, None);

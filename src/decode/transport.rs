@@ -33,7 +33,11 @@ pub(super) fn read(carried: Carried, octets: Octets<'_>, anomalies: &mut Anomaly
 }
 
 #[inline(always)]
-fn read_tcp(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+pub(super) fn read_tcp(
+    carried: Carried,
+    octets: Octets<'_>,
+    anomalies: &mut AnomalySet,
+) -> Transport {
     let Ok(header) = TcpHeaderSlice::from_slice(octets.captured()) else {
         return read_tcp_cut(carried, octets, anomalies);
     };
@@ -234,7 +238,7 @@ fn check_tcp_flags(flags: u16, anomalies: &mut AnomalySet) {
 
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;
-const TCP: u8 = 6;
+pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 const DCCP: u8 = 33;
 const ESP: u8 = 50;
