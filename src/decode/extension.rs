@@ -26,46 +26,46 @@ pub(super) const fn is_extension(next_header: u8) -> bool {
     )
 }
 
-/// Follows the chain; `packet.protocol` is then what follows the last header that was reached.
+/// Follows the chain; `packet.carried.protocol` is then what follows the last header that was reached.
 pub(super) fn follow(packet: &mut IpPacket, octets: &mut Octets<'_>, anomalies: &mut AnomalySet) {
     for _ in 0..MAXIMUM_HEADERS {
-        if !is_extension(packet.protocol) {
-            if packet.protocol == NO_NEXT_HEADER {
-                packet.transport_follows = false;
+        if !is_extension(packet.carried.protocol) {
+            if packet.carried.protocol == NO_NEXT_HEADER {
+                packet.carried.transport_follows = false;
             }
             return;
         }
-        let Some(header_length) = header_length(packet.protocol, *octets) else {
+        let Some(header_length) = header_length(packet.carried.protocol, *octets) else {
             // The first octet alone still says what follows.
             if let Some(&[next_header]) = octets.peek() {
-                packet.protocol = next_header;
+                packet.carried.protocol = next_header;
             }
             end(packet, *octets, 2, anomalies);
             return;
         };
         let Some(&[next_header]) = octets.peek() else { return };
-        if packet.protocol == AUTHENTICATION && header_length < SMALLEST_AUTHENTICATION {
+        if packet.carried.protocol == AUTHENTICATION && header_length < SMALLEST_AUTHENTICATION {
             anomalies.insert(PacketAnomaly::TransportLengthImpossible);
-            packet.transport_follows = false;
+            packet.carried.transport_follows = false;
             return;
         }
-        if packet.protocol == FRAGMENT
+        if packet.carried.protocol == FRAGMENT
             && let Ok(header) = Ipv6FragmentHeaderSlice::from_slice(octets.captured())
         {
             note_fragment(packet, &header, *octets, anomalies);
         }
-        packet.protocol = next_header;
+        packet.carried.protocol = next_header;
         if octets.skip(header_length).is_none() {
             end(packet, *octets, header_length, anomalies);
             return;
         }
-        if !packet.transport_follows {
+        if !packet.carried.transport_follows {
             return;
         }
     }
-    if is_extension(packet.protocol) {
+    if is_extension(packet.carried.protocol) {
         anomalies.insert(PacketAnomaly::NestingTooDeep);
-        packet.transport_follows = false;
+        packet.carried.transport_follows = false;
     }
 }
 
@@ -99,7 +99,7 @@ fn header_length(kind: u8, octets: Octets<'_>) -> Option<usize> {
 
 /// Ends the chain at a header that is not there in full, `needed` octets long.
 fn end(packet: &mut IpPacket, octets: Octets<'_>, needed: usize, anomalies: &mut AnomalySet) {
-    packet.transport_follows = false;
+    packet.carried.transport_follows = false;
     if octets.length() < needed {
         // RFC 7112 §5: the first fragment holds the whole chain.
         anomalies.insert(match packet.fragment {
@@ -127,7 +127,8 @@ fn note_fragment(
         more: header.more_fragments(),
     };
     packet.fragment = Some(fragment);
-    packet.transport_follows = fragment.offset == 0;
+    packet.carried.is_fragment = true;
+    packet.carried.transport_follows = fragment.offset == 0;
     ip::check_fragment(fragment, header.next_header().0, anomalies);
 }
 

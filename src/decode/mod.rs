@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The common path (Ethernet, a VLAN tag, IPv4 or IPv6, TCP or UDP) is straight code; everything
-//! else is out of line. Every step works on [`Octets`](octets::Octets), which keeps what was captured
+//! else is out of line. Every step works on [`Octets`], which keeps what was captured
 //! and what was on the wire apart, so no length is ever taken from the capture.
 
 mod anomaly;
@@ -66,19 +66,63 @@ pub enum Tunnels {
 pub fn decode(frame: &Frame<'_>, config: Config) -> Result<Headers, DecodeError> {
     let mut octets = Octets::of(frame);
     let mut link = Link::new(frame.stripped_vlan);
-    let version = link.enter(&mut octets, frame.link_type)?;
     let mut anomalies = AnomalySet::NONE;
-    let packet = ip::read(version, &mut octets, link.loopback, &mut anomalies)?;
-    let transport = transport::read(&packet, octets, &mut anomalies);
-    let headers = assemble(frame, &link, &packet, transport, anomalies, None);
-    if config.tunnels == Tunnels::Inner && tunnel::is_likely(&packet, transport) {
-        return Ok(tunnel::innermost(frame, link, headers, octets));
+    // The straight path. Whatever is not common leaves it and is read again, step by step; the
+    // result is the same (`tests/properties.rs` holds it to that).
+    match link.enter_common(&mut octets, frame.link_type) {
+        Some(IpVersion::V4) => {
+            if let Some(packet) = ip::read_common_v4(&mut octets, link.loopback, &mut anomalies) {
+                return finish(frame, config, link, packet, octets, anomalies);
+            }
+        }
+        Some(IpVersion::V6) => {
+            if let Some(packet) = ip::read_common_v6(&mut octets, link.loopback, &mut anomalies) {
+                return finish(frame, config, link, packet, octets, anomalies);
+            }
+        }
+        None => {}
     }
-    Ok(headers)
+    decode_step_by_step(frame, config)
+}
+
+/// As [`decode`], for every header there is.
+#[inline(never)]
+fn decode_step_by_step(frame: &Frame<'_>, config: Config) -> Result<Headers, DecodeError> {
+    let mut octets = Octets::of(frame);
+    let mut link = Link::new(frame.stripped_vlan);
+    let mut anomalies = AnomalySet::NONE;
+    let version = link.enter(&mut octets, frame.link_type)?;
+    let packet = ip::read(version, &mut octets, link.loopback, &mut anomalies)?;
+    finish(frame, config, link, packet, octets, anomalies)
+}
+
+/// Reads the transport header, and on into a tunnel if it is one.
+// See `ip::read_common_v4` for why.
+#[inline(always)]
+fn finish(
+    frame: &Frame<'_>,
+    config: Config,
+    link: Link,
+    packet: IpPacket,
+    octets: Octets<'_>,
+    mut anomalies: AnomalySet,
+) -> Result<Headers, DecodeError> {
+    if packet.carried.protocol == transport::TCP && packet.carried.transport_follows {
+        // No tunnel, and most packets: a way of its own keeps its fields in registers.
+        let transport = transport::read_tcp(packet.carried, octets, &mut anomalies);
+        return Ok(assemble(frame, &link, &packet, transport, anomalies, None));
+    }
+    let transport = transport::read(packet.carried, octets, &mut anomalies);
+    if config.tunnels == Tunnels::Inner && tunnel::is_likely(packet.carried, transport) {
+        let outermost = assemble(frame, &link, &packet, transport, anomalies, None);
+        return Ok(tunnel::innermost(frame, link, outermost, octets));
+    }
+    // Put together where the caller wants it: copying it would cost as much as half the decoding.
+    Ok(assemble(frame, &link, &packet, transport, anomalies, None))
 }
 
 /// Brings together what the layers found.
-#[inline]
+#[inline(always)]
 fn assemble(
     frame: &Frame<'_>,
     link: &Link,
@@ -95,8 +139,8 @@ fn assemble(
         ip_length: u32::try_from(packet.ip_length).unwrap_or(u32::MAX),
         source_port: transport.source_port,
         destination_port: transport.destination_port,
-        protocol: packet.protocol,
-        version: packet.version,
+        protocol: packet.carried.protocol,
+        version: packet.carried.version,
         tos: packet.tos,
         ttl: packet.ttl,
         tcp_flags: transport.tcp_flags,

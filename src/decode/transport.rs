@@ -4,7 +4,7 @@ use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
 
 use crate::decode::anomaly::{AnomalySet, PacketAnomaly};
 use crate::decode::headers::IpVersion;
-use crate::decode::ip::IpPacket;
+use crate::decode::ip::Carried;
 use crate::decode::octets::Octets;
 
 /// What the transport header says; 0 for what it has not or what was not captured.
@@ -19,22 +19,27 @@ pub(super) struct Transport {
 }
 
 /// Reads the transport header at the front of `octets`, as far as it was captured.
-#[inline]
-pub(super) fn read(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    if !packet.transport_follows {
+// See `ip::read_common_v4` for why.
+#[inline(always)]
+pub(super) fn read(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    if !carried.transport_follows {
         return Transport::default();
     }
-    match packet.protocol {
-        TCP => read_tcp(packet, octets, anomalies),
-        UDP => read_udp(packet, octets, anomalies),
-        _ => read_other(packet, octets, anomalies),
+    match carried.protocol {
+        TCP => read_tcp(carried, octets, anomalies),
+        UDP => read_udp(carried, octets, anomalies),
+        _ => read_other(carried, octets, anomalies),
     }
 }
 
-#[inline]
-fn read_tcp(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+#[inline(always)]
+pub(super) fn read_tcp(
+    carried: Carried,
+    octets: Octets<'_>,
+    anomalies: &mut AnomalySet,
+) -> Transport {
     let Ok(header) = TcpHeaderSlice::from_slice(octets.captured()) else {
-        return read_tcp_cut(packet, octets, anomalies);
+        return read_tcp_cut(carried, octets, anomalies);
     };
     let tcp_flags = octets.u16_at(12).unwrap_or_default() & TCP_CONTROL_BITS;
     check_tcp_flags(tcp_flags, anomalies);
@@ -50,12 +55,12 @@ fn read_tcp(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -
 
 /// A TCP header that is cut, or whose Data Offset is impossible.
 #[cold]
-fn read_tcp_cut(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    if is_long_enough(TCP_FIXED, packet, octets, anomalies)
+fn read_tcp_cut(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    if is_long_enough(TCP_FIXED, carried, octets, anomalies)
         && let Some(&data_offset) = octets.captured().get(12)
     {
         let header_length = usize::from(data_offset >> 4) * 4;
-        check_length(TCP_FIXED, header_length, packet, octets, anomalies);
+        check_length(TCP_FIXED, header_length, carried, octets, anomalies);
     }
     let mut transport = read_ports(octets);
     if let Some(&[.., a, b, c, d]) = octets.peek::<8>() {
@@ -69,13 +74,13 @@ fn read_tcp_cut(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySe
     transport
 }
 
-#[inline]
-fn read_udp(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+#[inline(always)]
+fn read_udp(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
     let Ok(header) = UdpHeaderSlice::from_slice(octets.captured()) else {
-        return read_udp_cut(packet, octets, anomalies);
+        return read_udp_cut(carried, octets, anomalies);
     };
     if usize::from(header.length()) != octets.length() {
-        check_udp_length(header.length(), packet, octets, anomalies);
+        check_udp_length(header.length(), carried, octets, anomalies);
     }
     Transport {
         source_port: header.source_port(),
@@ -85,77 +90,73 @@ fn read_udp(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -
 }
 
 #[cold]
-fn read_udp_cut(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    if is_long_enough(UDP_FIXED, packet, octets, anomalies)
+fn read_udp_cut(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    if is_long_enough(UDP_FIXED, carried, octets, anomalies)
         && let Some(length) = octets.u16_at(4)
     {
-        check_udp_length(length, packet, octets, anomalies);
+        check_udp_length(length, carried, octets, anomalies);
     }
     read_ports(octets)
 }
 
 /// RFC 768: Length covers the header and at most what the IP packet carries; less is legal.
-fn check_udp_length(
-    length: u16,
-    packet: &IpPacket,
-    octets: Octets<'_>,
-    anomalies: &mut AnomalySet,
-) {
+fn check_udp_length(length: u16, carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) {
     // RFC 2675 §4: 0 where the field is too small. Segmentation offload leaves it unset as well.
-    let is_elsewhere = packet.is_oversized && (length == 0 || octets.length() > MAXIMUM_U16);
-    let is_too_long = usize::from(length) > octets.length() && packet.fragment.is_none();
+    let is_elsewhere = carried.is_oversized && (length == 0 || octets.length() > MAXIMUM_U16);
+    let is_too_long = usize::from(length) > octets.length() && !carried.is_fragment;
     if !is_elsewhere && (usize::from(length) < UDP_FIXED || is_too_long) {
         anomalies.insert(PacketAnomaly::TransportLengthImpossible);
     }
 }
 
 /// Everything but TCP and UDP.
-fn read_other(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    match (packet.protocol, packet.version) {
-        (ICMP, IpVersion::V4) => read_icmp(ICMP_FIXED, packet, octets, anomalies),
-        (ICMPV6, IpVersion::V6) => read_icmp(ICMPV6_FIXED, packet, octets, anomalies),
+#[inline(never)]
+fn read_other(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+    match (carried.protocol, carried.version) {
+        (ICMP, IpVersion::V4) => read_icmp(ICMP_FIXED, carried, octets, anomalies),
+        (ICMPV6, IpVersion::V6) => read_icmp(ICMPV6_FIXED, carried, octets, anomalies),
         (SCTP, _) => {
-            is_long_enough(SCTP_FIXED, packet, octets, anomalies);
+            is_long_enough(SCTP_FIXED, carried, octets, anomalies);
             read_ports(octets)
         }
         (UDP_LITE, _) => {
-            if is_long_enough(UDP_FIXED, packet, octets, anomalies)
+            if is_long_enough(UDP_FIXED, carried, octets, anomalies)
                 && let Some(coverage) = octets.u16_at(4)
-                // RFC 3828 §3.1: 0 is the whole packet.
+                // RFC 3828 §3.1: 0 is the whole carried.
                 && coverage != 0
             {
-                check_length(UDP_FIXED, usize::from(coverage), packet, octets, anomalies);
+                check_length(UDP_FIXED, usize::from(coverage), carried, octets, anomalies);
             }
             read_ports(octets)
         }
         (DCCP, _) => {
-            if is_long_enough(DCCP_FIXED, packet, octets, anomalies)
+            if is_long_enough(DCCP_FIXED, carried, octets, anomalies)
                 && let Some(&[.., data_offset, _, _, _, type_and_x]) = octets.peek::<9>()
             {
                 // RFC 4340 §5.1: X makes the Sequence Number, and so the header, longer.
                 let smallest = if type_and_x & 1 == 0 { DCCP_FIXED } else { DCCP_FIXED + 4 };
                 let header_length = usize::from(data_offset) * 4;
-                check_length(smallest, header_length, packet, octets, anomalies);
+                check_length(smallest, header_length, carried, octets, anomalies);
             }
             read_ports(octets)
         }
         // Only in IPv4: `protocolIdentifier` is its Protocol field, and what stands behind the header
         // is not looked at. IPv6 makes AH an extension header, so there it is followed.
         (AUTHENTICATION, _) => {
-            if is_long_enough(AUTHENTICATION_FIXED, packet, octets, anomalies)
+            if is_long_enough(AUTHENTICATION_FIXED, carried, octets, anomalies)
                 && let Some(&[_next_header, units]) = octets.peek()
             {
                 let header_length = (usize::from(units) + 2) * 4;
-                check_length(AUTHENTICATION_FIXED, header_length, packet, octets, anomalies);
+                check_length(AUTHENTICATION_FIXED, header_length, carried, octets, anomalies);
             }
             Transport::default()
         }
         (ESP, _) => {
-            is_long_enough(ESP_FIXED, packet, octets, anomalies);
+            is_long_enough(ESP_FIXED, carried, octets, anomalies);
             Transport::default()
         }
         (IGMP, _) => {
-            is_long_enough(IGMP_FIXED, packet, octets, anomalies);
+            is_long_enough(IGMP_FIXED, carried, octets, anomalies);
             Transport::default()
         }
         _ => Transport::default(),
@@ -164,11 +165,11 @@ fn read_other(packet: &IpPacket, octets: Octets<'_>, anomalies: &mut AnomalySet)
 
 fn read_icmp(
     fixed: usize,
-    packet: &IpPacket,
+    carried: Carried,
     octets: Octets<'_>,
     anomalies: &mut AnomalySet,
 ) -> Transport {
-    is_long_enough(fixed, packet, octets, anomalies);
+    is_long_enough(fixed, carried, octets, anomalies);
     // Type, then code: IE 32 and IE 139 want them in this order too.
     Transport { icmp_type_code: octets.u16_at(0).unwrap_or_default(), ..Transport::default() }
 }
@@ -187,16 +188,17 @@ fn read_ports(octets: Octets<'_>) -> Transport {
 /// Whether the packet, by its own length, has room for the fixed header.
 fn is_long_enough(
     fixed: usize,
-    packet: &IpPacket,
+    carried: Carried,
     octets: Octets<'_>,
     anomalies: &mut AnomalySet,
 ) -> bool {
     if octets.length() >= fixed {
         return true;
     }
-    anomalies.insert(match packet.fragment {
-        Some(_) => PacketAnomaly::TinyFragment,
-        None => PacketAnomaly::TransportHeaderCut,
+    anomalies.insert(if carried.is_fragment {
+        PacketAnomaly::TinyFragment
+    } else {
+        PacketAnomaly::TransportHeaderCut
     });
     false
 }
@@ -205,18 +207,18 @@ fn is_long_enough(
 fn check_length(
     smallest: usize,
     stated: usize,
-    packet: &IpPacket,
+    carried: Carried,
     octets: Octets<'_>,
     anomalies: &mut AnomalySet,
 ) {
     if stated < smallest {
         anomalies.insert(PacketAnomaly::TransportLengthImpossible);
     } else if stated > octets.length() {
-        match packet.fragment {
-            None => anomalies.insert(PacketAnomaly::TransportLengthImpossible),
-            // UDP-Lite states the length of data, which may be in later fragments.
-            Some(_) if packet.protocol == UDP_LITE => {}
-            Some(_) => anomalies.insert(PacketAnomaly::TinyFragment),
+        if !carried.is_fragment {
+            anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+        } else if carried.protocol != UDP_LITE {
+            // Not UDP-Lite, which states the length of data that may be in later fragments.
+            anomalies.insert(PacketAnomaly::TinyFragment);
         }
     }
 }
@@ -236,7 +238,7 @@ fn check_tcp_flags(flags: u16, anomalies: &mut AnomalySet) {
 
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;
-const TCP: u8 = 6;
+pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 const DCCP: u8 = 33;
 const ESP: u8 = 50;

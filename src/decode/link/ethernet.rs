@@ -2,39 +2,36 @@
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
-use super::{Link, Next, SMALLEST_ETHERTYPE, by_type_or_length};
+use super::{Link, Next, SMALLEST_ETHERTYPE};
 use crate::decode::error::{DecodeError, Layer};
 use crate::decode::headers::{IpVersion, MacAddresses};
 use crate::decode::octets::Octets;
+use crate::frame::LinkType;
 
 impl Link {
-    /// A whole Ethernet frame: the common path, with at most one tag in the straight line.
-    #[inline]
-    pub(super) fn ethernet_frame(
+    /// An IP packet in an Ethernet frame with at most one tag in it, as most are.
+    // See `ip::read_common_v4` for why.
+    #[inline(always)]
+    pub(in crate::decode) fn enter_common(
         &mut self,
         octets: &mut Octets<'_>,
-    ) -> Result<IpVersion, DecodeError> {
-        self.headers = 1;
-        let Next::TypeOrLength(mut number) = self.ethernet(octets)? else {
-            return Err(DecodeError::Malformed(Layer::Link));
-        };
-        if number == 0x8100
-            && let Next::TypeOrLength(behind_tag) = self.vlan_tag(octets)?
-        {
-            self.headers = 2;
-            number = behind_tag;
+        link_type: LinkType,
+    ) -> Option<IpVersion> {
+        if link_type != LinkType::Ethernet {
+            return None;
         }
-        match number {
-            0x0800 => Ok(IpVersion::V4),
-            0x86dd => Ok(IpVersion::V6),
-            _ => {
-                let next = by_type_or_length(number, octets)?;
-                self.walk(octets, next)
-            }
+        let mut next = self.ethernet(octets).ok()?;
+        if matches!(next, Next::TypeOrLength(0x8100)) {
+            next = self.vlan_tag(octets).ok()?;
+        }
+        match next {
+            Next::TypeOrLength(0x0800) => Some(IpVersion::V4),
+            Next::TypeOrLength(0x86dd) => Some(IpVersion::V6),
+            _ => None,
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn ethernet(&mut self, octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
         let Ok(header) = Ethernet2HeaderSlice::from_slice(octets.captured()) else {
             return Err(DecodeError::Truncated(Layer::Link));
@@ -52,7 +49,7 @@ impl Link {
         Ok(Next::TypeOrLength(header.ether_type().0))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn vlan_tag(&mut self, octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
         let Ok(tag) = SingleVlanHeaderSlice::from_slice(octets.captured()) else {
             return Err(DecodeError::Truncated(Layer::Vlan));

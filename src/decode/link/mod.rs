@@ -75,28 +75,14 @@ impl Link {
     }
 
     /// Reads from the first octet of the frame to its IP header.
-    #[inline]
     pub(super) fn enter(
         &mut self,
         octets: &mut Octets<'_>,
         link_type: LinkType,
     ) -> Result<IpVersion, DecodeError> {
-        if link_type == LinkType::Ethernet {
-            self.ethernet_frame(octets)
-        } else {
-            self.enter_other(octets, link_type)
-        }
-    }
-
-    fn enter_other(
-        &mut self,
-        octets: &mut Octets<'_>,
-        link_type: LinkType,
-    ) -> Result<IpVersion, DecodeError> {
-        self.headers = 1;
         let next = match link_type {
             LinkType::BsdLoopback => self.bsd_loopback(octets)?,
-            LinkType::Ethernet => Next::Ethernet,
+            LinkType::Ethernet => self.ethernet(octets)?,
             LinkType::Ppp => Next::Ppp,
             LinkType::PppHdlc => ppp::hdlc(octets)?,
             LinkType::PppEther => Next::Pppoe,
@@ -109,6 +95,7 @@ impl Link {
             LinkType::LinuxSll2 => self.linux_sll2(octets)?,
             LinkType::Other(number) => return Err(DecodeError::UnsupportedLinkType(number)),
         };
+        self.headers = 1;
         self.walk(octets, next)
     }
 

@@ -32,6 +32,18 @@ fn every_example_decodes() {
     }
 }
 
+/// The straight path for common packets is a matter of speed alone.
+#[test]
+fn the_straight_path_gives_what_decoding_step_by_step_gives() {
+    for (link_type, packet) in examples::all() {
+        let frame = frame(link_type, &packet.octets);
+        for length in 0..=packet.len() {
+            let frame = cut(&frame, length);
+            assert_eq!(decode(&frame, INNER), decode_step_by_step(&frame, INNER), "{packet:?}");
+        }
+    }
+}
+
 #[test]
 fn every_tunnel_example_is_followed_to_its_inside() {
     let inside = packet::payload(30).tcp(packet::ACK).ipv4();
@@ -172,6 +184,7 @@ proptest! {
             for length in 0..=octets.len() {
                 let frame = cut(&frame, length);
                 let (inner, outer) = (decode(&frame, INNER), decode(&frame, OUTER));
+                prop_assert_eq!(inner, decode_step_by_step(&frame, INNER));
                 prop_assert_eq!(inner.as_ref().err(), outer.as_ref().err());
                 if let (Ok(inner), Ok(outer)) = (inner, outer) {
                     let outermost = inner.tunnel.map_or(inner.source, |tunnel| tunnel.source);

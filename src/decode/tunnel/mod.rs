@@ -10,7 +10,7 @@ use crate::decode::anomaly::PacketAnomaly;
 use crate::decode::assemble;
 use crate::decode::error::DecodeError;
 use crate::decode::headers::{Headers, Tunnel, TunnelKind};
-use crate::decode::ip::{self, IpPacket};
+use crate::decode::ip::{self, Carried};
 use crate::decode::link::{Link, Next};
 use crate::decode::octets::Octets;
 use crate::decode::transport::{self, Transport};
@@ -40,11 +40,11 @@ enum Stop {
 /// Fragments are not followed: even where the first one has all the headers inside, the others
 /// could not be credited to them.
 #[inline]
-pub(super) fn is_likely(packet: &IpPacket, transport: Transport) -> bool {
-    if packet.fragment.is_some() || !packet.transport_follows {
+pub(super) fn is_likely(carried: Carried, transport: Transport) -> bool {
+    if carried.is_fragment || !carried.transport_follows {
         return false;
     }
-    match packet.protocol {
+    match carried.protocol {
         transport::UDP => {
             matches!(
                 transport.destination_port,
@@ -111,7 +111,7 @@ fn descend(
             DecodeError::Truncated(_) if is_certain && !octets.is_cut() => Stop::Undecodable,
             _ => Stop::NotFollowed,
         })?;
-    let transport = transport::read(&packet, *octets, &mut anomalies);
+    let transport = transport::read(packet.carried, *octets, &mut anomalies);
     let tunnel = Tunnel {
         kind,
         version: outermost.version,
@@ -120,7 +120,7 @@ fn descend(
         id,
     };
     let inner = assemble(frame, link, &packet, transport, anomalies, Some(tunnel));
-    Ok((inner, is_likely(&packet, transport)))
+    Ok((inner, is_likely(packet.carried, transport)))
 }
 
 /// Takes the tunnel header that follows the IP header.
