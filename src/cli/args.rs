@@ -110,15 +110,15 @@ pub(super) struct Meter {
     ///
     /// file:PATH          IPFIX file (RFC 5655)
     ///
-    /// udp://HOST[:PORT]  IPFIX collector over UDP
+    /// udp://HOST:PORT    IPFIX collector over UDP
     ///
-    /// tcp://HOST[:PORT]  IPFIX collector over TCP
+    /// tcp://HOST:PORT    IPFIX collector over TCP
     ///
     /// json:PATH          one JSON object a flow; json:- is standard output
     ///
     /// null:              count and drop
     ///
-    /// The port is 4739 unless given; an IPv6 address stands in brackets. Without any target the
+    /// The port may be left out and is 4739 then; an IPv6 address stands in brackets. Without any target the
     /// flows are printed as a table. Flow records are personal data on most networks: send them
     /// over UDP or TCP only on networks you trust.
     #[arg(long, value_name = "TARGET", help_heading = "Output")]

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::cli::args::Meter;
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{complain, summary};
-use crate::export::{self, Exporter, Pace, RecordSink, Target};
+use crate::export::{self, Exporter, Observer, Pace, RecordSink, Target};
 use crate::pipeline::Outcome;
 
 /// Opens the targets of a run; a table on standard output when there is none.
@@ -19,6 +19,7 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
         targets: meter.export.clone(),
         pace,
         biflow: meter.flow(crate::flow::Seed::Fixed, 1).biflow,
+        observer: if meter.quiet { Observer::default() } else { Observer::new(say) },
         ..export::Config::default()
     };
     let extra: Vec<(String, Box<dyn RecordSink>)> = if meter.export.is_empty() {
@@ -27,6 +28,10 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
         Vec::new()
     };
     Ok(Exporter::start(&config, extra)?)
+}
+
+fn say(notice: &export::Notice<'_>) {
+    let _ = writeln!(io::stderr(), "flowtap: {notice}");
 }
 
 /// Says how the run ended, and makes an error of what did not go well.
