@@ -93,7 +93,7 @@ impl Default for Config {
             pace: Pace::Live,
             biflow: true,
             queue_batches: 256,
-            flush_timeout: Duration::from_secs(1),
+            flush_timeout: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(5),
             udp: UdpConfig::default(),
             tcp: TcpConfig::default(),
