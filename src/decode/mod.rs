@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The common path (Ethernet, a VLAN tag, IPv4 or IPv6, TCP or UDP) is straight code; everything
-//! else is out of line. Every step works on [`Octets`], which keeps what was captured
+//! else is out of line. Every step works on `Octets`, which keeps what was captured
 //! and what was on the wire apart, so no length is ever taken from the capture.
 
 mod anomaly;
