@@ -10,6 +10,7 @@
     reason = "slots come from this shard's own index, wheel and free list and are below `hot.len()`"
 )]
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::decode::{Headers, MacAddresses, MplsLabels, Tunnel, VlanTags};
@@ -241,9 +242,19 @@ impl Shard {
         false
     }
 
-    /// Exports everything: the Metering Process is stopping.
-    pub(super) fn flush(&mut self, now: Timestamp, expired: &mut Vec<FlowRecord>) {
-        for slot in 0..self.hot.len() {
+    /// Slots that hold a Flow, or have held one.
+    pub(super) fn slots(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Exports what is in these `slots`: the Metering Process is stopping.
+    pub(super) fn flush(
+        &mut self,
+        slots: Range<usize>,
+        now: Timestamp,
+        expired: &mut Vec<FlowRecord>,
+    ) {
+        for slot in slots.start..slots.end.min(self.hot.len()) {
             if self.hot[slot].in_use {
                 #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
                 let slot = slot as Slot;
