@@ -190,7 +190,7 @@ impl FlowCache {
         usize::try_from(flows).unwrap_or(0).min(self.config.max_flows)
     }
 
-    fn packet(&self, headers: &Headers) -> Packet {
+    pub(super) fn packet(&self, headers: &Headers) -> Packet {
         let (key, sender) = FlowKey::of(headers, self.config.biflow, self.config.vlan_key);
         let hash = self.hash.hash_one(key);
         #[expect(clippy::cast_possible_truncation, reason = "the low half, and less than shards")]
