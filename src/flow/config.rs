@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Cache parameters, named after RFC 6728 §4.3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Config {
-    /// `activeTimeout`: a Flow that goes on is exported in slices of this length.
+    /// `activeTimeout`: a Flow that goes on is exported in slices of this length; 0 makes each packet
+    /// a slice.
     pub active_timeout: Duration,
     /// `idleTimeout`: a Flow without packets for so long is over; 0 makes each packet a Flow
     /// (RFC 5470 §5.1.1).

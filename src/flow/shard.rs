@@ -40,6 +40,10 @@ pub(super) struct Shard {
     capacity: usize,
     index: Index,
     wheel: Wheel,
+    /// The clock at the last sweep.
+    swept: Timestamp,
+    /// Until when Flows may turn up that are from before a step of the clock.
+    settled: Timestamp,
     hot: Vec<Hot>,
     cold: Vec<Cold>,
     extra: Vec<Extra>,
@@ -174,6 +178,8 @@ impl Shard {
             capacity,
             index: Index::with_capacity(capacity),
             wheel: Wheel::with_capacity(capacity),
+            swept: Timestamp::EPOCH,
+            settled: Timestamp::EPOCH,
             hot: Vec::with_capacity(capacity),
             cold: Vec::with_capacity(capacity),
             extra: Vec::with_capacity(capacity),
@@ -244,12 +250,16 @@ impl Shard {
         budget: usize,
         expired: &mut Vec<FlowRecord>,
     ) -> bool {
+        if now.saturating_add(CLOCK_STEP) < self.swept {
+            self.settled = now.saturating_add(Wheel::TURN);
+        }
+        self.swept = now;
         let limit = expired.len().saturating_add(budget);
         while expired.len() < limit {
             let Some(slot) = self.wheel.pop(now) else { return true };
             let flow = &self.hot[slot as usize];
             let deadline = self.deadline(flow);
-            if flow.is_ahead_of(now) {
+            if now < self.settled && flow.is_ahead_of(now) {
                 // Its deadline belongs to a clock that is no more.
                 let reason = self.reason_at(slot, now, FlowEndReason::ForcedEnd);
                 self.export(slot, reason, expired);

@@ -4,6 +4,8 @@
 //! the Flow's own state; when the wheel comes round to the Flow it is either over or armed again
 //! for its true deadline. A Flow thus costs one visit per timeout, not one per packet.
 
+use std::time::Duration;
+
 use crate::flow::index::Slot;
 use crate::time::Timestamp;
 
@@ -25,6 +27,9 @@ struct Link {
 }
 
 impl Wheel {
+    /// Every slot comes up within this time, whatever it was armed for.
+    pub(super) const TURN: Duration = Duration::from_nanos((PLACES as u64 + 1) << TICK_SHIFT);
+
     /// A wheel for slots below `capacity`, which must be below 2³¹.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self { heads: vec![NONE; PLACES], links: Vec::with_capacity(capacity), current: 0 }
@@ -118,8 +123,6 @@ const fn place_of(tick: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const TICK: Duration = Duration::from_nanos(1 << TICK_SHIFT);
