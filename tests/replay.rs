@@ -386,6 +386,34 @@ fn a_wrong_command_line_is_status_2() {
 }
 
 #[test]
+fn an_output_over_another_file_of_the_run_is_status_2_and_harms_nothing() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("capture.pcap");
+    fs::copy(sample(), &capture).unwrap();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    let [file, json, over, detour] = [
+        format!("file:{}", folder.path().join("out").display()),
+        format!("json:{}", folder.path().join("out").display()),
+        format!("file:{}", capture.display()),
+        folder.path().join("more/../out").display().to_string(),
+    ];
+    let capture = capture.display().to_string();
+    for outputs in [
+        ["--export", &file, "--export", &file],
+        ["--export", &file, "--export", &json],
+        ["--export", &file, "--summary", &detour],
+        ["--export", &over, "--summary", "-"],
+        ["--export", "null:", "--summary", &capture],
+    ] {
+        let arguments: Vec<_> = ["replay", &capture].into_iter().chain(outputs).collect();
+        flowtap(&arguments).with(2);
+        assert_eq!(fs::read(&capture).unwrap(), fs::read(sample()).unwrap());
+        assert!(!folder.path().join("out").exists());
+    }
+    flowtap(["replay", &capture, "--export", "file:/dev/null", "--summary", "/dev/null"]).well();
+}
+
+#[test]
 fn help_and_version_are_status_0() {
     for arguments in
         [&["--help"][..], &["--version"], &["replay", "--help"], &["capture", "--help"]]

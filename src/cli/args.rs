@@ -1,6 +1,5 @@
 //! The command line as typed. One definition a flag: `-h`, `--help` and parser come from it.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,8 +52,8 @@ pub(super) struct Replay {
     /// Worker threads
     ///
     /// The records are the same for any number; only their order differs.
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(super) workers: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "1", value_parser = workers())]
+    pub(super) workers: u16,
 
     #[command(flatten)]
     pub(super) meter: Meter,
@@ -73,9 +72,10 @@ pub(super) struct Capture {
     #[arg(long, value_enum, value_name = "BACKEND", default_value_t = Backend::default())]
     pub(super) backend: Backend,
 
-    /// Worker threads, each with a ring and a processor of its own [default: one per processor]
-    #[arg(long, value_name = "N")]
-    pub(super) workers: Option<NonZeroUsize>,
+    /// Worker threads, each with a ring and a processor of its own [default: one per processor, with
+    /// libpcap no more than interfaces]
+    #[arg(long, value_name = "N", value_parser = workers())]
+    pub(super) workers: Option<u16>,
 
     /// Meter only packets that match this BPF expression, as tcpdump(8) takes it
     ///
@@ -132,7 +132,7 @@ pub(super) struct Meter {
     #[arg(long, short, help_heading = "Output")]
     pub(super) quiet: bool,
 
-    /// Export a flow that goes on in slices of this length
+    /// Export a flow that goes on in slices of this length; 0s makes each packet a slice
     #[arg(
         long,
         value_name = "TIME",
@@ -142,7 +142,7 @@ pub(super) struct Meter {
     )]
     pub(super) active_timeout: Duration,
 
-    /// A flow without packets for so long is over
+    /// A flow without packets for so long is over; 0s makes each packet a flow
     #[arg(
         long,
         value_name = "TIME",
@@ -154,7 +154,8 @@ pub(super) struct Meter {
 
     /// Flows held at most; when there are more, the one idle longest of a sample leaves early
     ///
-    /// Memory for them is set aside at the start: about 250 octets a flow.
+    /// Address space for them is set aside at the start; memory is used as flows come, some 300
+    /// octets each, and 60 more in a tunnel or under MPLS labels.
     #[arg(
         long,
         value_name = "N",
@@ -230,6 +231,10 @@ impl Meter {
     }
 }
 
+fn workers() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS))
+}
+
 fn max_flows(text: &str) -> Result<usize, String> {
     let number: usize =
         text.replace('_', "").parse().map_err(|_| "not a number of flows".to_owned())?;
@@ -240,7 +245,10 @@ fn max_flows(text: &str) -> Result<usize, String> {
     }
 }
 
-/// 128 million flows take 32 GB: more is a slip of the keyboard.
+/// As many rings as one fanout group of older kernels takes.
+pub(super) const MOST_WORKERS: u16 = 256;
+
+/// 128 million flows take some 40 GB: more is a slip of the keyboard.
 const MOST_FLOWS: usize = 128_000_000;
 
 #[cfg(test)]
@@ -260,6 +268,17 @@ mod tests {
             .expect_err("15 of what?");
         assert!(error.to_string().contains("15s"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn absurd_numbers_of_workers_are_refused() {
+        for workers in ["0", "-1", "257", "1000000"] {
+            for command in [&["replay", "x"][..], &["capture", "-i", "x"]] {
+                let option = ["--workers", workers];
+                let arguments = ["flowtap"].iter().chain(command).chain(&option);
+                assert!(Arguments::try_parse_from(arguments).is_err(), "{workers}");
+            }
+        }
     }
 
     #[test]

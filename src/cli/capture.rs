@@ -1,7 +1,6 @@
 //! `flowtap capture`.
 
 use std::io::{self, Write as _};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +9,7 @@ use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::capture::live::{self, LiveConfig};
-use crate::cli::args::{Backend, Capture};
+use crate::cli::args::{Backend, Capture, MOST_WORKERS};
 use crate::cli::ending;
 use crate::export::Pace;
 use crate::flow::Seed;
@@ -20,8 +19,8 @@ use crate::time::Timestamp;
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let Capture { interface, backend, workers, filter, duration, meter } = arguments;
-    ending::check_outputs(&meter)?;
-    let workers = workers.map_or_else(default_workers, NonZeroUsize::get);
+    ending::check_outputs(&meter, &[])?;
+    let workers = workers.map_or_else(|| default_workers(backend, interface.len()), usize::from);
     // Signals first: whoever starts us may also stop us before the first packet.
     let stop = stop_on_signals()?;
     let backend = match backend {
@@ -63,8 +62,13 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     ending::report(&outcome, &meter)
 }
 
-fn default_workers() -> usize {
-    pipeline::processors().len().max(1)
+/// One for each processor; with libpcap, which cannot share an interface, no more than interfaces.
+fn default_workers(backend: Backend, interfaces: usize) -> usize {
+    let processors = pipeline::processors().len().clamp(1, usize::from(MOST_WORKERS));
+    match backend {
+        Backend::AfPacket => processors,
+        Backend::Libpcap => processors.min(interfaces.max(1)),
+    }
 }
 
 /// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
@@ -82,4 +86,16 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 fn wall_clock() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::EPOCH.saturating_add(since_epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_number_no_worker_is_started_to_be_idle() {
+        assert_eq!(default_workers(Backend::Libpcap, 1), 1);
+        assert!(default_workers(Backend::Libpcap, 2) <= 2);
+        assert!((1..=256).contains(&default_workers(Backend::AfPacket, 1)));
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::cli::args::Meter;
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{complain, summary};
-use crate::export::{self, Exporter, Observer, Pace, RecordSink, Target};
+use crate::export::{self, Exporter, JsonOutput, Observer, Pace, RecordSink, Target};
 use crate::pipeline::Outcome;
 
 /// Opens the targets of a run; a table on standard output when there is none.
@@ -51,14 +51,12 @@ pub(super) fn report(outcome: &Outcome, meter: &Meter) -> anyhow::Result<()> {
             );
         }
     }
-    if let Some(path) = &meter.summary {
-        write_summary(path, outcome)?;
-    }
-    failure(outcome)
+    let written = meter.summary.as_ref().map_or(Ok(()), |path| write_summary(path, outcome));
+    failure(outcome, written)
 }
 
-/// The first thing that failed is the error; the others are said before it.
-fn failure(outcome: &Outcome) -> anyhow::Result<()> {
+/// The last thing that failed is the error; the others are said before it.
+fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
     let Outcome { ledger, capture_errors, panics, targets } = outcome;
     failures.extend(capture_errors.iter().map(|error| anyhow!("{error}")));
@@ -71,6 +69,7 @@ fn failure(outcome: &Outcome) -> anyhow::Result<()> {
     if let Err(imbalance) = ledger.check() {
         failures.push(imbalance.into());
     }
+    failures.extend(summary.err());
     let Some(last) = failures.pop() else { return Ok(()) };
     failures.iter().for_each(complain);
     Err(last)
@@ -89,13 +88,44 @@ fn write_summary(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
     }
 }
 
-/// Checks that no two outputs go to the same place.
-pub(super) fn check_outputs(meter: &Meter) -> anyhow::Result<()> {
+/// Two parts of the command line that cannot both be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Conflict(String);
+
+/// Checks that no two outputs go to the same file, and none over a file that is read.
+pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> Result<(), Conflict> {
     for (place, target) in meter.export.iter().enumerate() {
         let twice = meter.export.iter().skip(place + 1).any(|other| other == target);
         if twice && !matches!(target, Target::Null) {
-            bail!("{target} is given twice");
+            return Err(Conflict(format!("{target} is given twice")));
         }
     }
+    let mut taken: Vec<_> = inputs.iter().filter_map(|path| identity(path)).collect();
+    let targets = meter.export.iter().filter_map(|target| match target {
+        Target::File(path) | Target::Json(JsonOutput::File(path)) => Some(path),
+        Target::Json(JsonOutput::Standard) | Target::Null | Target::Tcp(_) | Target::Udp(_) => None,
+    });
+    for path in targets.chain(&meter.summary) {
+        let Some(identity) = identity(path) else { continue };
+        if taken.contains(&identity) {
+            let path = path.display();
+            return Err(Conflict(format!("{path} would be written over another file of this run")));
+        }
+        taken.push(identity);
+    }
     Ok(())
+}
+
+/// The file that a path means, whether it exists yet or not; nothing for pipes and devices, which
+/// may well be named twice.
+fn identity(path: &Path) -> Option<PathBuf> {
+    if path == Path::new("-") || fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return None;
+    }
+    fs::canonicalize(path).ok().or_else(|| {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = fs::canonicalize(folder.unwrap_or_else(|| Path::new("."))).ok()?;
+        Some(folder.join(path.file_name()?))
+    })
 }

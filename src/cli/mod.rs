@@ -17,6 +17,7 @@ use clap::Parser as _;
 
 use crate::capture::CaptureError;
 use crate::cli::args::{Arguments, Command};
+use crate::cli::ending::Conflict;
 
 /// Runs flowtap with the arguments of the process.
 ///
@@ -59,7 +60,7 @@ fn complain(error: &anyhow::Error) {
 
 /// Whether the command line is to blame, and trying again will not help.
 fn is_usage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(CaptureError::Filter { .. }))
+    matches!(error.downcast_ref(), Some(CaptureError::Filter { .. })) || error.is::<Conflict>()
 }
 
 /// Whether nobody wants to read any more: that ends a program, it does not fail it.

@@ -17,13 +17,13 @@ use crate::pipeline;
 /// Meters capture files.
 pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files, workers, meter } = arguments;
-    ending::check_outputs(&meter)?;
+    ending::check_outputs(&meter, &files)?;
     let files = file::Replay::open(&files)?;
     let exporter = ending::exporter(&meter, Pace::Replay)?;
     let config = pipeline::Config {
         decode: meter.decode(),
         flow: meter.flow(Seed::Fixed, 1),
-        workers: workers.get(),
+        workers: workers.into(),
     };
     let done = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
