@@ -217,4 +217,20 @@ mod tests {
             Err(Imbalance::Exported { unit: "octets", metered: 80, exported: 79 })
         );
     }
+
+    #[test]
+    fn shares_add_up_but_for_what_all_workers_saw_alike() {
+        let mut share = Ledger { received_packets: 5, clock_steps: 1, ..Ledger::default() };
+        (0..2).for_each(|_| share.count_ignored(DecodeError::NotIp));
+        (0..3).for_each(|_| share.count_metered(40, AnomalySet::NONE));
+        share.drops = Drops { kernel: 7, interface: 1 };
+        share.expired[0] = 4;
+        let mut sum = Ledger::default();
+        sum.merge(&share);
+        sum.merge(&share);
+        assert_eq!((sum.received_packets, sum.metered_packets, sum.metered_octets), (10, 6, 240));
+        assert_eq!((sum.ignored_packets(), sum.expired[0]), (4, 8));
+        assert_eq!(sum.drops, Drops { kernel: 14, interface: 2 });
+        assert_eq!(sum.clock_steps, 1, "one clock, set back once");
+    }
 }
