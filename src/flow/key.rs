@@ -41,6 +41,17 @@ impl Sender {
 }
 
 impl FlowKey {
+    /// The key of nothing.
+    pub(super) const BLANK: Self = Self {
+        lower: Address([0; 16]),
+        upper: Address([0; 16]),
+        lower_port: 0,
+        upper_port: 0,
+        vlan: 0,
+        protocol: 0,
+        version: IpVersion::V4,
+    };
+
     /// The key of a packet, and which endpoint of it sent the packet.
     pub(super) fn of(headers: &Headers, biflow: bool, vlan_key: bool) -> (Self, Sender) {
         let (source_port, destination_port) = if icmp::is_icmp(headers.version, headers.protocol) {
