@@ -83,5 +83,6 @@ impl<'a> Worker<'a> {
 }
 
 /// Packets decoded before the cache is entered: enough to sort by shard and to look ahead, few
-/// enough to stay in the processor's cache.
-const BATCH: usize = 256;
+/// enough to stay in the processor's cache. Against 256, whole program, five pairs of runs each: 0.89
+/// of the CPU time in user mode at 100,000 Flows, 0.93 at 1,000,000.
+const BATCH: usize = 512;
