@@ -53,7 +53,7 @@ pub(super) struct Replay {
     /// Worker threads
     ///
     /// The records are the same for any number; only their order differs.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = workers)]
     pub(super) workers: NonZeroUsize,
 
     #[command(flatten)]
@@ -74,7 +74,7 @@ pub(super) struct Capture {
     pub(super) backend: Backend,
 
     /// Worker threads, each with a ring and a processor of its own [default: one per processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = workers)]
     pub(super) workers: Option<NonZeroUsize>,
 
     /// Meter only packets that match this BPF expression, as tcpdump(8) takes it
@@ -240,6 +240,16 @@ fn max_flows(text: &str) -> Result<usize, String> {
     }
 }
 
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(number @ 1..=MOST_WORKERS) => NonZeroUsize::new(number),
+        _ => None,
+    }
+    .ok_or_else(|| format!("must be a number from 1 to {MOST_WORKERS}"))
+}
+
+/// Far above the processors of any machine; each worker has a thread and, live, a ring.
+const MOST_WORKERS: usize = 512;
 /// 128 million flows take 32 GB: more is a slip of the keyboard.
 const MOST_FLOWS: usize = 128_000_000;
 
@@ -260,6 +270,19 @@ mod tests {
             .expect_err("15 of what?");
         assert!(error.to_string().contains("15s"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn absurd_numbers_of_workers_are_refused() {
+        let parse = |number| {
+            Arguments::try_parse_from(["flowtap", "replay", "x", "--workers", number])
+                .map_err(|error| error.exit_code())
+                .map(|_| ())
+        };
+        assert_eq!([parse("1"), parse("512")], [Ok(()); 2]);
+        for number in ["0", "513", "-1", "many", "99999999999999999999"] {
+            assert_eq!(parse(number), Err(2), "{number}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let Capture { interface, backend, workers, filter, duration, meter } = arguments;
-    ending::check_outputs(&meter)?;
+    ending::check_outputs(&meter, &[])?;
     let workers = workers.map_or_else(default_workers, NonZeroUsize::get);
     // Signals first: whoever starts us may also stop us before the first packet.
     let stop = stop_on_signals()?;
@@ -32,6 +32,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         LiveConfig { interfaces: interface, workers, filter, ..LiveConfig::default() };
     let exporter = ending::exporter(&meter, Pace::Live)?;
     let mut sources = live::open(backend, &live_config)?;
+    let summary = ending::SummaryFile::open(&meter)?;
     let wall_clock = wall_clock();
     let say = |text: &dyn std::fmt::Display| {
         if !meter.quiet {
@@ -60,7 +61,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         wall_clock,
     };
     let outcome = run.run(exporter, |notice| say(notice));
-    ending::report(&outcome, &meter)
+    ending::report(&outcome, &meter, summary)
 }
 
 fn default_workers() -> usize {
