@@ -1,11 +1,11 @@
 //! The Exporting Process: one queue and one thread for each target.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::export::account::{Account, LossReason, TargetReport, Totals};
 use crate::export::config::{Config, Pace};
@@ -37,6 +37,7 @@ pub struct RecordBatch {
 pub struct Exporter {
     pace: Pace,
     biflow: bool,
+    drain_timeout: Duration,
     ending: Arc<Ending>,
     targets: Vec<TargetThread>,
 }
@@ -60,8 +61,13 @@ impl Exporter {
             let sink = open(target, &name, config, &ending)?;
             sinks.push((name, sink));
         }
-        let mut exporter =
-            Self { pace: config.pace, biflow: config.biflow, ending, targets: Vec::new() };
+        let mut exporter = Self {
+            pace: config.pace,
+            biflow: config.biflow,
+            drain_timeout: config.drain_timeout,
+            ending,
+            targets: Vec::new(),
+        };
         for (name, sink) in sinks {
             let thread = TargetThread::start(name, sink, config, &exporter.ending)?;
             exporter.targets.push(thread);
@@ -79,6 +85,21 @@ impl Exporter {
         }
         for target in &self.targets {
             target.send(batch, self.pace, self.biflow);
+        }
+    }
+
+    /// As [`Self::send`], but waits a while for room also when live: no packet waits for us any more
+    /// once capture has ended. A target that takes nothing for the drain timeout is not waited for
+    /// again.
+    pub fn send_patiently(&self, batch: &Arc<RecordBatch>) {
+        if batch.records.is_empty() {
+            return;
+        }
+        for target in &self.targets {
+            match self.pace {
+                Pace::Replay => target.send(batch, self.pace, self.biflow),
+                Pace::Live => target.send_within(batch, self.drain_timeout, self.biflow),
+            }
         }
     }
 
@@ -124,6 +145,8 @@ struct TargetThread {
     name: String,
     queue: Sender<Arc<RecordBatch>>,
     given: Arc<Given>,
+    /// It took nothing when it was last waited for.
+    stalled: AtomicBool,
     thread: JoinHandle<Outcome>,
 }
 
@@ -149,27 +172,36 @@ impl TargetThread {
             .name("export".to_owned())
             .spawn(move || run(sink, &batches, account, &ending))
             .map_err(|source| ExportError::Thread { target: name.clone(), source })?;
-        Ok(Self { name, queue, given: Arc::default(), thread })
+        let stalled = AtomicBool::new(false);
+        Ok(Self { name, queue, given: Arc::default(), stalled, thread })
     }
 
     fn send(&self, batch: &Arc<RecordBatch>, pace: Pace, biflow: bool) {
+        let sent = match pace {
+            // The other end only goes away if the thread panicked.
+            Pace::Replay => self.queue.send(Arc::clone(batch)).is_ok(),
+            Pace::Live => self.queue.try_send(Arc::clone(batch)).is_ok(),
+        };
+        self.count(batch, sent, biflow);
+    }
+
+    fn send_within(&self, batch: &Arc<RecordBatch>, patience: Duration, biflow: bool) {
+        let patience = if self.stalled.load(Ordering::Relaxed) { Duration::ZERO } else { patience };
+        let sent = self.queue.send_timeout(Arc::clone(batch), patience).is_ok();
+        self.stalled.store(!sent, Ordering::Relaxed);
+        self.count(batch, sent, biflow);
+    }
+
+    fn count(&self, batch: &RecordBatch, sent: bool, biflow: bool) {
         let totals = Totals::of(&batch.records, biflow);
         self.given.to_target.add(totals);
-        let lost = match pace {
-            // The other end only goes away if the thread panicked.
-            Pace::Replay => self.queue.send(Arc::clone(batch)).is_err(),
-            Pace::Live => match self.queue.try_send(Arc::clone(batch)) {
-                Ok(()) => false,
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => true,
-            },
-        };
-        if lost {
+        if !sent {
             self.given.to_full_queue.add(totals);
         }
     }
 
     fn close(self) -> ClosedTarget {
-        let Self { name, queue, given, thread } = self;
+        let Self { name, queue, given, stalled: _, thread } = self;
         drop(queue);
         ClosedTarget { name, given, thread }
     }

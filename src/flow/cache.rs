@@ -7,7 +7,7 @@
 //! This is the only file of the Metering Process that locks.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
@@ -27,7 +27,9 @@ pub struct FlowCache {
     hash: RandomState,
     shards: Box<[Turnstile<Shard>]>,
     fragments: Turnstile<FragmentTable>,
-    flows: AtomicUsize,
+    /// The sum of what batches opened less what they ended. While several are under way one may have
+    /// ended what another has yet to add, so it can pass below zero or above the capacity.
+    flows: AtomicIsize,
     peak_flows: AtomicUsize,
     closed: AtomicBool,
 }
@@ -67,6 +69,7 @@ impl FlowCache {
     /// A cache for `config.max_flows` Flows. All memory for them is allocated here.
     pub fn new(config: Config) -> Self {
         let max_flows = config.max_flows.clamp(1, MAX_FLOWS);
+        let config = Config { max_flows, ..config };
         let shards = shard_count(max_flows, config.live_workers);
         let (hash, first_flow_id) = match config.seed {
             Seed::Fixed => (RandomState::with_seeds(0x666c_6f77, 0x7461_7020, 0x6b65_7973, 0), 1),
@@ -83,7 +86,7 @@ impl FlowCache {
             fragments: Turnstile::new(FragmentTable::new(hash.clone())),
             hash,
             shards: (0..shards).map(shard).collect(),
-            flows: AtomicUsize::new(0),
+            flows: AtomicIsize::new(0),
             peak_flows: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
@@ -151,12 +154,12 @@ impl FlowCache {
         }
         batch.packets.clear();
         batch.has_fragments = false;
-        let flows = self.flows.fetch_add(delta.cast_unsigned(), Ordering::Relaxed);
-        self.peak_flows.fetch_max(flows.wrapping_add_signed(delta), Ordering::Relaxed);
+        self.count_flows(delta);
         overlaps
     }
 
-    /// Exports every Flow: the Metering Process is stopping. `hand_over` is called once per shard.
+    /// Exports every Flow: the Metering Process is stopping. `hand_over` gets the records in parts,
+    /// so that a full cache does not need room for all of them at once.
     pub fn flush(&self, now: Timestamp, mut hand_over: impl FnMut(Vec<FlowRecord>)) {
         let mut batch = Batch::default();
         self.fragments.lock().1.flush(&mut batch.released);
@@ -168,19 +171,23 @@ impl FlowCache {
         self.meter(&mut batch, Turn::Any, None, &mut expired);
         hand_over(expired);
         for shard in &self.shards {
-            let mut expired = Vec::new();
-            shard.lock().1.flush(now, &mut expired);
-            hand_over(expired);
+            let shard = &mut shard.lock().1;
+            for first in (0..shard.slots()).step_by(SLOTS_AT_ONCE) {
+                let mut expired = Vec::new();
+                shard.flush(first..first + SLOTS_AT_ONCE, now, &mut expired);
+                hand_over(expired);
+            }
         }
         self.flows.store(0, Ordering::Relaxed);
     }
 
     /// Flows in the cache now.
     pub fn flows(&self) -> usize {
-        self.flows.load(Ordering::Relaxed)
+        self.plausible(self.flows.load(Ordering::Relaxed))
     }
 
-    /// The most Flows there were after any batch.
+    /// The most Flows there were after any batch. Workers that are inside the cache at the same
+    /// moment do not see each other's batch yet: with several, it is right to a batch of each.
     pub fn peak_flows(&self) -> usize {
         self.peak_flows.load(Ordering::Relaxed)
     }
@@ -188,8 +195,20 @@ impl FlowCache {
     /// Lets nobody wait for a turn any more: a worker has died and its turn will not come.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.fragments.passed.notify_all();
-        self.shards.iter().for_each(|shard| shard.passed.notify_all());
+        self.fragments.wake_all();
+        self.shards.iter().for_each(Turnstile::wake_all);
+    }
+
+    /// Counts the Flows a batch added, or took away.
+    fn count_flows(&self, delta: isize) {
+        if delta != 0 {
+            let flows = self.flows.fetch_add(delta, Ordering::Relaxed) + delta;
+            self.peak_flows.fetch_max(self.plausible(flows), Ordering::Relaxed);
+        }
+    }
+
+    fn plausible(&self, flows: isize) -> usize {
+        usize::try_from(flows).unwrap_or(0).min(self.config.max_flows)
     }
 
     /// Derives from the headers of a packet where in the cache it belongs.
@@ -204,6 +223,13 @@ impl FlowCache {
             packet.tag = hash as u32;
             packet.shard = ((hash >> 32) as usize & (self.shards.len() - 1)) as u32;
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn packet(&self, headers: &Headers) -> Packet {
+        let mut packet = Packet { headers: *headers, ..Packet::BLANK };
+        self.file(&mut packet);
+        packet
     }
 
     /// Sends the fragments of the batch through the table: some get ports, some wait, some that
@@ -371,6 +397,14 @@ impl<T> Turnstile<T> {
         state
     }
 
+    /// Wakes who waits for a turn. The lock stands between a waiter's last look at `closed` and its
+    /// sleep: without it the call could fall between the two and be lost.
+    fn wake_all(&self) {
+        let state = self.lock();
+        self.passed.notify_all();
+        drop(state);
+    }
+
     fn leave(&self, mut state: MutexGuard<'_, (u64, T)>, turn: Turn, ends_turn: bool) {
         if turn != Turn::Any && ends_turn {
             state.0 += 1;
@@ -385,6 +419,8 @@ impl<T> Turnstile<T> {
 const SHARDS: usize = 16;
 /// A shard with fewer Flows than this is not worth its lock.
 const MIN_FLOWS_PER_SHARD: usize = 64;
+/// Slots flushed together.
+const SLOTS_AT_ONCE: usize = 1024;
 /// Slots are numbered with 31 bits.
 const MAX_FLOWS: usize = 1 << 31;
 
@@ -392,4 +428,34 @@ fn shard_count(max_flows: usize, live_workers: usize) -> usize {
     let wanted = SHARDS.max(live_workers.saturating_mul(8).next_power_of_two()).min(1024);
     let affordable = (max_flows / MIN_FLOWS_PER_SHARD).max(1);
     if affordable >= wanted { wanted } else { 1 << affordable.ilog2() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_ends_what_another_has_yet_to_count_does_not_upset_the_peak() {
+        let cache = FlowCache::new(Config { max_flows: 10, ..Config::default() });
+        cache.count_flows(-5);
+        assert_eq!((cache.flows(), cache.peak_flows()), (0, 0));
+        cache.count_flows(5);
+        assert_eq!((cache.flows(), cache.peak_flows()), (0, 0));
+        cache.count_flows(12);
+        assert_eq!((cache.flows(), cache.peak_flows()), (10, 10), "never more than there is room");
+    }
+
+    #[test]
+    fn closing_wakes_whoever_waits_for_a_turn_that_will_not_come() {
+        for _ in 0..200 {
+            let cache = FlowCache::new(Config { max_flows: 1, ..Config::default() });
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let sweep = Some(Sweep { now: Timestamp::EPOCH, budget: 1 });
+                    cache.meter(&mut Batch::default(), Turn::Ticket(1), sweep, &mut Vec::new());
+                });
+                cache.close();
+            });
+        }
+    }
 }

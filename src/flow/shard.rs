@@ -10,6 +10,7 @@
     reason = "slots come from this shard's own index, wheel and free list and are below `hot.len()`"
 )]
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::decode::{Headers, MacAddresses, MplsLabels, Tunnel, VlanTags};
@@ -148,6 +149,21 @@ impl State {
     }
 }
 
+impl Hot {
+    /// When the latest packet of the Flow came.
+    #[inline]
+    fn last(&self) -> Timestamp {
+        let [lower, upper] = &self.directions.0;
+        lower.last.max(upper.last)
+    }
+
+    /// Whether `now` is so long before the Flow's latest packet that the clock was set back.
+    #[inline]
+    fn is_ahead_of(&self, now: Timestamp) -> bool {
+        now.saturating_add(CLOCK_STEP) < self.last()
+    }
+}
+
 /// When a Flow will be over, or its slice full, and why.
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
@@ -210,6 +226,9 @@ impl Shard {
     /// A packet that arrives after its Flow's deadline opens a new slice or a new Flow, and the old
     /// one is exported. For packets in time order the records are thus a function of the packets
     /// alone, however rarely [`sweep`](Self::sweep) runs (RFC 5470 §5.1.1).
+    ///
+    /// A packet a little older than its Flow's last is out of order and counts with the others; one
+    /// that is [`CLOCK_STEP`] older tells of a clock that was set back, and ends what came before.
     #[inline]
     pub(super) fn observe(&mut self, packet: &Packet, expired: &mut Vec<FlowRecord>) {
         let hot = &self.hot;
@@ -219,7 +238,9 @@ impl Shard {
         let Some(slot) = found else { return self.open(packet, expired) };
         let flow = &self.hot[slot as usize];
         let deadline = self.deadline(flow);
-        let over = packet.headers.at >= deadline.at || self.is_new_connection(flow, packet);
+        let over = packet.headers.at >= deadline.at
+            || self.is_new_connection(flow, packet)
+            || flow.is_ahead_of(packet.headers.at);
         if over && self.expire_before(slot, packet, deadline, expired) {
             return self.open(packet, expired);
         }
@@ -237,8 +258,14 @@ impl Shard {
         let limit = expired.len().saturating_add(budget);
         while expired.len() < limit {
             let Some(slot) = self.wheel.pop(now) else { return true };
-            let deadline = self.deadline(&self.hot[slot as usize]);
-            if deadline.at > now {
+            let flow = &self.hot[slot as usize];
+            let deadline = self.deadline(flow);
+            if flow.is_ahead_of(now) {
+                // Its deadline belongs to a clock that is no more.
+                let reason = self.reason_at(slot, now, FlowEndReason::ForcedEnd);
+                self.export(slot, reason, expired);
+                self.remove(slot);
+            } else if deadline.at > now {
                 self.wheel.arm(slot, deadline.at);
             } else if deadline.reason == FlowEndReason::ActiveTimeout {
                 self.export(slot, deadline.reason, expired);
@@ -252,9 +279,19 @@ impl Shard {
         false
     }
 
-    /// Exports everything: the Metering Process is stopping.
-    pub(super) fn flush(&mut self, now: Timestamp, expired: &mut Vec<FlowRecord>) {
-        for slot in 0..self.hot.len() {
+    /// Slots that hold a Flow, or have held one.
+    pub(super) fn slots(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Exports what is in these `slots`: the Metering Process is stopping.
+    pub(super) fn flush(
+        &mut self,
+        slots: Range<usize>,
+        now: Timestamp,
+        expired: &mut Vec<FlowRecord>,
+    ) {
+        for slot in slots.start..slots.end.min(self.hot.len()) {
             if self.hot[slot].in_use {
                 #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
                 let slot = slot as Slot;
@@ -276,8 +313,9 @@ impl Shard {
         expired: &mut Vec<FlowRecord>,
     ) -> bool {
         if packet.headers.at < deadline.at {
-            // The ports are being used again before the linger is over.
-            self.export(slot, FlowEndReason::EndOfFlowDetected, expired);
+            // The ports are being used again before the linger is over, or the clock was set back.
+            let reason = self.reason_at(slot, packet.headers.at, FlowEndReason::ForcedEnd);
+            self.export(slot, reason, expired);
             self.wheel.disarm(slot);
             self.remove(slot);
             return true;
@@ -306,7 +344,7 @@ impl Shard {
     #[inline]
     fn deadline(&self, flow: &Hot) -> Deadline {
         let [lower, upper] = &flow.directions.0;
-        let last = lower.last.max(upper.last);
+        let last = flow.last();
         let (quiet, reason) = if flow.state.has_ended(self.config.biflow) {
             (LINGER.min(self.config.idle_timeout), FlowEndReason::EndOfFlowDetected)
         } else {
@@ -477,7 +515,7 @@ impl Shard {
         for step in 0..SAMPLE.min(self.hot.len()) {
             let slot = (self.sample_cursor + step) % self.hot.len();
             let flow = &self.hot[slot];
-            let last = flow.directions.0[0].last.max(flow.directions.0[1].last);
+            let last = flow.last();
             if flow.in_use && oldest.is_none_or(|(earliest, _)| last < earliest) {
                 oldest = Some((last, slot));
             }
@@ -520,6 +558,9 @@ impl Shard {
     }
 }
 
+/// A step back of more than this is a clock that was set, not packets out of order. Capture and the
+/// live clock draw the line at the same place.
+const CLOCK_STEP: Duration = Duration::from_secs(60);
 /// How long a Flow that TCP has ended waits for late segments, at most: the last ACK of a close
 /// comes after both FINs and must not open a new Flow.
 const LINGER: Duration = Duration::from_secs(2);
@@ -622,5 +663,31 @@ const fn seen_from_lower_tunnel(side: Sender, tunnel: Tunnel) -> Tunnel {
         Sender::Upper => {
             Tunnel { source: tunnel.destination, destination: tunnel.source, ..tunnel }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::tests::{A, At as _, B, udp};
+    use crate::flow::{FlowCache, Seed};
+
+    #[test]
+    fn a_packet_counter_that_is_full_ends_the_slice_and_loses_nothing() {
+        let config = Config { seed: Seed::Fixed, ..Config::default() };
+        let mut shard = Shard::new(config, 1, 1, 1);
+        let mut expired = Vec::new();
+        let packet = |seconds| FlowCache::new(config).packet(&udp(A, B).at(seconds));
+        shard.observe(&packet(1.0), &mut expired);
+        shard.hot[0].directions.0[packet(1.0).sender as usize].packets = u32::MAX - 1;
+        shard.observe(&packet(1.1), &mut expired);
+        assert!(expired.is_empty(), "now it is full");
+        shard.observe(&packet(1.2), &mut expired);
+        shard.observe(&packet(1.3), &mut expired);
+        shard.flush(0..1, packet(1.3).headers.at, &mut expired);
+        let counts: Vec<_> = expired.iter().map(|r| (r.packets(), r.end_reason)).collect();
+        let full = u64::from(u32::MAX);
+        assert_eq!(counts, [(full, FlowEndReason::ActiveTimeout), (2, FlowEndReason::ForcedEnd)]);
+        assert_eq!(expired[0].flow_id, expired[1].flow_id);
     }
 }

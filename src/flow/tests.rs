@@ -8,8 +8,11 @@ use proptest::prelude::*;
 use crate::decode::{
     Address, AnomalySet, Fragment, Headers, IpVersion, MplsLabels, Tunnel, TunnelKind, VlanTags,
 };
-use crate::flow::{Batch, Config, FlowCache, FlowEndReason, FlowRecord, Sweep, Turn};
+use crate::flow::{Batch, Config, Direction, FlowCache, FlowEndReason, FlowRecord, Sweep, Turn};
 use crate::time::Timestamp;
+
+mod details;
+mod fragments;
 
 const FIN_ACK: u16 = 0x11;
 const SYN: u16 = 0x02;
@@ -235,78 +238,6 @@ fn outer_addresses_and_labels_are_kept_and_turned_with_the_direction() {
 }
 
 #[test]
-fn fragments_are_credited_to_the_flow_of_the_first_in_any_order() {
-    let pieces = [(0, 1480, true), (1480, 1480, true), (2960, 100, false)];
-    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
-        let mut meter = Meter::new(Config::default());
-        for piece in order {
-            let (offset, length, more) = pieces[piece];
-            let mut packet = udp(A, B).at(1.0);
-            packet.fragment = Some(Fragment { identification: 7, offset, length, more });
-            if offset > 0 {
-                (packet.source_port, packet.destination_port) = (0, 0);
-            }
-            meter.see(packet);
-        }
-        let [record] = meter.finish()[..] else { panic!("one Flow for {order:?}") };
-        assert_eq!(record.source_port, 1000);
-        assert_eq!((record.forward.packets, record.forward.fragments), (3, 3));
-        assert_eq!(meter.overlaps, 0);
-    }
-}
-
-#[test]
-fn a_later_ipv6_fragment_takes_the_protocol_of_the_first() {
-    // RFC 8200 §4.5: its Next Header is that of the first header of the fragmentable part.
-    let mut meter = Meter::new(Config::default());
-    for (offset, protocol, more) in [(1400, 60, false), (0, 17, true)] {
-        let mut packet = Headers { version: IpVersion::V6, protocol, ..udp(A, B) }.at(1.0);
-        packet.fragment = Some(Fragment { identification: 7, offset, length: 1400, more });
-        meter.see(packet);
-    }
-    let [record] = meter.finish()[..] else { panic!("one Flow") };
-    assert_eq!((record.protocol, record.forward.packets), (17, 2));
-}
-
-#[test]
-fn a_fragment_without_its_first_is_accounted_without_ports_when_its_time_is_up() {
-    let mut meter = Meter::new(Config::default());
-    let mut packet = udp(A, B).at(1.0);
-    packet.fragment = Some(Fragment { identification: 7, offset: 1480, length: 100, more: false });
-    (packet.source_port, packet.destination_port) = (0, 0);
-    meter.see(packet);
-    assert_eq!(meter.cache.flows(), 0);
-    meter.sweep(seconds(6.5));
-    assert_eq!(meter.cache.flows(), 1);
-    let [record] = meter.finish()[..] else { panic!("one Flow") };
-    assert_eq!((record.source_port, record.forward.packets), (0, 1));
-}
-
-#[test]
-fn overlapping_fragments_are_counted() {
-    let mut meter = Meter::new(Config::default());
-    for (offset, length, more) in [(0, 64, true), (48, 64, true), (200, 8, false), (48, 8, true)] {
-        let mut packet = udp(A, B).at(1.0);
-        packet.fragment = Some(Fragment { identification: 7, offset, length, more });
-        meter.see(packet);
-    }
-    assert_eq!(meter.overlaps, 2);
-    assert_eq!(meter.finish().iter().map(FlowRecord::packets).sum::<u64>(), 4);
-}
-
-#[test]
-fn an_endless_datagram_of_fragments_does_not_grow_the_table() {
-    let mut meter = Meter::new(Config::default());
-    for number in 0..70_000_u32 {
-        let mut packet = udp(A, B).at(1.0);
-        packet.fragment =
-            Some(Fragment { identification: 7, offset: 8 + number * 16, length: 8, more: true });
-        meter.see(packet);
-    }
-    assert_eq!(meter.finish().iter().map(FlowRecord::packets).sum::<u64>(), 70_000);
-}
-
-#[test]
 fn records_of_a_sweep_are_spread_by_the_budget() {
     let mut meter = Meter::new(Config::default());
     for port in 0..1000 {
@@ -516,7 +447,7 @@ impl Meter {
 }
 
 #[derive(Clone, Copy)]
-struct Host(Address, u16);
+pub(super) struct Host(Address, u16);
 
 impl std::ops::Deref for Host {
     type Target = Address;
@@ -525,14 +456,14 @@ impl std::ops::Deref for Host {
     }
 }
 
-const A: Host = Host(Address::v4([192, 0, 2, 1]), 1000);
-const B: Host = Host(Address::v4([192, 0, 2, 2]), 53);
+pub(super) const A: Host = Host(Address::v4([192, 0, 2, 1]), 1000);
+pub(super) const B: Host = Host(Address::v4([192, 0, 2, 2]), 53);
 
 fn seconds(seconds: f64) -> Timestamp {
     Timestamp::EPOCH.saturating_add(Duration::from_secs_f64(seconds))
 }
 
-fn udp(from: Host, to: Host) -> Headers {
+pub(super) fn udp(from: Host, to: Host) -> Headers {
     Headers {
         at: Timestamp::EPOCH,
         interface: 1,
@@ -573,7 +504,7 @@ fn icmp(from: Host, to: Host, type_code: u16) -> Headers {
     }
 }
 
-trait At {
+pub(super) trait At {
     fn at(self, seconds: f64) -> Self;
 }
 

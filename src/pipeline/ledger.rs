@@ -146,7 +146,8 @@ impl Ledger {
         self.drops.kernel += drops.kernel;
         self.drops.interface += drops.interface;
         self.peak_flows = self.peak_flows.max(*peak_flows);
-        self.clock_steps += clock_steps;
+        // Every worker follows the same steps.
+        self.clock_steps = self.clock_steps.max(*clock_steps);
         self.elapsed = self.elapsed.max(*elapsed);
     }
 

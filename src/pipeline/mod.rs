@@ -7,21 +7,23 @@ mod clock;
 mod ledger;
 mod live;
 mod replay;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use ledger::{Imbalance, Ledger};
-pub use live::{LiveRun, processors};
+pub use live::{LiveFrames, LiveRun, processors};
 pub use replay::replay;
 
 use std::any::Any;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::capture::CaptureError;
 use crate::decode;
-use crate::export::{Exporter, TargetReport};
+use crate::export::{Exporter, RecordBatch, TargetReport};
 use crate::flow::{self, FlowCache};
-use crate::pipeline::worker::Worker;
 use crate::time::Timestamp;
 
 /// What a run is made of, apart from its source and its targets.
@@ -60,7 +62,6 @@ struct Share {
 fn close_books(
     shares: Vec<thread::Result<Share>>,
     cache: &FlowCache,
-    decode: decode::Config,
     exporter: Exporter,
     started: Instant,
 ) -> Outcome {
@@ -81,13 +82,10 @@ fn close_books(
             Err(panic) => outcome.panics.push(what_it_said(panic.as_ref())),
         }
     }
-    let mut last = Worker::new(decode, cache, &exporter, false);
     cache.flush(clock.1, |records| {
-        for part in records.chunks(RECORDS_AT_ONCE) {
-            last.hand_over(part.to_vec(), clock.1);
-        }
+        outcome.ledger.count_exported(&records);
+        exporter.send_patiently(&Arc::new(RecordBatch { records, clock: clock.1 }));
     });
-    outcome.ledger.merge(&last.ledger);
     outcome.ledger.peak_flows = cache.peak_flows() as u64;
     outcome.targets = exporter.finish();
     outcome.ledger.elapsed = since(started);
@@ -120,5 +118,5 @@ fn since(started: Instant) -> Duration {
     now().duration_since(started)
 }
 
-/// Records handed over together at the end of a run.
-const RECORDS_AT_ONCE: usize = 1024;
+#[cfg(test)]
+mod tests;

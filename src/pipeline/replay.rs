@@ -31,7 +31,7 @@ pub fn replay(config: Config, files: &Replay, exporter: Exporter) -> Outcome {
         let threads: Vec<_> = (0..workers).map(spawn).collect();
         threads.into_iter().map(|thread| thread.join()).collect()
     });
-    let mut outcome = close_books(shares, &cache, config.decode, exporter, started);
+    let mut outcome = close_books(shares, &cache, exporter, started);
     outcome.ledger.clock_steps = files.clock_steps();
     outcome
 }

@@ -231,3 +231,33 @@ fn finishing_does_not_wait_for_the_next_attempt_to_connect() {
     assert_eq!(reports[0].lost(LossReason::TargetFailed).records, 1);
     assert!(matches!(reports[0].first_error, Some(ExportError::Connect { .. })));
 }
+
+#[test]
+fn the_last_records_of_a_live_run_wait_for_room_but_not_for_ever() {
+    let gate = Arc::new(Barrier::new(2));
+    let seen = Arc::default();
+    let sink = TestSink { gate: Some(Arc::clone(&gate)), ..TestSink::new(&seen) };
+    let config = Config {
+        queue_batches: 1,
+        drain_timeout: Duration::from_millis(1),
+        ..config(Pace::Live, &[])
+    };
+    let exporter = Exporter::start(&config, extra(sink)).unwrap();
+    for _ in 0..5 {
+        exporter.send_patiently(&batch(vec![tcp_biflow()])); // one at the gate, one in the queue
+    }
+    gate.wait();
+    let reports = exporter.finish();
+    let lost = reports[0].lost(LossReason::QueueFull).records;
+    assert!((3..=4).contains(&lost), "{lost}");
+    assert_eq!(*seen.lock().unwrap() as u64, 5 - lost);
+
+    let seen = Arc::default();
+    let config = Config { drain_timeout: Duration::from_secs(30), ..config };
+    let exporter = Exporter::start(&config, extra(TestSink::new(&seen))).unwrap();
+    for _ in 0..1_000 {
+        exporter.send_patiently(&batch(vec![tcp_biflow()]));
+    }
+    assert_eq!(exporter.finish()[0].lost_totals(), Totals::default());
+    assert_eq!(*seen.lock().unwrap(), 1_000);
+}

@@ -1,0 +1,171 @@
+//! Live runs over sources that follow a script.
+
+use std::collections::VecDeque;
+
+use super::*;
+use crate::capture::{CaptureError, Drops};
+use crate::export::Pace;
+use crate::flow::{self, FlowEndReason};
+use crate::frame::{Frame, LinkType};
+use crate::pipeline::testing::{Got, at, config, exporter, udp_frame};
+
+#[test]
+fn an_idle_flow_leaves_a_silent_link_within_a_second_of_its_deadline() {
+    let idle_timeout = Duration::from_millis(300);
+    let flow = flow::Config { idle_timeout, ..flow::Config::default() };
+    // The second worker never has a packet: it must not hold the first one's clock.
+    let script = vec![Script::of([Act::Packet(at(5_000), 1)]), Script::of([])];
+    let run = Run::start(script, flow, None);
+    let started = now();
+    while run.got.lock().unwrap().is_empty() {
+        assert!(now() < started + idle_timeout + Duration::from_secs(1), "still in the cache");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(run.got.lock().unwrap()[0].end_reason, FlowEndReason::IdleTimeout);
+    let outcome = run.stop();
+    assert_eq!((outcome.ledger.check(), outcome.ledger.metered_packets), (Ok(()), 1));
+}
+
+#[test]
+fn what_the_kernel_holds_when_the_run_is_stopped_is_metered_and_losses_are_added_up() {
+    let script = |port, kernel| Script {
+        held_until_stop: [Act::Packet(at(1_001), port)].into(),
+        drops: Drops { kernel, interface: 1 },
+        ..Script::of([Act::Packet(at(1_000), port)])
+    };
+    let run = Run::start(vec![script(1, 3), script(2, 4)], flow::Config::default(), None);
+    let outcome = run.stop();
+    let ledger = &outcome.ledger;
+    assert_eq!((ledger.check(), ledger.received_packets, ledger.exported_flows), (Ok(()), 4, 2));
+    assert_eq!(ledger.expired[FlowEndReason::ForcedEnd as usize - 1], 2);
+    assert_eq!(ledger.drops, Drops { kernel: 7, interface: 2 });
+}
+
+#[test]
+fn a_source_that_fails_ends_the_run_and_what_was_metered_is_exported() {
+    let packet = Act::Packet(at(1_000), 1);
+    let script = vec![Script::of([packet, Act::Fail]), Script::of([packet])];
+    let outcome = Run::start(script, flow::Config::default(), None).join();
+    assert_eq!(outcome.capture_errors.len(), 1);
+    assert_eq!((outcome.ledger.check(), outcome.ledger.exported_packets), (Ok(()), 2));
+}
+
+#[test]
+fn a_worker_that_dies_ends_the_run_and_the_others_bring_their_share_home() {
+    let script = vec![Script::of([Act::Die]), Script::of([Act::Packet(at(1_000), 1)])];
+    let outcome = Run::start(script, flow::Config::default(), None).join();
+    assert_eq!(outcome.panics, ["as the script says"]);
+    assert_eq!((outcome.ledger.check(), outcome.ledger.exported_packets), (Ok(()), 1));
+}
+
+#[test]
+fn a_duration_may_be_nothing_or_beyond_all_clocks() {
+    let script = || vec![Script::of([Act::Packet(at(1_000), 1)])];
+    let outcome = Run::start(script(), flow::Config::default(), Some(Duration::ZERO)).join();
+    assert_eq!((outcome.ledger.check(), outcome.panics.len()), (Ok(()), 0));
+    let run = Run::start(script(), flow::Config::default(), Some(Duration::MAX));
+    assert_eq!(run.stop().ledger.exported_packets, 1);
+}
+
+/// A run in a thread of its own.
+struct Run {
+    stop: Arc<AtomicBool>,
+    got: Got,
+    thread: thread::JoinHandle<Outcome>,
+}
+
+impl Run {
+    fn start(sources: Vec<Script>, flow: flow::Config, duration: Option<Duration>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (exporter, got) = exporter(Pace::Live);
+        let run = LiveRun {
+            config: config(flow, sources.len()),
+            sources,
+            stop: Arc::clone(&stop),
+            duration,
+            wall_clock: at(1_000),
+        };
+        Self { stop, got, thread: thread::spawn(move || run.run(exporter, |_| {})) }
+    }
+
+    fn stop(self) -> Outcome {
+        self.stop.store(true, Ordering::Relaxed);
+        self.join()
+    }
+
+    fn join(self) -> Outcome {
+        self.thread.join().expect("runs do not panic")
+    }
+}
+
+/// A source that does what is written; then it is silent until it is stopped.
+#[derive(Debug)]
+struct Script {
+    acts: VecDeque<Act>,
+    held_until_stop: VecDeque<Act>,
+    stopped: bool,
+    drops: Drops,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// A packet from this port.
+    Packet(Timestamp, u16),
+    Fail,
+    Die,
+}
+
+impl Script {
+    fn of(acts: impl IntoIterator<Item = Act>) -> Self {
+        Self {
+            acts: acts.into_iter().collect(),
+            held_until_stop: VecDeque::new(),
+            stopped: false,
+            drops: Drops::default(),
+        }
+    }
+}
+
+impl LiveFrames for Script {
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.acts.append(&mut self.held_until_stop);
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        Vec::new()
+    }
+}
+
+impl FrameSource for Script {
+    fn poll<F: FnMut(Frame<'_>)>(
+        &mut self,
+        _: usize,
+        patience: Duration,
+        mut each: F,
+    ) -> Result<Polled, CaptureError> {
+        match self.acts.pop_front() {
+            Some(Act::Packet(at, port)) => {
+                let bytes = &udp_frame(port);
+                let link_type = LinkType::Ethernet;
+                let (wire_length, interface) = (46, 1);
+                each(Frame { bytes, wire_length, at, link_type, interface, stripped_vlan: None });
+                Ok(Polled::Frames { count: 1, ticket: 0, clock: at })
+            }
+            Some(Act::Fail) => Err(CaptureError::Interface {
+                interface: "test0".to_owned(),
+                what: "as the script says".to_owned(),
+            }),
+            Some(Act::Die) => panic!("as the script says"),
+            None if self.stopped => Ok(Polled::End),
+            None => {
+                thread::sleep(patience);
+                Ok(Polled::Frames { count: 0, ticket: 0, clock: Timestamp::EPOCH })
+            }
+        }
+    }
+
+    fn drops(&mut self) -> Drops {
+        self.drops
+    }
+}

@@ -1,0 +1,101 @@
+//! Whole replays of files of our own making: books, order, damage and death.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::capture::file::Replay;
+use crate::export::Pace;
+use crate::flow::{Batch, FlowEndReason, Sweep, Turn};
+use crate::pipeline::testing::{config, exporter, sorted, write_capture};
+
+#[test]
+fn any_number_of_workers_gives_the_records_and_the_books_of_one_whatever_is_damaged() {
+    let folder = TempDir::new().unwrap();
+    let files = three_files_the_second_damaged(&folder);
+    let flow = flow::Config { max_flows: 700, ..flow::Config::default() };
+    let run = |workers: usize| {
+        let (exporter, got) = exporter(Pace::Replay);
+        let outcome = replay(config(flow, workers), &Replay::open(&files).unwrap(), exporter);
+        (outcome, sorted(&got))
+    };
+    let (one, records) = run(1);
+    assert_eq!(one.ledger.check(), Ok(()));
+    assert_eq!(one.ledger.received_packets, 3 * 20_000 - 1, "all but the packet cut short");
+    for reason in
+        [FlowEndReason::IdleTimeout, FlowEndReason::ForcedEnd, FlowEndReason::LackOfResources]
+    {
+        assert!(one.ledger.expired[reason as usize - 1] > 0, "{reason:?}");
+    }
+    let [CaptureError::Damaged { path, .. }] = &one.capture_errors[..] else {
+        panic!("{:?}", one.capture_errors)
+    };
+    assert_eq!(*path, files[1]);
+    for workers in [2, 4] {
+        let (many, same) = run(workers);
+        assert!(same == records, "{workers} workers");
+        assert_eq!(many.capture_errors.len(), 1);
+        assert_eq!(books(&many.ledger), books(&one.ledger));
+        assert_eq!(many.targets[0].sent, one.targets[0].sent);
+    }
+}
+
+#[test]
+fn a_worker_that_dies_lets_the_others_go_on() {
+    let cache = FlowCache::new(flow::Config::default());
+    let turns = |ticket| {
+        let sweep = Some(Sweep { now: Timestamp::EPOCH, budget: 1 });
+        cache.meter(&mut Batch::default(), Turn::Ticket(ticket), sweep, &mut Vec::new());
+    };
+    let died = thread::scope(|scope| {
+        let others: Vec<_> = (1..4).map(|ticket| scope.spawn(move || turns(ticket))).collect();
+        let first = scope.spawn(|| {
+            let _guard = CloseOnPanic(&cache);
+            panic!("instead of ticket 0");
+        });
+        others.into_iter().for_each(|other| other.join().expect("woken"));
+        first.join().expect_err("dead")
+    });
+    assert_eq!(what_it_said(died.as_ref()), "instead of ticket 0");
+}
+
+#[test]
+fn a_flush_goes_out_in_parts_and_without_an_empty_one() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("many.pcap");
+    write_capture(&file, (0..40_000_u16).map(|port| (1, port)));
+    let (exporter, got) = exporter(Pace::Replay);
+    let config = config(flow::Config::default(), 1);
+    let outcome = replay(config, &Replay::open(&[file]).unwrap(), exporter);
+    assert_eq!(outcome.ledger.check(), Ok(()));
+    assert_eq!((outcome.ledger.peak_flows, sorted(&got).len()), (40_000, 40_000));
+}
+
+fn three_files_the_second_damaged(folder: &TempDir) -> Vec<PathBuf> {
+    let files: Vec<_> = (0..3).map(|n| folder.path().join(format!("{n}.pcap"))).collect();
+    for (number, file) in (0_u32..).zip(&files) {
+        write_capture(
+            file,
+            (0..20_000_u32).map(|n| {
+                let port = u16::try_from(n * n % 1009 + n / 5000 * 2000).expect("small");
+                (number * 100_000 + n * 5, port)
+            }),
+        );
+    }
+    let mut octets = fs::read(&files[1]).unwrap();
+    octets.truncate(octets.len() - 3);
+    fs::write(&files[1], octets).unwrap();
+    files
+}
+
+/// The ledger without what depends on the machine, and on when a worker looks.
+fn books(ledger: &Ledger) -> impl PartialEq + std::fmt::Debug {
+    (
+        (ledger.received_packets, ledger.received_octets),
+        (ledger.metered_packets, ledger.metered_octets, ledger.ignored_by_reason()),
+        (ledger.exported_flows, ledger.exported_packets, ledger.exported_octets),
+        (ledger.expired, ledger.anomalies, ledger.clock_steps),
+    )
+}
