@@ -386,34 +386,6 @@ fn a_wrong_command_line_is_status_2() {
 }
 
 #[test]
-fn an_output_over_another_file_of_the_run_is_status_2_and_harms_nothing() {
-    let folder = TempDir::new().unwrap();
-    let capture = folder.path().join("capture.pcap");
-    fs::copy(sample(), &capture).unwrap();
-    fs::create_dir(folder.path().join("more")).unwrap();
-    let [file, json, over, detour] = [
-        format!("file:{}", folder.path().join("out").display()),
-        format!("json:{}", folder.path().join("out").display()),
-        format!("file:{}", capture.display()),
-        folder.path().join("more/../out").display().to_string(),
-    ];
-    let capture = capture.display().to_string();
-    for outputs in [
-        ["--export", &file, "--export", &file],
-        ["--export", &file, "--export", &json],
-        ["--export", &file, "--summary", &detour],
-        ["--export", &over, "--summary", "-"],
-        ["--export", "null:", "--summary", &capture],
-    ] {
-        let arguments: Vec<_> = ["replay", &capture].into_iter().chain(outputs).collect();
-        flowtap(&arguments).with(2);
-        assert_eq!(fs::read(&capture).unwrap(), fs::read(sample()).unwrap());
-        assert!(!folder.path().join("out").exists());
-    }
-    flowtap(["replay", &capture, "--export", "file:/dev/null", "--summary", "/dev/null"]).well();
-}
-
-#[test]
 fn help_and_version_are_status_0() {
     for arguments in
         [&["--help"][..], &["--version"], &["replay", "--help"], &["capture", "--help"]]
@@ -428,6 +400,104 @@ fn a_target_that_cannot_be_written_is_status_1() {
     let target = "file:/nonexistent/flows.ipfix";
     let ended = flowtap(["replay", &file, "--export", target]).with(1);
     assert!(ended.stderr.contains("/nonexistent/flows.ipfix"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_summary_that_cannot_be_written_stops_the_run_before_it_begins() {
+    let folder = TempDir::new().unwrap();
+    let flows = folder.path().join("flows.ipfix");
+    let target = format!("file:{}", flows.display());
+    let file = sample().display().to_string();
+    let arguments =
+        ["replay", &file, "--export", &target, "--summary", "/nonexistent/summary", "--quiet"];
+    let ended = flowtap(arguments).with(1);
+    assert!(ended.stderr.contains("cannot write /nonexistent/summary"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("os error 2").count(), 1, "told once: {}", ended.stderr);
+    assert!(!flows.exists());
+}
+
+#[test]
+fn a_run_that_does_not_begin_leaves_no_summary() {
+    let folder = TempDir::new().unwrap();
+    let file = sample().display().to_string();
+    let new = folder.path().join("new.json");
+    let old = folder.path().join("old.json");
+    fs::write(&old, "the last run's").unwrap();
+    for summary in [&new, &old] {
+        let target = "file:/nonexistent/flows.ipfix";
+        let summary = summary.to_str().unwrap();
+        flowtap(["replay", &file, "--export", target, "--summary", summary]).with(1);
+    }
+    assert!(!new.exists());
+    assert_eq!(fs::read_to_string(&old).unwrap(), "the last run's");
+
+    flowtap(["replay", &file, "--export", "null:", "--summary", old.to_str().unwrap()]).well();
+    Summary::parse(&fs::read(&old).unwrap()).assert_balanced();
+}
+
+#[test]
+fn no_output_overwrites_the_capture_or_another_output() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("a.pcap");
+    fs::copy(sample(), &capture).unwrap();
+    let link = folder.path().join("link.pcap");
+    std::os::unix::fs::symlink(&capture, &link).unwrap();
+    let [capture, link] = [capture, link].map(|path| path.display().to_string());
+    let new = folder.path().join("new").display().to_string();
+    let roundabout = folder.path().join("./new").display().to_string();
+    for (outputs, word) in [
+        (
+            ["--export".to_owned(), format!("file:{capture}"), "--biflow".into(), "off".into()],
+            "the capture",
+        ),
+        (
+            ["--export".to_owned(), format!("json:{link}"), "--summary".into(), "-".into()],
+            "the capture",
+        ),
+        (["--export".to_owned(), "null:".into(), "--summary".into(), link.clone()], "the capture"),
+        (
+            ["--export".to_owned(), format!("json:{new}"), "--summary".into(), roundabout.clone()],
+            "would overwrite",
+        ),
+        (
+            [
+                "--export".to_owned(),
+                format!("json:{new}"),
+                "--export".into(),
+                format!("file:{roundabout}"),
+            ],
+            "would overwrite",
+        ),
+        (
+            ["--export".to_owned(), "json:-".into(), "--export".into(), "json:-".into()],
+            "given twice",
+        ),
+    ] {
+        let mut arguments = vec!["replay".to_owned(), capture.clone()];
+        arguments.extend(outputs);
+        let ended = flowtap(&arguments).with(2);
+        assert!(ended.stderr.contains(word), "{arguments:?}: {}", ended.stderr);
+        assert!(fs::read(&capture).unwrap() == fs::read(sample()).unwrap(), "{arguments:?}");
+        assert!(!Path::new(&new).exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn standard_output_by_its_path_keeps_what_else_is_written_there() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("out");
+    let status = std::process::Command::new(run::FLOWTAP)
+        .args(["replay", sample().to_str().unwrap(), "--quiet"])
+        .args(["--export", "json:/dev/stdout", "--summary", "-"])
+        .stdout(fs::File::create(&path).unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let text = fs::read_to_string(&path).unwrap();
+    let summary = text.find("{\n").expect("a summary follows the flows");
+    let (flows, summary) = text.split_at(summary);
+    let summary = Summary::parse(summary.as_bytes());
+    assert_eq!(records(flows.as_bytes()).len() as u64, summary.count("exported_flows"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How a run ends: ledger, summary, and what makes it a failure.
 
-use std::fs;
+use std::collections::HashMap;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 
 use crate::cli::args::Meter;
 use crate::cli::flow_table::FlowTable;
-use crate::cli::{complain, summary};
+use crate::cli::{UsageError, complain, summary};
 use crate::export::{self, Exporter, JsonOutput, Observer, Pace, RecordSink, Target};
 use crate::pipeline::Outcome;
 
@@ -35,7 +36,11 @@ fn say(notice: &export::Notice<'_>) {
 }
 
 /// Says how the run ended, and makes an error of what did not go well.
-pub(super) fn report(outcome: &Outcome, meter: &Meter) -> anyhow::Result<()> {
+pub(super) fn report(
+    outcome: &Outcome,
+    meter: &Meter,
+    summary_file: Option<SummaryFile>,
+) -> anyhow::Result<()> {
     if !meter.quiet {
         let _ = writeln!(io::stderr(), "{}", summary::text(outcome));
     }
@@ -51,11 +56,14 @@ pub(super) fn report(outcome: &Outcome, meter: &Meter) -> anyhow::Result<()> {
             );
         }
     }
-    let written = meter.summary.as_ref().map_or(Ok(()), |path| write_summary(path, outcome));
+    let written = match &meter.summary {
+        Some(_) => write_summary(summary_file, outcome),
+        None => Ok(()),
+    };
     failure(outcome, written)
 }
 
-/// The last thing that failed is the error; the others are said before it.
+/// The first thing that failed is the error; the others are said before it.
 fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
     let Outcome { ledger, capture_errors, panics, targets } = outcome;
@@ -75,57 +83,111 @@ fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()>
     Err(last)
 }
 
-fn write_summary(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(&summary::json(outcome))?;
-    text.push('\n');
-    if path == Path::new("-") {
-        match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => bail!(error),
-            _ => Ok(()),
-        }
-    } else {
-        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+/// Where `--summary` goes. The file is opened before the first packet: a run of a week must not end
+/// with the news that its ledger cannot be written.
+#[derive(Debug)]
+pub(super) struct SummaryFile {
+    path: PathBuf,
+    file: File,
+    /// There was none before, and nothing is in it yet.
+    is_new: bool,
+}
+
+impl SummaryFile {
+    /// Opens the file; what it holds stays until there is something new to say. `None` if there is to
+    /// be none.
+    pub(super) fn open(meter: &Meter) -> anyhow::Result<Option<Self>> {
+        let Some(path) = meter.summary.as_ref().filter(|path| !is_standard_output(path)) else {
+            return Ok(None);
+        };
+        let is_new = !path.exists();
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Some(Self { path: path.clone(), file, is_new }))
+    }
+
+    fn write(mut self, text: &str) -> anyhow::Result<()> {
+        let is_regular = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let emptied = if is_regular { self.file.set_len(0) } else { Ok(()) };
+        self.is_new = false;
+        emptied
+            .and_then(|()| self.file.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
-/// Two parts of the command line that cannot both be had.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Conflict(String);
+impl Drop for SummaryFile {
+    fn drop(&mut self) {
+        if self.is_new {
+            // The run never began. If it cannot be removed there is nobody left to tell.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
 
-/// Checks that no two outputs go to the same file, and none over a file that is read.
-pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> Result<(), Conflict> {
+fn write_summary(file: Option<SummaryFile>, outcome: &Outcome) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(&summary::json(outcome))?;
+    text.push('\n');
+    if let Some(file) = file {
+        return file.write(&text);
+    }
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the summary")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that no two outputs go to the same place, and none to where the input comes from.
+pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result<()> {
     for (place, target) in meter.export.iter().enumerate() {
         let twice = meter.export.iter().skip(place + 1).any(|other| other == target);
         if twice && !matches!(target, Target::Null) {
-            return Err(Conflict(format!("{target} is given twice")));
+            bail!(UsageError(format!("{target} is given twice")));
         }
     }
-    let mut taken: Vec<_> = inputs.iter().filter_map(|path| identity(path)).collect();
-    let targets = meter.export.iter().filter_map(|target| match target {
-        Target::File(path) | Target::Json(JsonOutput::File(path)) => Some(path),
-        Target::Json(JsonOutput::Standard) | Target::Null | Target::Tcp(_) | Target::Udp(_) => None,
-    });
-    for path in targets.chain(&meter.summary) {
-        let Some(identity) = identity(path) else { continue };
-        if taken.contains(&identity) {
-            let path = path.display();
-            return Err(Conflict(format!("{path} would be written over another file of this run")));
+    let mut taken: HashMap<PathBuf, String> = HashMap::new();
+    for input in inputs.iter().filter_map(|path| place_of(path)) {
+        let name = format!("the capture {}", input.display());
+        taken.insert(input, name);
+    }
+    let outputs = meter.export.iter().filter_map(|target| match target {
+        Target::File(path) | Target::Json(JsonOutput::File(path)) => {
+            Some((path, target.to_string()))
         }
-        taken.push(identity);
+        _ => None,
+    });
+    let summary = meter.summary.iter().filter(|path| !is_standard_output(path));
+    let summary = summary.map(|path| (path, format!("--summary {}", path.display())));
+    for (path, name) in outputs.chain(summary) {
+        let Some(place) = place_of(path) else { continue };
+        if let Some(other) = taken.insert(place, name.clone()) {
+            bail!(UsageError(format!("{name} would overwrite {other}")));
+        }
     }
     Ok(())
 }
 
-/// The file that a path means, whether it exists yet or not; nothing for pipes and devices, which
-/// may well be named twice.
-fn identity(path: &Path) -> Option<PathBuf> {
-    if path == Path::new("-") || fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return None;
+fn is_standard_output(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| Path::new(name) == path)
+}
+
+/// The one name of a regular file, whether it is there or not; devices and pipes may be shared.
+fn place_of(path: &Path) -> Option<PathBuf> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => None,
+        Ok(_) => fs::canonicalize(path).ok(),
+        Err(_) => {
+            let folder = match path.parent()? {
+                folder if folder.as_os_str().is_empty() => Path::new("."),
+                folder => folder,
+            };
+            Some(fs::canonicalize(folder).ok()?.join(path.file_name()?))
+        }
     }
-    fs::canonicalize(path).ok().or_else(|| {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let folder = fs::canonicalize(folder.unwrap_or_else(|| Path::new("."))).ok()?;
-        Some(folder.join(path.file_name()?))
-    })
 }

@@ -17,7 +17,6 @@ use clap::Parser as _;
 
 use crate::capture::CaptureError;
 use crate::cli::args::{Arguments, Command};
-use crate::cli::ending::Conflict;
 
 /// Runs flowtap with the arguments of the process.
 ///
@@ -55,12 +54,29 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 
 /// Says on standard error what went wrong, in one line.
 fn complain(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr(), "flowtap: {error:#}");
+    let _ = writeln!(io::stderr(), "flowtap: {}", one_line(error));
 }
+
+/// An error and its causes, but for those that the text before them ends with already.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Arguments that are well formed each, and make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
 
 /// Whether the command line is to blame, and trying again will not help.
 fn is_usage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(CaptureError::Filter { .. })) || error.is::<Conflict>()
+    error.is::<UsageError>() || matches!(error.downcast_ref(), Some(CaptureError::Filter { .. }))
 }
 
 /// Whether nobody wants to read any more: that ends a program, it does not fail it.
@@ -68,4 +84,28 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{name}: {source}")]
+    struct TellsItsSource {
+        name: &'static str,
+        source: io::Error,
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let error = anyhow::Error::from(TellsItsSource { name: "a.pcap", source });
+        assert_eq!(one_line(&error), "a.pcap: entity not found");
+        let error =
+            Err::<(), _>(io::Error::from(io::ErrorKind::NotFound)).context("cannot write b");
+        assert_eq!(one_line(&error.unwrap_err()), "cannot write b: entity not found");
+    }
 }

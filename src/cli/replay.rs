@@ -19,11 +19,12 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files, workers, meter } = arguments;
     ending::check_outputs(&meter, &files)?;
     let files = file::Replay::open(&files)?;
+    let summary = ending::SummaryFile::open(&meter)?;
     let exporter = ending::exporter(&meter, Pace::Replay)?;
     let config = pipeline::Config {
         decode: meter.decode(),
         flow: meter.flow(Seed::Fixed, 1),
-        workers: workers.into(),
+        workers: workers.get(),
     };
     let done = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
@@ -34,7 +35,7 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
         done.store(true, Ordering::Relaxed);
         outcome
     });
-    ending::report(&outcome, &meter)
+    ending::report(&outcome, &meter, summary)
 }
 
 /// A bar on the terminal, once the replay has taken long enough to wonder.

@@ -58,6 +58,34 @@ pub struct Headers {
     pub tunnel: Option<Tunnel>,
 }
 
+impl Headers {
+    /// No packet at all: what a place for headers holds before the first.
+    pub const BLANK: Self = Self {
+        at: Timestamp::EPOCH,
+        interface: 0,
+        source: Address([0; 16]),
+        destination: Address([0; 16]),
+        ip_length: 0,
+        source_port: 0,
+        destination_port: 0,
+        protocol: 0,
+        version: IpVersion::V4,
+        tos: 0,
+        ttl: 0,
+        tcp_flags: 0,
+        tcp_window: 0,
+        tcp_sequence: 0,
+        icmp_type_code: 0,
+        anomalies: AnomalySet::NONE,
+        flow_label: 0,
+        fragment: None,
+        mac: None,
+        vlan: VlanTags { outer: 0, inner: 0, count: 0 },
+        mpls: MplsLabels { sections: [[0; 3]; 3], count: 0 },
+        tunnel: None,
+    };
+}
+
 /// An IPv4 or IPv6 address in sixteen octets; IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2).
 ///
 /// Which of the two it is stands beside it ([`Headers::version`]): a mapped address may also occur

@@ -251,13 +251,12 @@ fn length_elsewhere(octets: Octets<'_>, next_header: u8) -> usize {
         // RFC 2675 §2: the length of the packet without its IPv6 header.
         return usize::try_from(length).unwrap_or(usize::MAX).saturating_add(IPV6_FIXED);
     }
-    // Without the option the packet is either empty, and what follows is padding of the frame, or
-    // larger than the field can say: segmentation offload, "BIG TCP".
-    if next_header == extension::NO_NEXT_HEADER || octets.length() < SMALLEST_OFFLOADED {
-        IPV6_FIXED
-    } else {
-        octets.length()
-    }
+    // Without the option the packet is either empty, and what follows is padding of the frame, or it
+    // was seen before its sender's hardware cut it into segments: larger than the field can say
+    // ("BIG TCP", perhaps in a tunnel), or TCP whose field is left for the hardware to fill in.
+    let is_offloaded = octets.length() > IPV6_FIXED + MAXIMUM_U16
+        || (next_header == TCP && octets.length() >= SMALLEST_OFFLOADED);
+    if is_offloaded { octets.length() } else { IPV6_FIXED }
 }
 
 /// Leaves what the IP packet carries by its own length, and holds that length against the frame.
@@ -318,3 +317,4 @@ const IPV6_LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
 const TCP: u8 = 6;
 /// An IPv6 header and the smallest TCP header; an Ethernet frame padded to its minimum holds less.
 const SMALLEST_OFFLOADED: usize = 60;
+const MAXIMUM_U16: usize = 65_535;

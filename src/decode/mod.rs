@@ -64,6 +64,20 @@ pub enum Tunnels {
 ///
 /// [`DecodeError`] when no IP packet could be reached; the frame is then counted as ignored.
 pub fn decode(frame: &Frame<'_>, config: Config) -> Result<Headers, DecodeError> {
+    let mut headers = Headers::BLANK;
+    decode_into(frame, config, &mut headers).map(|()| headers)
+}
+
+/// As [`decode`], into a place of the caller's: copying [`Headers`] would cost a third of decoding.
+///
+/// # Errors
+///
+/// As [`decode`]; `headers` is then as it was.
+pub fn decode_into(
+    frame: &Frame<'_>,
+    config: Config,
+    headers: &mut Headers,
+) -> Result<(), DecodeError> {
     let mut octets = Octets::of(frame);
     let mut link = Link::new(frame.stripped_vlan);
     let mut anomalies = AnomalySet::NONE;
@@ -72,28 +86,35 @@ pub fn decode(frame: &Frame<'_>, config: Config) -> Result<Headers, DecodeError>
     match link.enter_common(&mut octets, frame.link_type) {
         Some(IpVersion::V4) => {
             if let Some(packet) = ip::read_common_v4(&mut octets, link.loopback, &mut anomalies) {
-                return finish(frame, config, link, packet, octets, anomalies);
+                finish(frame, config, link, packet, octets, anomalies, headers);
+                return Ok(());
             }
         }
         Some(IpVersion::V6) => {
             if let Some(packet) = ip::read_common_v6(&mut octets, link.loopback, &mut anomalies) {
-                return finish(frame, config, link, packet, octets, anomalies);
+                finish(frame, config, link, packet, octets, anomalies, headers);
+                return Ok(());
             }
         }
         None => {}
     }
-    decode_step_by_step(frame, config)
+    decode_step_by_step(frame, config, headers)
 }
 
 /// As [`decode`], for every header there is.
 #[inline(never)]
-fn decode_step_by_step(frame: &Frame<'_>, config: Config) -> Result<Headers, DecodeError> {
+fn decode_step_by_step(
+    frame: &Frame<'_>,
+    config: Config,
+    headers: &mut Headers,
+) -> Result<(), DecodeError> {
     let mut octets = Octets::of(frame);
     let mut link = Link::new(frame.stripped_vlan);
     let mut anomalies = AnomalySet::NONE;
     let version = link.enter(&mut octets, frame.link_type)?;
     let packet = ip::read(version, &mut octets, link.loopback, &mut anomalies)?;
-    finish(frame, config, link, packet, octets, anomalies)
+    finish(frame, config, link, packet, octets, anomalies, headers);
+    Ok(())
 }
 
 /// Reads the transport header, and on into a tunnel if it is one.
@@ -106,19 +127,21 @@ fn finish(
     packet: IpPacket,
     octets: Octets<'_>,
     mut anomalies: AnomalySet,
-) -> Result<Headers, DecodeError> {
+    headers: &mut Headers,
+) {
     if packet.carried.protocol == transport::TCP && packet.carried.transport_follows {
         // No tunnel, and most packets: a way of its own keeps its fields in registers.
         let transport = transport::read_tcp(packet.carried, octets, &mut anomalies);
-        return Ok(assemble(frame, &link, &packet, transport, anomalies, None));
+        *headers = assemble(frame, &link, &packet, transport, anomalies, None);
+        return;
     }
     let transport = transport::read(packet.carried, octets, &mut anomalies);
     if config.tunnels == Tunnels::Inner && tunnel::is_likely(packet.carried, transport) {
         let outermost = assemble(frame, &link, &packet, transport, anomalies, None);
-        return Ok(tunnel::innermost(frame, link, outermost, octets));
+        *headers = tunnel::innermost(frame, link, outermost, octets);
+        return;
     }
-    // Put together where the caller wants it: copying it would cost as much as half the decoding.
-    Ok(assemble(frame, &link, &packet, transport, anomalies, None))
+    *headers = assemble(frame, &link, &packet, transport, anomalies, None);
 }
 
 /// Brings together what the layers found.

@@ -51,6 +51,11 @@ impl Output {
 
     /// Creates a file that will be at `path`.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        // It may be redirected into a regular file: replacing that by another one would lose what
+        // else is written to standard output.
+        if STANDARD_OUTPUT.iter().any(|name| Path::new(name) == path) {
+            return Ok(Self::standard());
+        }
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 return Err(io::Error::from(io::ErrorKind::IsADirectory));
@@ -191,6 +196,9 @@ fn temporary_name(path: &Path) -> io::Result<PathBuf> {
     temporary.push(format!(".{}-{count}.partial", process::id()));
     Ok(path.with_file_name(temporary))
 }
+
+/// Names of standard output in the file system.
+const STANDARD_OUTPUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /// Octets that are written at once.
 const BUFFER_SIZE: usize = 256 << 10;

@@ -50,6 +50,7 @@ struct Datagram {
 /// The parts of the Flow Key that only a first fragment has.
 #[derive(Clone, Copy, Debug)]
 struct Transport {
+    protocol: u8,
     source_port: u16,
     destination_port: u16,
     icmp_type_code: u16,
@@ -83,7 +84,12 @@ impl FragmentTable {
             source: headers.source,
             destination: headers.destination,
             identification: fragment.identification,
-            protocol: headers.protocol,
+            // RFC 791 §3.2 tells datagrams apart by protocol too. In IPv6 a later fragment does not
+            // know it: its Next Header may be an extension header that only the first carries.
+            protocol: match headers.version {
+                IpVersion::V4 => headers.protocol,
+                IpVersion::V6 => 0,
+            },
             version: headers.version,
             vlan: headers.vlan.outer_id(),
         };
@@ -102,6 +108,7 @@ impl FragmentTable {
         }
         if fragment.offset == 0 {
             let transport = Transport {
+                protocol: headers.protocol,
                 source_port: headers.source_port,
                 destination_port: headers.destination_port,
                 icmp_type_code: headers.icmp_type_code,
@@ -217,6 +224,7 @@ impl Datagram {
 
 impl Transport {
     const fn give_to(self, headers: &mut Headers) {
+        headers.protocol = self.protocol;
         headers.source_port = self.source_port;
         headers.destination_port = self.destination_port;
         headers.icmp_type_code = self.icmp_type_code;

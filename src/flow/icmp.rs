@@ -2,11 +2,16 @@
 
 use crate::decode::IpVersion;
 
-/// The type and code by which an ICMP message is keyed.
+/// What takes the place of ports in the key of an ICMP message, each type × 256 + code.
+///
+/// As with ports, the two change places from a request to its reply. Two hosts that ask each other
+/// the same are therefore two Flows, each with requests in one direction and replies in the other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Normalised {
-    /// Type × 256 + code of the request, for a request as for its reply.
-    pub(super) type_code: u16,
+    /// What the sender of this message says.
+    pub(super) source: u16,
+    /// What its receiver says in this Flow.
+    pub(super) destination: u16,
     /// Whether the message is the reply, so that its receiver is the initiator.
     pub(super) is_reply: bool,
 }
@@ -20,22 +25,28 @@ pub(super) const fn is_icmp(version: IpVersion, protocol: u8) -> bool {
     matches!((version, protocol), (IpVersion::V4, 1) | (IpVersion::V6, 58))
 }
 
-/// Maps a reply to the request it answers; everything else stays as it is.
+/// Finds what the other direction of the Flow says; for what is neither request nor reply that is
+/// the same type and code.
 ///
-/// The code of a reply is set to 0, the code of its request: an Extended Echo Reply (RFC 8335)
-/// carries its result there.
+/// The code of a reply counts as 0: an Extended Echo Reply (RFC 8335) carries its result there.
 pub(super) fn normalise(version: IpVersion, type_code: u16) -> Normalised {
-    let [kind, code] = type_code.to_be_bytes();
+    let [kind, _code] = type_code.to_be_bytes();
     let pairs = match version {
         IpVersion::V4 => REQUEST_AND_REPLY_V4,
         IpVersion::V6 => REQUEST_AND_REPLY_V6,
     };
-    match pairs.iter().find(|(_, reply)| *reply == kind) {
-        Some(&(request, _)) => {
-            Normalised { type_code: u16::from_be_bytes([request, 0]), is_reply: true }
+    let without_code = |kind| u16::from_be_bytes([kind, 0]);
+    for &(request, reply) in pairs {
+        if kind == reply {
+            let (source, destination) = (without_code(reply), without_code(request));
+            return Normalised { source, destination, is_reply: true };
         }
-        None => Normalised { type_code: u16::from_be_bytes([kind, code]), is_reply: false },
+        if kind == request {
+            let destination = without_code(reply);
+            return Normalised { source: type_code, destination, is_reply: false };
+        }
     }
+    Normalised { source: type_code, destination: type_code, is_reply: false }
 }
 
 /// Types that ask and answer, from the ICMP parameters registry (RFC 792, 950, 1256, 1788, 8335).
@@ -58,7 +69,8 @@ mod tests {
             for &(request, reply) in pairs {
                 let asked = normalise(version, u16::from_be_bytes([request, 0]));
                 let answered = normalise(version, u16::from_be_bytes([reply, 0]));
-                assert_eq!(asked.type_code, answered.type_code);
+                assert_eq!(asked.source, answered.destination);
+                assert_eq!(asked.destination, answered.source);
                 assert_eq!((asked.is_reply, answered.is_reply), (false, true));
             }
         }
@@ -67,7 +79,8 @@ mod tests {
     #[test]
     fn an_error_message_keeps_its_type_and_code() {
         let port_unreachable = normalise(IpVersion::V4, 0x0303);
-        assert_eq!(port_unreachable, Normalised { type_code: 0x0303, is_reply: false });
+        let expected = Normalised { source: 0x0303, destination: 0x0303, is_reply: false };
+        assert_eq!(port_unreachable, expected);
         // Type 129 is an echo reply in ICMPv6 only.
         assert!(!normalise(IpVersion::V4, 0x8100).is_reply);
     }

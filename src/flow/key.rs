@@ -8,8 +8,8 @@ use crate::flow::icmp;
 /// Addresses, ports, protocol and VLAN of a Flow, the same for both of its directions.
 ///
 /// With biflows the endpoint that sorts first is `lower`, whoever sent the packet; [`Sender`] says
-/// which of the two did. Without, `lower` is always the source. For ICMP both ports hold the
-/// normalised type and code ([`icmp::normalise`]). The interface is not part of the key: the two
+/// which of the two did. Without, `lower` is always the source. For ICMP the ports hold
+/// type and code of either direction ([`icmp::normalise`]). The interface is not part of the key: the two
 /// directions of a TAP arrive on two interfaces and meet in one Flow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
@@ -41,11 +41,22 @@ impl Sender {
 }
 
 impl FlowKey {
+    /// The key of nothing.
+    pub(super) const BLANK: Self = Self {
+        lower: Address([0; 16]),
+        upper: Address([0; 16]),
+        lower_port: 0,
+        upper_port: 0,
+        vlan: 0,
+        protocol: 0,
+        version: IpVersion::V4,
+    };
+
     /// The key of a packet, and which endpoint of it sent the packet.
     pub(super) fn of(headers: &Headers, biflow: bool, vlan_key: bool) -> (Self, Sender) {
         let (source_port, destination_port) = if icmp::is_icmp(headers.version, headers.protocol) {
-            let normal = icmp::normalise(headers.version, headers.icmp_type_code).type_code;
-            (normal, normal)
+            let normal = icmp::normalise(headers.version, headers.icmp_type_code);
+            (normal.source, normal.destination)
         } else {
             (headers.source_port, headers.destination_port)
         };

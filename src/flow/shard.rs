@@ -33,6 +33,17 @@ pub(super) struct Packet {
     pub(super) shard: u32,
 }
 
+impl Packet {
+    /// What a place for a packet holds before the first.
+    pub(super) const BLANK: Self = Self {
+        headers: Headers::BLANK,
+        key: FlowKey::BLANK,
+        sender: Sender::Lower,
+        tag: 0,
+        shard: 0,
+    };
+}
+
 /// One shard.
 #[derive(Debug)]
 pub(super) struct Shard {

@@ -147,6 +147,35 @@ fn an_echo_and_its_reply_are_one_biflow_with_a_type_each() {
 }
 
 #[test]
+fn two_hosts_that_ping_each_other_are_two_biflows() {
+    let mut meter = Meter::new(Config::default());
+    for round in [1.0, 2.0] {
+        meter.see(icmp(A, B, 0x0800).at(round));
+        meter.see(icmp(B, A, 0x0800).at(round + 0.1));
+        meter.see(icmp(B, A, 0x0000).at(round + 0.2));
+        meter.see(icmp(A, B, 0x0000).at(round + 0.3));
+    }
+    let mut records = meter.finish();
+    records.sort_by_key(|record| record.source);
+    assert_eq!(records.len(), 2);
+    assert_eq!((records[0].source, records[1].source), (A.0, B.0));
+    for FlowRecord { forward, reverse, .. } in records {
+        assert_eq!((forward.packets, forward.icmp_type_code), (2, 0x0800));
+        assert_eq!((reverse.packets, reverse.icmp_type_code), (2, 0x0000));
+    }
+}
+
+#[test]
+fn without_biflows_requests_and_replies_in_one_direction_are_two_flows() {
+    let mut meter = Meter::new(Config { biflow: false, ..Config::default() });
+    meter.see(icmp(A, B, 0x0800).at(1.0));
+    meter.see(icmp(A, B, 0x0000).at(1.1)); // the answer to a ping from B
+    let records = meter.finish();
+    let types: Vec<_> = records.iter().map(|record| record.forward.icmp_type_code).collect();
+    assert_eq!(records.len(), 2, "{types:x?}");
+}
+
+#[test]
 fn without_biflows_each_direction_has_its_record() {
     let mut meter = Meter::new(Config { biflow: false, ..Config::default() });
     meter.see(tcp(A, B, SYN).at(1.0));

@@ -68,11 +68,13 @@ impl LiveClock<'_> {
         self.now
     }
 
-    /// Tells the other workers this one's time, and returns that of the slowest.
-    pub(super) fn common(&self) -> Timestamp {
+    /// Tells the other workers this one's time, and returns that of the slowest; `None` while one of
+    /// them has yet to follow a clock that was set forward.
+    pub(super) fn common(&self) -> Option<Timestamp> {
         self.publish(self.now);
         let times = self.clocks.workers.iter().map(|time| time.load(Ordering::Relaxed));
-        Timestamp::from_nanos(times.min().unwrap_or(0))
+        let slowest = Timestamp::from_nanos(times.min().unwrap_or(0));
+        (slowest.saturating_add(STEP) >= self.now).then_some(slowest)
     }
 
     /// A worker that has ended holds nobody up.
@@ -148,10 +150,10 @@ mod tests {
         let (mut fast, mut slow) = (clocks.clock(0), clocks.clock(1));
         fast.advance_to(at(130), start);
         slow.advance_to(at(120), start);
-        assert_eq!(fast.common(), at(100), "the slow one has not told yet");
-        assert_eq!((slow.common(), fast.common()), (at(120), at(120)));
+        assert_eq!(fast.common(), Some(at(100)), "the slow one has not told yet");
+        assert_eq!((slow.common(), fast.common()), (Some(at(120)), Some(at(120))));
         slow.retire();
-        assert_eq!(fast.common(), at(130));
+        assert_eq!(fast.common(), Some(at(130)));
     }
 
     #[test]
@@ -162,9 +164,13 @@ mod tests {
         let later = start + Duration::from_secs(1);
         for set_to in [at(13_600), at(5_000)] {
             busy.advance_to(set_to, later);
+            // Deadlines of the new time must not be held against the old one.
+            let set_forward = busy.now() > idle.now();
+            assert_eq!(busy.common().is_none(), set_forward);
             idle.advance_in_silence(later);
             idle.common();
-            assert_eq!(busy.common(), set_to.saturating_sub(RETIRE_ALLOWANCE).min(idle.now()));
+            let slowest = set_to.saturating_sub(RETIRE_ALLOWANCE).min(idle.now());
+            assert_eq!(busy.common(), Some(slowest));
             assert!(set_to.since(idle.now()) <= RETIRE_ALLOWANCE, "{:?}", idle.now());
         }
         // And silence everywhere goes on from there.

@@ -130,12 +130,12 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
                     break;
                 }
             }
-            let common = self.clock.common();
-            let sweep = (at.duration_since(swept) >= SWEEP_INTERVAL).then(|| {
+            let is_time = at.duration_since(swept) >= SWEEP_INTERVAL;
+            let sweep = self.clock.common().filter(|_| is_time).map(|now| {
                 swept = at;
-                Sweep { now: common, budget: self.cache.flows() / SPREAD + MIN_BUDGET }
+                Sweep { now, budget: self.cache.flows() / SPREAD + MIN_BUDGET }
             });
-            self.worker.end_block(Turn::Any, sweep, common);
+            self.worker.end_block(Turn::Any, sweep, self.clock.now());
         }
         self.worker.end_block(Turn::Any, None, self.clock.now());
         self.clock.retire();

@@ -45,10 +45,12 @@ impl<'a> Worker<'a> {
     pub(super) fn observe(&mut self, frame: &Frame<'_>) {
         self.ledger.received_packets += 1;
         self.ledger.received_octets += u64::from(frame.wire_length);
-        match decode::decode(frame, self.decode) {
+        let decoded = self.cache.enqueue_with(&mut self.batch, |headers| {
+            decode::decode_into(frame, self.decode, headers)
+        });
+        match decoded {
             Ok(headers) => {
                 self.ledger.count_metered(headers.ip_length, headers.anomalies);
-                self.cache.enqueue(&headers, &mut self.batch);
                 if self.batch.len() >= BATCH && !self.ordered {
                     self.meter(Turn::Any, None);
                 }
@@ -81,5 +83,6 @@ impl<'a> Worker<'a> {
 }
 
 /// Packets decoded before the cache is entered: enough to sort by shard and to look ahead, few
-/// enough to stay in the processor's cache.
-const BATCH: usize = 256;
+/// enough to stay in the processor's cache. Against 256, whole program, five pairs of runs each: 0.89
+/// of the CPU time in user mode at 100,000 Flows, 0.93 at 1,000,000.
+const BATCH: usize = 512;

@@ -225,6 +225,25 @@ fn payload_length_0_in_a_padded_frame_is_an_empty_packet() {
 }
 
 #[test]
+fn payload_length_0_is_offload_in_any_packet_too_large_for_the_field() {
+    for (protocol, on_wire, expected) in [
+        // Within the reach of the field only TCP is left to hardware.
+        (6, 200, 200),
+        (17, 200, 40),
+        (58, 200, 40),
+        (17, 40 + 65_535, 40),
+        (17, 40 + 65_536, 40 + 65_536),
+        (44, 80_000, 80_000),
+    ] {
+        let packet = payload(40).with_protocol(protocol).ipv6().set(4, &[0, 0]).ethernet();
+        let mut frame = frame(LinkType::Ethernet, &packet.octets);
+        frame.wire_length = 14 + on_wire;
+        let headers = decode(&frame, INNER).unwrap();
+        assert_eq!(headers.ip_length, expected, "protocol {protocol}, {on_wire} octets");
+    }
+}
+
+#[test]
 fn the_first_fragment_has_ports_and_the_others_say_where_they_belong() {
     let first = headers(&payload(40).udp(1000, 2000).ipv4_fragment(0, true).ethernet());
     assert_eq!((first.source_port, first.destination_port), (1000, 2000));

@@ -24,6 +24,19 @@ fn fragments_are_credited_to_the_flow_of_the_first_in_any_order() {
 }
 
 #[test]
+fn a_later_ipv6_fragment_takes_the_protocol_of_the_first() {
+    // RFC 8200 §4.5: its Next Header is that of the first header of the fragmentable part.
+    let mut meter = Meter::new(Config::default());
+    for (offset, protocol, more) in [(1400, 60, false), (0, 17, true)] {
+        let mut packet = Headers { version: IpVersion::V6, protocol, ..udp(A, B) }.at(1.0);
+        packet.fragment = Some(Fragment { identification: 7, offset, length: 1400, more });
+        meter.see(packet);
+    }
+    let [record] = meter.finish()[..] else { panic!("one Flow") };
+    assert_eq!((record.protocol, record.forward.packets), (17, 2));
+}
+
+#[test]
 fn a_fragment_without_its_first_is_accounted_without_ports_when_its_time_is_up() {
     let mut meter = Meter::new(Config::default());
     let mut packet = udp(A, B).at(1.0);
