@@ -111,7 +111,6 @@ impl FlowCache {
         let overlaps = self.resolve_fragments(batch, turn, sweep);
         batch.sort_by_shard(self.shards.len());
         let mut start = 0;
-        let mut delta = 0_isize;
         for (shard, &end) in self.shards.iter().zip(&batch.ends) {
             let group = batch.order.get(start as usize..end as usize).unwrap_or_default();
             start = end;
@@ -125,13 +124,17 @@ impl FlowCache {
             if let Some(Sweep { now, budget }) = sweep {
                 shard_state.sweep(now, budget, expired);
             }
-            delta += shard_state.flows().cast_signed() - before.cast_signed();
+            // Under the lock: counted later, what one worker adds would meet what another has not yet
+            // taken off, and the sum could exceed what the cache can hold.
+            let added = shard_state.flows().wrapping_sub(before);
+            if added != 0 {
+                self.flows.fetch_add(added, Ordering::Relaxed);
+            }
             shard.leave(entered, turn, sweep.is_some());
         }
         batch.packets.clear();
         batch.has_fragments = false;
-        let flows = self.flows.fetch_add(delta.cast_unsigned(), Ordering::Relaxed);
-        self.peak_flows.fetch_max(flows.wrapping_add_signed(delta), Ordering::Relaxed);
+        self.peak_flows.fetch_max(self.flows.load(Ordering::Relaxed), Ordering::Relaxed);
         overlaps
     }
 
