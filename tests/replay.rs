@@ -497,6 +497,37 @@ fn standard_output_by_its_path_keeps_what_else_is_written_there() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("made.pcap");
+    // More than the pipe and the buffers before it hold.
+    generate::conversations(&capture, 10_000, 2);
+    let summary = folder.path().join("summary.json");
+    for target in ["json:-", "json:/dev/stdout", "file:/dev/stdout"] {
+        let mut child = std::process::Command::new(run::FLOWTAP)
+            .args(["replay", capture.to_str().unwrap(), "--quiet", "--export", target])
+            .args(["--summary", summary.to_str().unwrap()])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{target}");
+        Summary::parse(&fs::read(&summary).unwrap()).assert_balanced();
+    }
+}
+
+#[test]
+fn no_number_of_workers_puts_more_flows_into_the_cache_than_it_may_hold() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("made.pcap");
+    generate::conversations(&capture, 20_000, 2);
+    for workers in ["1", "2", "4"] {
+        let summary = replay(&capture, &["--max-flows", "1000", "--workers", workers]);
+        assert!(summary.count("peak_flows") <= 1000, "{workers}: {summary:?}");
+    }
+}
+
+#[test]
 fn the_observation_domain_stands_in_every_message() {
     let output = Output::new(&["--observation-domain", "4711"]);
     let mut messages = 0;
