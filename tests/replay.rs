@@ -512,7 +512,18 @@ fn a_reader_that_has_seen_enough_is_no_error() {
             .unwrap();
         drop(child.stdout.take());
         assert_eq!(child.wait().unwrap().code(), Some(0), "{target}");
-        Summary::parse(&fs::read(&summary).unwrap()).assert_balanced();
+        let octets = fs::read(&summary).unwrap();
+        let summary = Summary::parse(&octets);
+        summary.assert_balanced();
+        let report: Value = serde_json::from_slice(&octets).unwrap();
+        let report = &report["targets"][0];
+        // Not an octet was taken, so nothing counts as sent.
+        assert_eq!(
+            (&report["sent_flows"], &report["messages"]),
+            (&0.into(), &0.into()),
+            "{target}"
+        );
+        assert_eq!(report["lost_flows"], summary.count("exported_flows"), "{target}");
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) struct FileSink {
     /// Export Time of the last batch.
     export_seconds: u64,
     any_message: bool,
+    reader_is_gone: bool,
 }
 
 impl FileSink {
@@ -49,6 +50,7 @@ impl FileSink {
             flush_timer: FlushTimer::new(config.flush_timer()),
             export_seconds: 0,
             any_message: false,
+            reader_is_gone: false,
         })
     }
 
@@ -74,16 +76,16 @@ impl FileSink {
             let done = self
                 .output
                 .add(message.totals, account, |out| out.extend_from_slice(message.octets));
-            self.settle(done, account)?;
+            self.settle(done)?;
         }
         Ok(())
     }
 
     /// A pipe whose reader has seen enough is no error of ours; `file:/dev/stdout` may be one.
-    fn settle(&mut self, done: io::Result<()>, account: &mut Account) -> Result<(), ExportError> {
+    fn settle(&mut self, done: io::Result<()>) -> Result<(), ExportError> {
         match done {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                account.lost(LossReason::ReaderGone, self.output.take_unwritten());
+                self.reader_is_gone = true;
                 Ok(())
             }
             other => {
@@ -95,7 +97,7 @@ impl FileSink {
 
 impl RecordSink for FileSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
-        if self.output.is_broken() {
+        if self.reader_is_gone {
             account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.biflow));
             return Ok(());
         }
@@ -112,13 +114,13 @@ impl RecordSink for FileSink {
         if self.flush_timer.is_due(!self.encoder.is_empty(), self.clock.monotonic()) {
             self.end_message(account)?;
             let done = self.output.flush(account);
-            self.settle(done, account)?;
+            self.settle(done)?;
         }
         Ok(())
     }
 
     fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
-        if !self.output.is_broken() {
+        if self.reader_is_gone || !self.output.is_broken() {
             self.end_message(account)?;
             if !self.any_message {
                 // A file without a Flow is a valid file with a Template, and not an empty one,
@@ -131,7 +133,11 @@ impl RecordSink for FileSink {
             }
         }
         let done = self.output.finish(account);
-        self.settle(done, account)
+        self.settle(done)?;
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, self.output.take_unwritten());
+        }
+        Ok(())
     }
 }
 
