@@ -539,6 +539,34 @@ fn no_number_of_workers_puts_more_flows_into_the_cache_than_it_may_hold() {
 }
 
 #[test]
+fn a_signal_ends_a_replay_with_balanced_books_and_whole_files() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("made.pcap");
+    let sums = generate::conversations(&capture, 20_000, 6);
+    let flows = folder.path().join("flows.ipfix");
+    let summary = folder.path().join("summary.json");
+    let mut command = std::process::Command::new(run::FLOWTAP);
+    command.arg("replay").args(std::iter::repeat_n(&capture, 200)).arg("--quiet");
+    command.arg("--export").arg(format!("file:{}", flows.display()));
+    command.arg("--summary").arg(&summary);
+    let mut child = command.spawn().unwrap();
+    // The signal may come before the program listens; its output file tells that it does.
+    while fs::read_dir(folder.path()).unwrap().count() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let summary = Summary::parse(&fs::read(&summary).unwrap());
+    summary.assert_balanced();
+    assert!(summary.count("received_packets") < 200 * sums.frames, "it stopped before the end");
+    let shown = flowtap(["show", flows.to_str().unwrap(), "--format", "json"]).well();
+    assert_eq!(records(&shown.stdout).len() as u64, summary.count("exported_flows"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "no temporary file is left");
+}
+
+#[test]
 fn the_observation_domain_stands_in_every_message() {
     let output = Output::new(&["--observation-domain", "4711"]);
     let mut messages = 0;

@@ -1,6 +1,7 @@
 //! `flowtap replay`.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +20,11 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files, workers, meter } = arguments;
     ending::check_outputs(&meter, &files)?;
     let files = file::Replay::open(&files)?;
+    // A pipe may never say anything again: there a signal has to end the process at once.
+    let stop = match files.progress().total {
+        Some(_) => ending::stop_on_signals()?,
+        None => Arc::default(),
+    };
     let summary = ending::SummaryFile::open(&meter)?;
     let exporter = ending::exporter(&meter, Pace::Replay)?;
     let config = pipeline::Config {
@@ -31,10 +37,13 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
         if !meter.quiet && io::stderr().is_terminal() && !prints_on_terminal(&meter) {
             scope.spawn(|| show_progress(&files, &done));
         }
-        let outcome = pipeline::replay(config, &files, exporter);
+        let outcome = pipeline::replay(config, &files, exporter, &stop);
         done.store(true, Ordering::Relaxed);
         outcome
     });
+    if stop.load(Ordering::Relaxed) && !meter.quiet {
+        let _ = writeln!(io::stderr(), "flowtap: stopped by a signal, the rest was not read");
+    }
     ending::report(&outcome, &meter, summary)
 }
 
