@@ -6,6 +6,7 @@
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -47,7 +48,7 @@ fn meter(capture: &Path, target: Target, packets: u64) {
         flow: flow::Config::default(),
         workers: 1,
     };
-    let outcome = pipeline::replay(config, &files, exporter);
+    let outcome = pipeline::replay(config, &files, exporter, &AtomicBool::new(false));
     assert_eq!(outcome.ledger.check(), Ok(()));
     assert_eq!(outcome.ledger.metered_packets, packets);
 }

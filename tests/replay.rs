@@ -501,6 +501,76 @@ fn standard_output_by_its_path_keeps_what_else_is_written_there() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("made.pcap");
+    // More than the pipe and the buffers before it hold.
+    generate::conversations(&capture, 10_000, 2);
+    let summary = folder.path().join("summary.json");
+    for target in ["json:-", "json:/dev/stdout", "file:/dev/stdout"] {
+        let mut child = std::process::Command::new(run::FLOWTAP)
+            .args(["replay", capture.to_str().unwrap(), "--quiet", "--export", target])
+            .args(["--summary", summary.to_str().unwrap()])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{target}");
+        let octets = fs::read(&summary).unwrap();
+        let summary = Summary::parse(&octets);
+        summary.assert_balanced();
+        let report: Value = serde_json::from_slice(&octets).unwrap();
+        let report = &report["targets"][0];
+        // Not an octet was taken, so nothing counts as sent.
+        assert_eq!(
+            (&report["sent_flows"], &report["messages"]),
+            (&0.into(), &0.into()),
+            "{target}"
+        );
+        assert_eq!(report["lost_flows"], summary.count("exported_flows"), "{target}");
+    }
+}
+
+#[test]
+fn no_number_of_workers_puts_more_flows_into_the_cache_than_it_may_hold() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("made.pcap");
+    generate::conversations(&capture, 20_000, 2);
+    for workers in ["1", "2", "4"] {
+        let summary = replay(&capture, &["--max-flows", "1000", "--workers", workers]);
+        assert!(summary.count("peak_flows") <= 1000, "{workers}: {summary:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_replay_with_balanced_books_and_whole_files() {
+    let folder = TempDir::new().unwrap();
+    let capture = folder.path().join("made.pcap");
+    let sums = generate::conversations(&capture, 20_000, 6);
+    let flows = folder.path().join("flows.ipfix");
+    let summary = folder.path().join("summary.json");
+    let mut command = std::process::Command::new(run::FLOWTAP);
+    command.arg("replay").args(std::iter::repeat_n(&capture, 200)).arg("--quiet");
+    command.arg("--export").arg(format!("file:{}", flows.display()));
+    command.arg("--summary").arg(&summary);
+    let mut child = command.spawn().unwrap();
+    // The signal may come before the program listens; its output file tells that it does.
+    while fs::read_dir(folder.path()).unwrap().count() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let summary = Summary::parse(&fs::read(&summary).unwrap());
+    summary.assert_balanced();
+    assert!(summary.count("received_packets") < 200 * sums.frames, "it stopped before the end");
+    let shown = flowtap(["show", flows.to_str().unwrap(), "--format", "json"]).well();
+    assert_eq!(records(&shown.stdout).len() as u64, summary.count("exported_flows"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "no temporary file is left");
+}
+
+#[test]
 fn the_observation_domain_stands_in_every_message() {
     let output = Output::new(&["--observation-domain", "4711"]);
     let mut messages = 0;

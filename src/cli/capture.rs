@@ -2,12 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use anyhow::Context as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::capture::live::{self, LiveConfig};
 use crate::cli::args::{Backend, Capture};
@@ -24,7 +19,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let workers =
         workers.map_or_else(|| default_workers(backend, interface.len()), NonZeroUsize::get);
     // Signals first: whoever starts us may also stop us before the first packet.
-    let stop = stop_on_signals()?;
+    let stop = ending::stop_on_signals()?;
     let backend = match backend {
         Backend::AfPacket => live::Backend::AfPacket,
         Backend::Libpcap => live::Backend::Libpcap,
@@ -72,17 +67,6 @@ fn default_workers(backend: Backend, interfaces: usize) -> usize {
         Backend::AfPacket => processors,
         Backend::Libpcap => processors.min(interfaces.max(1)),
     }
-}
-
-/// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
-fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .context("cannot handle signals")?;
-    }
-    Ok(stop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "where packet time begins, until a packet tells")]

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, anyhow, bail};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::args::Meter;
 use crate::cli::flow_table::FlowTable;
@@ -33,6 +36,17 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
 
 fn say(notice: &export::Notice<'_>) {
     let _ = writeln!(io::stderr(), "flowtap: {notice}");
+}
+
+/// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
+pub(super) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot handle signals")?;
+    }
+    Ok(stop)
 }
 
 /// Says how the run ended, and makes an error of what did not go well.

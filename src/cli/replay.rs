@@ -1,6 +1,7 @@
 //! `flowtap replay`.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -8,9 +9,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::capture::file;
-use crate::cli::args::Replay;
+use crate::cli::args::{Meter, Replay};
 use crate::cli::ending;
-use crate::export::Pace;
+use crate::export::{JsonOutput, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline;
 
@@ -19,6 +20,11 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files, workers, meter } = arguments;
     ending::check_outputs(&meter, &files)?;
     let files = file::Replay::open(&files)?;
+    // A pipe may never say anything again: there a signal has to end the process at once.
+    let stop = match files.progress().total {
+        Some(_) => ending::stop_on_signals()?,
+        None => Arc::default(),
+    };
     let summary = ending::SummaryFile::open(&meter)?;
     let exporter = ending::exporter(&meter, Pace::Replay)?;
     let config = pipeline::Config {
@@ -28,14 +34,28 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     };
     let done = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
-        if !meter.quiet && io::stderr().is_terminal() {
+        if !meter.quiet && io::stderr().is_terminal() && !prints_on_terminal(&meter) {
             scope.spawn(|| show_progress(&files, &done));
         }
-        let outcome = pipeline::replay(config, &files, exporter);
+        let outcome = pipeline::replay(config, &files, exporter, &stop);
         done.store(true, Ordering::Relaxed);
         outcome
     });
+    if stop.load(Ordering::Relaxed) && !meter.quiet {
+        let _ = writeln!(io::stderr(), "flowtap: stopped by a signal, the rest was not read");
+    }
     ending::report(&outcome, &meter, summary)
+}
+
+/// Whether records go to a terminal, where a bar would stand between them.
+fn prints_on_terminal(meter: &Meter) -> bool {
+    let prints = meter.export.is_empty()
+        || meter.export.iter().any(|target| match target {
+            Target::Json(JsonOutput::Standard) => true,
+            Target::Json(JsonOutput::File(path)) | Target::File(path) => path.starts_with("/dev"),
+            _ => false,
+        });
+    prints && io::stdout().is_terminal()
 }
 
 /// A bar on the terminal, once the replay has taken long enough to wonder.
@@ -64,7 +84,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-const WITH_TOTAL: &str = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+const WITH_TOTAL: &str = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
 const WITHOUT_TOTAL: &str = "{spinner} {bytes} {bytes_per_sec}";
 const INTERVAL: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(1);

@@ -1,9 +1,10 @@
 //! `file:PATH`: an IPFIX File (RFC 5655), which is a stream of Messages and nothing else.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::export::account::Account;
+use crate::export::account::{Account, LossReason, Totals};
 use crate::export::clock::Clock;
 use crate::export::config::{Config, Pace};
 use crate::export::encoder::Encoder;
@@ -31,6 +32,7 @@ pub(crate) struct FileSink {
     /// Export Time of the last batch.
     export_seconds: u64,
     any_message: bool,
+    reader_is_gone: bool,
 }
 
 impl FileSink {
@@ -48,6 +50,7 @@ impl FileSink {
             flush_timer: FlushTimer::new(config.flush_timer()),
             export_seconds: 0,
             any_message: false,
+            reader_is_gone: false,
         })
     }
 
@@ -70,16 +73,34 @@ impl FileSink {
         };
         if let Some(message) = self.encoder.finish(export_seconds) {
             self.any_message = true;
-            self.output
-                .add(message.totals, account, |out| out.extend_from_slice(message.octets))
-                .map_err(|source| ExportError::Write { target: self.target.clone(), source })?;
+            let done = self
+                .output
+                .add(message.totals, account, |out| out.extend_from_slice(message.octets));
+            self.settle(done)?;
         }
         Ok(())
+    }
+
+    /// A pipe whose reader has seen enough is no error of ours; `file:/dev/stdout` may be one.
+    fn settle(&mut self, done: io::Result<()>) -> Result<(), ExportError> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.reader_is_gone = true;
+                Ok(())
+            }
+            other => {
+                other.map_err(|source| ExportError::Write { target: self.target.clone(), source })
+            }
+        }
     }
 }
 
 impl RecordSink for FileSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.biflow));
+            return Ok(());
+        }
         self.export_seconds = batch.clock.as_secs();
         for record in &batch.records {
             for data in data_records(record, self.biflow) {
@@ -92,15 +113,14 @@ impl RecordSink for FileSink {
     fn tick(&mut self, account: &mut Account) -> Result<(), ExportError> {
         if self.flush_timer.is_due(!self.encoder.is_empty(), self.clock.monotonic()) {
             self.end_message(account)?;
-            self.output
-                .flush(account)
-                .map_err(|source| ExportError::Write { target: self.target.clone(), source })?;
+            let done = self.output.flush(account);
+            self.settle(done)?;
         }
         Ok(())
     }
 
     fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
-        if !self.output.is_broken() {
+        if self.reader_is_gone || !self.output.is_broken() {
             self.end_message(account)?;
             if !self.any_message {
                 // A file without a Flow is a valid file with a Template, and not an empty one,
@@ -112,9 +132,12 @@ impl RecordSink for FileSink {
                 self.end_message(account)?;
             }
         }
-        self.output
-            .finish(account)
-            .map_err(|source| ExportError::Write { target: self.target.clone(), source })
+        let done = self.output.finish(account);
+        self.settle(done)?;
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, self.output.take_unwritten());
+        }
+        Ok(())
     }
 }
 

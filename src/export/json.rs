@@ -31,6 +31,7 @@ pub(crate) struct JsonSink {
     clock: Arc<dyn Clock>,
     flush_timeout: Duration,
     flushed_at: Duration,
+    reader_is_gone: bool,
 }
 
 impl JsonSink {
@@ -52,14 +53,15 @@ impl JsonSink {
             clock: Arc::clone(&config.clock),
             flush_timeout: config.flush_timeout,
             flushed_at: config.clock.monotonic(),
+            reader_is_gone: false,
         })
     }
 
     /// A reader that has seen enough and closed its end is no error of ours.
-    fn settle(&mut self, done: io::Result<()>, account: &mut Account) -> Result<(), ExportError> {
+    fn settle(&mut self, done: io::Result<()>) -> Result<(), ExportError> {
         match done {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                account.lost(LossReason::ReaderGone, self.output.take_unwritten());
+                self.reader_is_gone = true;
                 Ok(())
             }
             other => {
@@ -71,7 +73,7 @@ impl JsonSink {
 
 impl RecordSink for JsonSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
-        if self.output.is_broken() {
+        if self.reader_is_gone {
             account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.biflow));
             return Ok(());
         }
@@ -84,7 +86,7 @@ impl RecordSink for JsonSink {
                         .expect("the keys are text and memory takes every octet");
                     out.push(b'\n');
                 });
-                self.settle(done, account)?;
+                self.settle(done)?;
             }
         }
         Ok(())
@@ -97,12 +99,16 @@ impl RecordSink for JsonSink {
         }
         self.flushed_at = now;
         let done = self.output.flush(account);
-        self.settle(done, account)
+        self.settle(done)
     }
 
     fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
         let done = self.output.finish(account);
-        self.settle(done, account)
+        self.settle(done)?;
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, self.output.take_unwritten());
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@
 //! This is the only file of the Metering Process that locks.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
@@ -29,7 +29,7 @@ pub struct FlowCache {
     fragments: Turnstile<FragmentTable>,
     /// The sum of what batches opened less what they ended. While several are under way one may have
     /// ended what another has yet to add, so it can pass below zero or above the capacity.
-    flows: AtomicIsize,
+    flows: AtomicUsize,
     peak_flows: AtomicUsize,
     closed: AtomicBool,
 }
@@ -86,7 +86,7 @@ impl FlowCache {
             fragments: Turnstile::new(FragmentTable::new(hash.clone())),
             hash,
             shards: (0..shards).map(shard).collect(),
-            flows: AtomicIsize::new(0),
+            flows: AtomicUsize::new(0),
             peak_flows: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
@@ -135,7 +135,6 @@ impl FlowCache {
         let overlaps = self.resolve_fragments(batch, turn, sweep);
         batch.sort_by_shard(self.shards.len());
         let mut start = 0;
-        let mut delta = 0_isize;
         for (shard, &end) in self.shards.iter().zip(&batch.ends) {
             let group = batch.order.get(start as usize..end as usize).unwrap_or_default();
             start = end;
@@ -149,12 +148,17 @@ impl FlowCache {
             if let Some(Sweep { now, budget }) = sweep {
                 shard_state.sweep(now, budget, expired);
             }
-            delta += shard_state.flows().cast_signed() - before.cast_signed();
+            // Under the lock: counted later, what one worker adds would meet what another has not yet
+            // taken off, and the sum could exceed what the cache can hold.
+            let added = shard_state.flows().wrapping_sub(before);
+            if added != 0 {
+                self.flows.fetch_add(added, Ordering::Relaxed);
+            }
             shard.leave(entered, turn, sweep.is_some());
         }
         batch.packets.clear();
         batch.has_fragments = false;
-        self.count_flows(delta);
+        self.peak_flows.fetch_max(self.flows.load(Ordering::Relaxed), Ordering::Relaxed);
         overlaps
     }
 
@@ -183,11 +187,10 @@ impl FlowCache {
 
     /// Flows in the cache now.
     pub fn flows(&self) -> usize {
-        self.plausible(self.flows.load(Ordering::Relaxed))
+        self.flows.load(Ordering::Relaxed)
     }
 
-    /// The most Flows there were after any batch. Workers that are inside the cache at the same
-    /// moment do not see each other's batch yet: with several, it is right to a batch of each.
+    /// The most Flows there were after any batch.
     pub fn peak_flows(&self) -> usize {
         self.peak_flows.load(Ordering::Relaxed)
     }
@@ -197,18 +200,6 @@ impl FlowCache {
         self.closed.store(true, Ordering::SeqCst);
         self.fragments.wake_all();
         self.shards.iter().for_each(Turnstile::wake_all);
-    }
-
-    /// Counts the Flows a batch added, or took away.
-    fn count_flows(&self, delta: isize) {
-        if delta != 0 {
-            let flows = self.flows.fetch_add(delta, Ordering::Relaxed) + delta;
-            self.peak_flows.fetch_max(self.plausible(flows), Ordering::Relaxed);
-        }
-    }
-
-    fn plausible(&self, flows: isize) -> usize {
-        usize::try_from(flows).unwrap_or(0).min(self.config.max_flows)
     }
 
     /// Derives from the headers of a packet where in the cache it belongs.
@@ -435,14 +426,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_that_ends_what_another_has_yet_to_count_does_not_upset_the_peak() {
-        let cache = FlowCache::new(Config { max_flows: 10, ..Config::default() });
-        cache.count_flows(-5);
-        assert_eq!((cache.flows(), cache.peak_flows()), (0, 0));
-        cache.count_flows(5);
-        assert_eq!((cache.flows(), cache.peak_flows()), (0, 0));
-        cache.count_flows(12);
-        assert_eq!((cache.flows(), cache.peak_flows()), (10, 10), "never more than there is room");
+    fn the_count_of_flows_never_exceeds_the_cache_whoever_counts() {
+        use crate::flow::tests::{A, At as _, B, udp};
+
+        let cache = FlowCache::new(Config { max_flows: 100, ..Config::default() });
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let cache = &cache;
+                scope.spawn(move || {
+                    let mut batch = Batch::default();
+                    for port in 0..2_000 {
+                        let mut headers = udp(A, B).at(1.0);
+                        (headers.source_port, headers.destination_port) = (port, worker);
+                        cache.enqueue(&headers, &mut batch);
+                        cache.meter(&mut batch, Turn::Any, None, &mut Vec::new());
+                        assert!(cache.flows() <= 100, "{} flows", cache.flows());
+                    }
+                });
+            }
+        });
+        assert_eq!((cache.flows(), cache.peak_flows()), (100, 100));
     }
 
     #[test]

@@ -138,9 +138,23 @@ impl State {
     const FIN_FROM_LOWER: u8 = 2;
     const FIN_FROM_UPPER: u8 = 4;
     const RST: u8 = 8;
+    /// A SYN said who began, or a record has already told it.
+    const INITIATOR_IS_KNOWN: u8 = 16;
 
     const fn initiator(self) -> Sender {
         if self.0 & Self::INITIATOR_IS_UPPER == 0 { Sender::Lower } else { Sender::Upper }
+    }
+
+    /// Takes `sender` for the initiator, unless that is known for certain.
+    const fn take_initiator(&mut self, sender: Sender) {
+        if self.0 & Self::INITIATOR_IS_KNOWN == 0 {
+            self.0 &= !Self::INITIATOR_IS_UPPER;
+            self.0 |= Self::INITIATOR_IS_KNOWN
+                | match sender {
+                    Sender::Lower => 0,
+                    Sender::Upper => Self::INITIATOR_IS_UPPER,
+                };
+        }
     }
 
     /// Whether TCP said that the Flow is over.
@@ -495,8 +509,13 @@ impl Shard {
             let fragments = &mut self.cold[slot as usize].directions[side].fragments;
             *fragments = fragments.saturating_add(1);
         }
-        if headers.tcp_flags & (FIN | RST) != 0 {
-            self.note_end(slot, packet);
+        if headers.tcp_flags & (FIN | SYN | RST) != 0 {
+            if headers.tcp_flags & (SYN | ACK) == SYN {
+                flow.state.take_initiator(packet.sender);
+            }
+            if headers.tcp_flags & (FIN | RST) != 0 {
+                self.note_end(slot, packet);
+            }
         }
     }
 
@@ -550,6 +569,8 @@ impl Shard {
         let cold = &self.cold[slot as usize];
         let extra = self.extra.get(cold.extra as usize);
         expired.push(record_of(flow, cold, extra, reason));
+        // All slices of a Flow have the same source.
+        flow.state.0 |= State::INITIATOR_IS_KNOWN;
         for direction in &mut flow.directions.0 {
             direction.packets = 0;
         }
@@ -584,7 +605,7 @@ const RST: u16 = 0x004;
 const ACK: u16 = 0x010;
 
 /// Who began the Flow of which this is the first packet seen (RFC 5103 §5): the sender, unless the
-/// packet is an answer.
+/// packet is an answer. A SYN that comes later knows better.
 fn initiator(packet: &Packet, biflow: bool) -> Sender {
     let headers = &packet.headers;
     let is_answer = match packet.key.protocol {

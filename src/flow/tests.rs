@@ -147,6 +147,28 @@ fn an_echo_and_its_reply_are_one_biflow_with_a_type_each() {
 }
 
 #[test]
+fn a_syn_turns_a_flow_whose_first_packet_came_from_the_other_side() {
+    let mut meter = Meter::new(Config::default());
+    meter.see(tcp(B, A, ACK).at(1.0)); // the rest of an older connection between these ports
+    meter.see(tcp(A, B, SYN).at(1.1));
+    meter.see(tcp(B, A, SYN_ACK).at(1.2));
+    meter.see(tcp(B, A, SYN).at(1.3)); // the first SYN counts
+    let records = meter.finish();
+    assert_eq!((records.len(), records[0].source), (1, A.0));
+    assert_eq!((records[0].forward.packets, records[0].reverse.packets), (1, 3));
+}
+
+#[test]
+fn a_syn_does_not_turn_a_flow_of_which_a_slice_was_exported() {
+    let config = Config { active_timeout: Duration::from_secs(5), ..Config::default() };
+    let mut meter = Meter::new(config);
+    meter.see(tcp(B, A, ACK).at(1.0));
+    meter.see(tcp(A, B, SYN).at(7.0));
+    let sources: Vec<_> = meter.finish().iter().map(|record| record.source).collect();
+    assert_eq!(sources, [B.0, B.0]);
+}
+
+#[test]
 fn two_hosts_that_ping_each_other_are_two_biflows() {
     let mut meter = Meter::new(Config::default());
     for round in [1.0, 2.0] {

@@ -1,5 +1,6 @@
 //! A run over capture files, on the capture's own clock.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use crate::time::Timestamp;
 ///
 /// The same files give the same records whatever the number of workers: blocks of frames enter the
 /// cache in the order of the capture. With one worker they also leave in the same order each time.
-pub fn replay(config: Config, files: &Replay, exporter: Exporter) -> Outcome {
+///
+/// Once `stop` is set nothing more is read; what was read is accounted for all the same.
+pub fn replay(config: Config, files: &Replay, exporter: Exporter, stop: &AtomicBool) -> Outcome {
     let started = now();
     let cache = FlowCache::new(config.flow);
     let workers = config.workers.max(1);
@@ -25,7 +28,7 @@ pub fn replay(config: Config, files: &Replay, exporter: Exporter) -> Outcome {
             scope.spawn(move || {
                 let _guard = CloseOnPanic(cache);
                 let worker = Worker::new(config.decode, cache, exporter, workers > 1);
-                read(worker, files.source(), workers > 1)
+                read(worker, files.source(), workers > 1, stop)
             })
         };
         let threads: Vec<_> = (0..workers).map(spawn).collect();
@@ -36,10 +39,11 @@ pub fn replay(config: Config, files: &Replay, exporter: Exporter) -> Outcome {
     outcome
 }
 
-fn read(mut worker: Worker<'_>, mut source: FileSource, ordered: bool) -> Share {
+fn read(mut worker: Worker<'_>, mut source: FileSource, ordered: bool, stop: &AtomicBool) -> Share {
     let mut capture_errors = Vec::new();
     let mut last = (0, Timestamp::EPOCH);
-    loop {
+    // Between blocks only: a ticket that was drawn has to have its turn.
+    while !stop.load(Ordering::Relaxed) {
         match source.poll(BLOCK, Duration::ZERO, |frame| worker.observe(&frame)) {
             Ok(Polled::Frames { ticket, clock, .. }) => {
                 let turn = if ordered { Turn::Ticket(ticket) } else { Turn::Any };

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
@@ -11,6 +12,9 @@ use crate::export::Pace;
 use crate::flow::{Batch, FlowEndReason, Sweep, Turn};
 use crate::pipeline::testing::{config, exporter, sorted, write_capture};
 
+/// Nobody stops these runs.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
 #[test]
 fn any_number_of_workers_gives_the_records_and_the_books_of_one_whatever_is_damaged() {
     let folder = TempDir::new().unwrap();
@@ -18,7 +22,8 @@ fn any_number_of_workers_gives_the_records_and_the_books_of_one_whatever_is_dama
     let flow = flow::Config { max_flows: 700, ..flow::Config::default() };
     let run = |workers: usize| {
         let (exporter, got) = exporter(Pace::Replay);
-        let outcome = replay(config(flow, workers), &Replay::open(&files).unwrap(), exporter);
+        let outcome =
+            replay(config(flow, workers), &Replay::open(&files).unwrap(), exporter, &NEVER);
         (outcome, sorted(&got))
     };
     let (one, records) = run(1);
@@ -68,7 +73,7 @@ fn a_flush_goes_out_in_parts_and_without_an_empty_one() {
     write_capture(&file, (0..40_000_u16).map(|port| (1, port)));
     let (exporter, got) = exporter(Pace::Replay);
     let config = config(flow::Config::default(), 1);
-    let outcome = replay(config, &Replay::open(&[file]).unwrap(), exporter);
+    let outcome = replay(config, &Replay::open(&[file]).unwrap(), exporter, &NEVER);
     assert_eq!(outcome.ledger.check(), Ok(()));
     assert_eq!((outcome.ledger.peak_flows, sorted(&got).len()), (40_000, 40_000));
 }
