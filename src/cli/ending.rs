@@ -182,6 +182,22 @@ pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result
     Ok(())
 }
 
+/// Checks that the system would give the memory for the Flow Cache: where it does not, an allocation
+/// later on could only abort.
+pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
+    let octets = meter.max_flows.saturating_mul(OCTETS_PER_FLOW);
+    Vec::<u8>::new().try_reserve_exact(octets).map_err(|_| {
+        anyhow!(
+            "there is no memory for {} flows, about {} MB: use a smaller --max-flows",
+            summary::grouped(meter.max_flows as u64),
+            summary::grouped(octets as u64 / 1_000_000)
+        )
+    })
+}
+
+/// What the help says of `--max-flows`.
+const OCTETS_PER_FLOW: usize = 250;
+
 fn is_standard_output(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| Path::new(name) == path)
 }
