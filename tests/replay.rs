@@ -571,6 +571,20 @@ fn a_signal_ends_a_replay_with_balanced_books_and_whole_files() {
 }
 
 #[test]
+fn a_cache_beyond_the_memory_there_is_is_an_error_of_one_line() {
+    // 5 GB of address space, and a cache that takes more.
+    let script =
+        "ulimit -v 5000000; exec \"$0\" replay \"$1\" --export null: --max-flows 100000000";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, run::FLOWTAP, sample().to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("--max-flows") && said.trim().lines().count() == 1, "{said}");
+}
+
+#[test]
 fn the_observation_domain_stands_in_every_message() {
     let output = Output::new(&["--observation-domain", "4711"]);
     let mut messages = 0;

@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let Capture { interface, backend, workers, filter, duration, meter } = arguments;
     ending::check_outputs(&meter, &[])?;
+    ending::check_memory(&meter)?;
     let workers =
         workers.map_or_else(|| default_workers(backend, interface.len()), NonZeroUsize::get);
     // Signals first: whoever starts us may also stop us before the first packet.

@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::cli::args::Meter;
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
-use crate::export::{self, Exporter, JsonOutput, Observer, Pace, RecordSink, Target};
+use crate::export::{self, Exporter, JsonOutput, Observer, Pace, RecordSink, Target, TargetReport};
 use crate::pipeline::Outcome;
 
 /// Opens the targets of a run; a table on standard output when there is none.
@@ -82,11 +82,7 @@ fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()>
     let mut failures: Vec<anyhow::Error> = Vec::new();
     let Outcome { ledger, capture_errors, panics, targets } = outcome;
     failures.extend(capture_errors.iter().map(|error| anyhow!("{error}")));
-    failures.extend(
-        targets
-            .iter()
-            .filter_map(|report| report.first_error.as_ref().map(|error| anyhow!("{error}"))),
-    );
+    failures.extend(targets.iter().filter_map(fault));
     failures.extend(panics.iter().map(|text| anyhow!("a worker died of a defect: {text}")));
     if let Err(imbalance) = ledger.check() {
         failures.push(imbalance.into());
@@ -95,6 +91,12 @@ fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()>
     let Some(last) = failures.pop() else { return Ok(()) };
     failures.iter().for_each(complain);
     Err(last)
+}
+
+/// What went wrong at a target, unless it got every record all the same.
+fn fault(report: &TargetReport) -> Option<anyhow::Error> {
+    let survived = report.sent.records > 0 && report.lost_totals().is_zero();
+    report.first_error.as_ref().filter(|_| !survived).map(|error| anyhow!("{error}"))
 }
 
 /// Where `--summary` goes. The file is opened before the first packet: a run of a week must not end
@@ -186,6 +188,22 @@ pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result
     }
     Ok(())
 }
+
+/// Checks that the system would give the memory for the Flow Cache: where it does not, an allocation
+/// later on could only abort.
+pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
+    let octets = meter.max_flows.saturating_mul(OCTETS_PER_FLOW);
+    Vec::<u8>::new().try_reserve_exact(octets).map_err(|_| {
+        anyhow!(
+            "there is no memory for {} flows, about {} MB: use a smaller --max-flows",
+            summary::grouped(meter.max_flows as u64),
+            summary::grouped(octets as u64 / 1_000_000)
+        )
+    })
+}
+
+/// What the help says of `--max-flows`.
+const OCTETS_PER_FLOW: usize = 250;
 
 fn is_standard_output(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| Path::new(name) == path)

@@ -19,6 +19,7 @@ use crate::pipeline;
 pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files, workers, meter } = arguments;
     ending::check_outputs(&meter, &files)?;
+    ending::check_memory(&meter)?;
     let files = file::Replay::open(&files)?;
     // A pipe may never say anything again: there a signal has to end the process at once.
     let stop = match files.progress().total {
