@@ -5,6 +5,7 @@
 
 mod cache;
 mod config;
+mod entry;
 mod fragments;
 mod icmp;
 mod index;
