@@ -18,7 +18,12 @@ pub(super) struct FlowTable {
 
 impl FlowTable {
     pub(super) fn new(pace: Pace) -> Self {
-        Self { table: Table::new(BufWriter::new(io::stdout())), pace, reader_gone: false }
+        let out = BufWriter::new(io::stdout());
+        let table = match pace {
+            Pace::Live => Table::live(out),
+            Pace::Replay => Table::new(out),
+        };
+        Self { table, pace, reader_gone: false }
     }
 
     /// Somebody who has seen enough and closed the pipe is no error.

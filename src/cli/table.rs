@@ -81,6 +81,11 @@ impl<W: Write> Table<W> {
         }
     }
 
+    /// An empty table whose rows appear as they come: columns are as wide as most flows need.
+    pub fn live(out: W) -> Self {
+        Self { widths: USUAL, ..Self::new(out) }
+    }
+
     /// Adds a row. The first ten thousand appear together.
     ///
     /// # Errors
@@ -308,6 +313,9 @@ const WIDEST: [usize; COLUMNS] = {
     (widest[3], widest[4]) = (26, 26);
     widest
 };
+
+/// Widths for flows that are not known yet.
+const USUAL: [usize; COLUMNS] = [12, 8, 6, 25, 25, 5, 5, 7, 7, 6, 6, 6, 0];
 
 /// As many rows as are held back to find the widths of columns and to put them in the order in which
 /// the flows began; 3 MB or so. Exporters send flows as they end, and people read them as they began.

@@ -339,3 +339,42 @@ fn vendors_counters_of_two_directions_count() {
         row(&[("packetTotalCount", n(9)), ("packetDeltaCount", n(4)), ("octetTotalCount", n(5))]);
     assert_eq!((totals.packets(), totals.octets()), (4, 5), "delta before total");
 }
+
+#[test]
+fn live_columns_stay_where_they_are_for_usual_flows() {
+    let flow = |source: (&str, Value<'static>), destination: (&str, Value<'static>), octets| {
+        row(&[
+            ("flowStartMilliseconds", at(0)),
+            ("flowEndMilliseconds", at(1)),
+            ("protocolIdentifier", n(17)),
+            ("sourceTransportPort", n(53)),
+            source,
+            destination,
+            ("packetDeltaCount", n(1)),
+            ("octetDeltaCount", n(octets)),
+            ("flowEndReason", n(1)),
+        ])
+    };
+    let narrow = flow(
+        ("sourceIPv4Address", v4("192.0.2.1")),
+        ("destinationIPv4Address", v4("192.0.2.2")),
+        60,
+    );
+    let wide = flow(
+        ("sourceIPv6Address", v6("2001:db8:1:2::3")),
+        ("destinationIPv6Address", v6("2001:db8:1:2::4")),
+        1_234_567,
+    );
+    let mut out = Vec::new();
+    let mut table = Table::live(&mut out);
+    // The first row is on the screen before the second, a wider one, is known.
+    for row in [narrow, wide] {
+        table.push(&row).unwrap();
+        table.flush().unwrap();
+    }
+    let text = String::from_utf8(out).unwrap();
+    let place = |line: &str| line.find("idle").map(|at| line[..at].chars().count());
+    let places: Vec<_> = text.lines().filter_map(place).collect();
+    let [first, second] = places[..] else { panic!("{text}") };
+    assert_eq!(first, second, "{text}");
+}
