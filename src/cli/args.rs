@@ -126,6 +126,8 @@ pub(super) struct Meter {
     pub(super) export: Vec<Target>,
 
     /// Write the ledger as JSON at the end; - is standard output
+    ///
+    /// With - the table of flows that a run without target prints is left out.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) summary: Option<PathBuf>,
 

@@ -26,7 +26,9 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
         observer: if meter.quiet { Observer::default() } else { Observer::new(say) },
         ..export::Config::default()
     };
-    let extra: Vec<(String, Box<dyn RecordSink>)> = if meter.export.is_empty() {
+    // A program that reads the summary from standard output wants to find nothing else there.
+    let summary_alone = meter.summary.as_deref().is_some_and(is_standard_output);
+    let extra: Vec<(String, Box<dyn RecordSink>)> = if meter.export.is_empty() && !summary_alone {
         vec![("table".to_owned(), Box::new(FlowTable::new(pace)))]
     } else {
         Vec::new()
