@@ -27,8 +27,7 @@ pub struct FlowCache {
     hash: RandomState,
     shards: Box<[Turnstile<Shard>]>,
     fragments: Turnstile<FragmentTable>,
-    /// The sum of what batches opened less what they ended. While several are under way one may have
-    /// ended what another has yet to add, so it can pass below zero or above the capacity.
+    /// The sum over all shards; each changes it under its own lock.
     flows: AtomicUsize,
     peak_flows: AtomicUsize,
     closed: AtomicBool,
