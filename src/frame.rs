@@ -12,7 +12,8 @@ use crate::time::Timestamp;
 pub struct Frame<'a> {
     /// The octets that were captured, from the first octet of the link-layer header.
     pub bytes: &'a [u8],
-    /// Octets the frame had on the wire; at least `bytes.len()` in an honest capture.
+    /// Octets the frame had on the wire, a stripped VLAN tag included; at least `bytes.len()` in an
+    /// honest capture.
     pub wire_length: u32,
     /// When the frame was observed.
     pub at: Timestamp,

@@ -17,10 +17,13 @@ impl<'a> Octets<'a> {
     /// The whole frame.
     ///
     /// A wire length below the capture length is a slip of whoever wrote the capture: what is
-    /// there was on the wire.
+    /// there was on the wire. A VLAN tag that the kernel took out is not among the captured octets,
+    /// so here it is not among those of the wire either.
     #[inline]
     pub(super) fn of(frame: &Frame<'a>) -> Self {
-        let on_wire = usize::try_from(frame.wire_length).unwrap_or(usize::MAX);
+        let stripped = if frame.stripped_vlan.is_some() { STRIPPED_VLAN } else { 0 };
+        let on_wire = frame.wire_length.saturating_sub(stripped);
+        let on_wire = usize::try_from(on_wire).unwrap_or(usize::MAX);
         Self { captured: frame.bytes, length: on_wire.max(frame.bytes.len()) }
     }
 
@@ -102,3 +105,6 @@ impl<'a> Octets<'a> {
         }
     }
 }
+
+/// Octets of a VLAN tag: two of TPID, two of TCI (IEEE 802.1Q §9.3).
+const STRIPPED_VLAN: u32 = 4;

@@ -171,6 +171,26 @@ fn the_tag_that_the_kernel_took_out_is_the_outermost() {
 }
 
 #[test]
+fn the_octets_of_a_stripped_tag_are_none_of_the_packet() {
+    let packet = payload(60).udp(1, 2).ipv4().ethernet();
+    let stripped = Some(StrippedVlan { tpid: 0x8100, tci: 1 });
+    let with_length = |total: u16| {
+        let mut octets = packet.octets.clone();
+        octets[16..18].copy_from_slice(&total.to_be_bytes());
+        let plain = frame(LinkType::Ethernet, &octets);
+        let tagged = Frame { wire_length: plain.wire_length + 4, stripped_vlan: stripped, ..plain };
+        let [plain, tagged] = [plain, tagged].map(|frame| decode(&frame, INNER).unwrap());
+        assert_eq!(tagged, Headers { vlan: tagged.vlan, ..plain });
+        tagged
+    };
+    // An IP length that reaches one octet beyond the frame is not made good by the tag.
+    assert!(with_length(89).anomalies.contains(PacketAnomaly::IpLengthBeyondFrame));
+    assert!(!with_length(88).anomalies.contains(PacketAnomaly::IpLengthBeyondFrame));
+    // Where the sender left the length to its hardware, it is that of the frame.
+    assert_eq!(with_length(0).ip_length, 88);
+}
+
+#[test]
 fn sixteen_link_headers_decode_and_one_more_nests_too_deep() {
     let tagged = |tags: usize| (0..tags).fold(inside(), |packet, _| packet.vlan(1)).ethernet();
     assert_eq!(headers(&tagged(15)).vlan.count, 15);
