@@ -22,6 +22,12 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
         observation_domain: meter.observation_domain,
         targets: meter.export.clone(),
         pace,
+        // A batch has 300 KB at most. In a replay the queue only has to keep both sides at work; live
+        // it is what a target may lag behind before records are lost.
+        queue_batches: match pace {
+            Pace::Replay => 64,
+            Pace::Live => 512,
+        },
         biflow: meter.flow(crate::flow::Seed::Fixed, 1).biflow,
         observer: if meter.quiet { Observer::default() } else { Observer::new(say) },
         ..export::Config::default()

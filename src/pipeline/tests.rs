@@ -78,6 +78,19 @@ fn a_flush_goes_out_in_parts_and_without_an_empty_one() {
     assert_eq!((outcome.ledger.peak_flows, sorted(&got).len()), (40_000, 40_000));
 }
 
+#[test]
+fn what_a_leap_of_the_clock_ends_goes_out_in_parts() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("leap.pcap");
+    let before = (0..40_000_u16).map(|port| (1, port));
+    write_capture(&file, before.chain([(100_000, 50_000)]));
+    let (exporter, got) = exporter(Pace::Replay);
+    let config = config(flow::Config::default(), 1);
+    let outcome = replay(config, &Replay::open(&[file]).unwrap(), exporter, &NEVER);
+    assert_eq!(outcome.ledger.check(), Ok(()));
+    assert_eq!(sorted(&got).len(), 40_001);
+}
+
 fn three_files_the_second_damaged(folder: &TempDir) -> Vec<PathBuf> {
     let files: Vec<_> = (0..3).map(|n| folder.path().join(format!("{n}.pcap"))).collect();
     for (number, file) in (0_u32..).zip(&files) {
