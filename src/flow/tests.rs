@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::decode::{
-    Address, AnomalySet, Fragment, Headers, IpVersion, MplsLabels, Tunnel, TunnelKind, VlanTags,
+    Address, Fragment, Headers, IpVersion, MplsLabels, Tunnel, TunnelKind, VlanTags,
 };
 use crate::flow::{Batch, Config, Direction, FlowCache, FlowEndReason, FlowRecord, Sweep, Turn};
 use crate::time::Timestamp;
@@ -487,7 +487,6 @@ fn seconds(seconds: f64) -> Timestamp {
 
 pub(super) fn udp(from: Host, to: Host) -> Headers {
     Headers {
-        at: Timestamp::EPOCH,
         interface: 1,
         source: from.0,
         destination: to.0,
@@ -495,20 +494,8 @@ pub(super) fn udp(from: Host, to: Host) -> Headers {
         source_port: from.1,
         destination_port: to.1,
         protocol: 17,
-        version: IpVersion::V4,
-        tos: 0,
         ttl: 64,
-        tcp_flags: 0,
-        tcp_window: 0,
-        tcp_sequence: 0,
-        icmp_type_code: 0,
-        anomalies: AnomalySet::NONE,
-        flow_label: 0,
-        fragment: None,
-        mac: None,
-        vlan: VlanTags::default(),
-        mpls: MplsLabels::default(),
-        tunnel: None,
+        ..Headers::BLANK
     }
 }
 
