@@ -49,11 +49,7 @@ fn encode(c: &mut Criterion) {
 }
 
 fn config() -> Config {
-    Config {
-        targets: vec![Target::File("/dev/null".into())],
-        pace: Pace::Replay,
-        ..Config::default()
-    }
+    Config { targets: vec![Target::file("/dev/null")], pace: Pace::Replay, ..Config::default() }
 }
 
 fn tcp_biflow(n: u32) -> FlowRecord {

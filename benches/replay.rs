@@ -28,7 +28,7 @@ fn replay(c: &mut Criterion) {
     for (name, flows) in [("w1_100k_flows", 100_000), ("w2_1m_flows", 1_000_000)] {
         let capture = workload(folder.path(), name, HeaderCut { packets, flows });
         for (sink, target) in
-            [("ipfix", Target::File(folder.path().join("flows.ipfix"))), ("null", Target::Null)]
+            [("ipfix", Target::file(folder.path().join("flows.ipfix"))), ("null", Target::Null)]
         {
             group.bench_function(format!("{name}/{sink}"), |b| {
                 b.iter(|| meter(&capture, target.clone(), packets));

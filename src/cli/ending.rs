@@ -13,7 +13,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::cli::args::Meter;
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
-use crate::export::{self, Exporter, JsonOutput, Observer, Pace, RecordSink, Target, TargetReport};
+use crate::export::{
+    self, Exporter, FileTarget, JsonOutput, Observer, Pace, RecordSink, Target, TargetReport,
+};
 use crate::pipeline::Outcome;
 
 /// Opens the targets of a run; a table on standard output when there is none.
@@ -181,7 +183,7 @@ pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result
         taken.insert(input, name);
     }
     let outputs = meter.export.iter().filter_map(|target| match target {
-        Target::File(path) | Target::Json(JsonOutput::File(path)) => {
+        Target::File(FileTarget { path, .. }) | Target::Json(JsonOutput::File(path)) => {
             Some((path, target.to_string()))
         }
         _ => None,

@@ -80,12 +80,26 @@ pub enum LossReason {
     TargetFailed,
     /// The reader of our output went away.
     ReaderGone,
+    /// Neither memory nor spool had room.
+    SpoolFull,
+    /// They waited in the spool longer than they may.
+    Expired,
+    /// What the spool had kept could not be read again.
+    SpoolDamaged,
 }
 
 impl LossReason {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::QueueFull, Self::NotSent, Self::SessionBroken, Self::TargetFailed, Self::ReaderGone];
+    pub const ALL: [Self; 8] = [
+        Self::QueueFull,
+        Self::NotSent,
+        Self::SessionBroken,
+        Self::TargetFailed,
+        Self::ReaderGone,
+        Self::SpoolFull,
+        Self::Expired,
+        Self::SpoolDamaged,
+    ];
 
     /// The name in summaries and metrics.
     pub const fn name(self) -> &'static str {
@@ -95,6 +109,9 @@ impl LossReason {
             Self::SessionBroken => "session_broken",
             Self::TargetFailed => "target_failed",
             Self::ReaderGone => "reader_gone",
+            Self::SpoolFull => "spool_full",
+            Self::Expired => "expired",
+            Self::SpoolDamaged => "spool_damaged",
         }
     }
 }

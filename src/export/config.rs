@@ -1,5 +1,6 @@
 //! How to export.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,20 @@ pub enum Pace {
     Replay,
     /// They do not: a full queue loses records, which are counted; Export Time is the wall clock.
     Live,
+}
+
+/// Settings of the spool, where records wait on disk for Collectors that are away.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SpoolConfig {
+    /// Each target has a directory of its own below this one.
+    pub directory: PathBuf,
+    /// Octets on disk at most, for each target.
+    pub maximum_octets: u64,
+    /// What has waited longer than this is removed, and counted as lost.
+    pub maximum_age: Duration,
+    /// File of the key by which the spool survives a restart; created if it is not there. Without it
+    /// the key is in memory only and what waits is lost with the process.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Settings of sessions over UDP.

@@ -14,7 +14,7 @@ use crate::export::error::ExportError;
 use crate::export::file::FileSink;
 use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
-use crate::export::target::Target;
+use crate::export::target::{Target, Transport};
 use crate::export::tcp::TcpSink;
 use crate::export::udp::UdpSink;
 use crate::flow::FlowRecord;
@@ -129,12 +129,15 @@ fn open(
     ending: &Arc<Ending>,
 ) -> Result<Box<dyn RecordSink>, ExportError> {
     Ok(match target {
-        Target::File(path) => Box::new(FileSink::create(path, name, config)?),
+        Target::File(file) => Box::new(FileSink::create(&file.path, name, config)?),
         Target::Json(output) => Box::new(JsonSink::open(output, name, config)?),
-        Target::Udp(collector) => Box::new(UdpSink::connect(collector, name, config)?),
-        Target::Tcp(collector) => {
+        Target::Collector(collector) if collector.transport == Transport::Udp => {
+            Box::new(UdpSink::connect(collector, name, config)?)
+        }
+        Target::Collector(collector) => {
             Box::new(TcpSink::connect(collector, name, config, Arc::clone(ending))?)
         }
+        Target::Group(_) => Box::new(NullSink { biflow: config.biflow }),
         Target::Null => Box::new(NullSink { biflow: config.biflow }),
     })
 }

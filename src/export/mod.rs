@@ -5,6 +5,8 @@
 //! and Information Elements.
 
 mod account;
+#[allow(dead_code, reason = "used as soon as collectors are")]
+mod body;
 mod clock;
 mod config;
 mod encoder;
@@ -16,11 +18,16 @@ mod file;
 mod json;
 mod layout;
 mod mapping;
+mod options;
 mod output;
 mod pacing;
+mod profile;
 mod sink;
+mod spool;
 mod target;
 mod tcp;
+#[allow(dead_code, reason = "used as soon as collectors are")]
+mod transport;
 mod udp;
 
 #[cfg(test)]
@@ -28,9 +35,14 @@ pub(crate) mod testing;
 
 pub use account::{Account, LossReason, Notice, Observer, TargetReport, Totals};
 pub use clock::{Clock, SystemClock};
-pub use config::{Config, Pace, TcpConfig, UdpConfig};
+pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
+pub use options::{Facts, Interface, MeteringCounters};
+pub use profile::{Mapping, Profile, Refresh, TimeUnit};
 pub use sink::RecordSink;
-pub use target::{Collector, DEFAULT_PORT, JsonOutput, Target, TargetError};
+pub use target::{
+    Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,
+    TargetError, TlsOptions, Transport,
+};

@@ -4,7 +4,7 @@ use std::sync::{Barrier, Mutex};
 
 use super::*;
 use crate::export::config::TcpConfig;
-use crate::export::target::{Collector, JsonOutput};
+use crate::export::target::JsonOutput;
 use crate::export::testing::{batch, read_strictly, tcp_biflow, udp_uniflow};
 
 fn config(pace: Pace, targets: &[Target]) -> Config {
@@ -57,8 +57,7 @@ fn extra(sink: TestSink) -> Vec<(String, Box<dyn RecordSink>)> {
 fn every_target_gets_every_record() {
     let directory = tempfile::tempdir().unwrap();
     let (file, json) = (directory.path().join("flows"), directory.path().join("flows.json"));
-    let targets =
-        [Target::File(file.clone()), Target::Json(JsonOutput::File(json.clone())), Target::Null];
+    let targets = [Target::file(&file), Target::Json(JsonOutput::File(json.clone())), Target::Null];
     let seen = Arc::default();
     let exporter =
         Exporter::start(&config(Pace::Replay, &targets), extra(TestSink::new(&seen))).unwrap();
@@ -87,7 +86,7 @@ fn the_same_records_make_the_same_file() {
     let mut files = Vec::new();
     for (name, size) in [("a", 1), ("b", 7), ("c", 1_000)] {
         let path = directory.path().join(name);
-        let config = config(Pace::Replay, &[Target::File(path.clone())]);
+        let config = config(Pace::Replay, &[Target::file(&path)]);
         let exporter = Exporter::start(&config, Vec::new()).unwrap();
         let records: Vec<_> = (0..1_000).map(udp_uniflow).collect();
         for records in records.chunks(size) {
@@ -105,7 +104,7 @@ fn the_same_records_make_the_same_file() {
 fn a_run_without_a_flow_leaves_a_valid_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flows");
-    let config = config(Pace::Replay, &[Target::File(path.clone())]);
+    let config = config(Pace::Replay, &[Target::file(&path)]);
     Exporter::start(&config, Vec::new()).unwrap().finish();
     let octets = fs::read(path).unwrap();
     assert_eq!(octets[..2], [0, 10]);
@@ -115,15 +114,15 @@ fn a_run_without_a_flow_leaves_a_valid_file() {
 #[test]
 fn a_target_that_cannot_be_opened_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
-    let good = Target::File(directory.path().join("good"));
-    let bad = Target::File(directory.path().join("missing/bad"));
+    let good = Target::file(directory.path().join("good"));
+    let bad = Target::file(directory.path().join("missing/bad"));
     let error =
         Exporter::start(&config(Pace::Replay, &[good.clone(), bad]), Vec::new()).unwrap_err();
     assert!(matches!(error, ExportError::Create { .. }));
     assert!(error.to_string().contains("missing/bad"), "{error}");
     assert_eq!(entries(directory.path()), 0);
 
-    let tcp = Target::Tcp(Collector { host: "127.0.0.1".to_owned(), port: 1 });
+    let tcp = "tcp://127.0.0.1:1".parse().unwrap();
     assert!(Exporter::start(&config(Pace::Replay, &[good, tcp]), Vec::new()).is_err());
     assert_eq!(entries(directory.path()), 0);
 }
@@ -131,7 +130,7 @@ fn a_target_that_cannot_be_opened_leaves_nothing_behind() {
 #[test]
 fn an_abandoned_run_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
-    let targets = [Target::File(directory.path().join("flows"))];
+    let targets = [Target::file(directory.path().join("flows"))];
     let exporter = Exporter::start(&config(Pace::Replay, &targets), Vec::new()).unwrap();
     exporter.send(&batch(vec![tcp_biflow()]));
     drop(exporter);
@@ -204,7 +203,7 @@ fn a_target_that_fails_or_panics_stops_nobody() {
 fn a_full_disk_is_reported_and_the_others_go_on() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flows");
-    let targets = [Target::File("/dev/full".into()), Target::File(path.clone())];
+    let targets = [Target::file("/dev/full"), Target::file(&path)];
     let exporter = Exporter::start(&config(Pace::Replay, &targets), Vec::new()).unwrap();
     for n in 0..10 {
         exporter.send(&batch((n * 1_000..(n + 1) * 1_000).map(udp_uniflow).collect()));
@@ -219,7 +218,7 @@ fn a_full_disk_is_reported_and_the_others_go_on() {
 
 #[test]
 fn finishing_does_not_wait_for_the_next_attempt_to_connect() {
-    let target = Target::Tcp(Collector { host: "127.0.0.1".to_owned(), port: 1 });
+    let target = "tcp://127.0.0.1:1".parse().unwrap();
     let tcp = TcpConfig { reconnect_interval: Duration::from_secs(600), ..TcpConfig::default() };
     let config = Config { tcp, ..config(Pace::Live, &[target]) };
     let exporter = Exporter::start(&config, Vec::new()).unwrap();

@@ -6,12 +6,13 @@ use socket2::SockRef;
 
 use super::*;
 use crate::export::clock::SystemClock;
+use crate::export::target::Transport;
 use crate::export::testing::{account, batch, read_strictly, tcp_biflow, udp_uniflow};
 
 fn listener() -> (TcpListener, Collector) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    (listener, Collector { host: "127.0.0.1".to_owned(), port })
+    (listener, Collector::new(Transport::Tcp, "127.0.0.1", port))
 }
 
 fn config(pace: Pace) -> Config {

@@ -2,6 +2,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::export::clock::TestClock;
+use crate::export::target::Transport;
 use crate::export::testing::{account, batch, read_strictly, tcp_biflow, udp_uniflow};
 
 /// A Collector on loopback, and what it received.
@@ -12,7 +13,7 @@ impl FakeCollector {
         let socket = UdpSocket::bind(address).unwrap();
         socket.set_nonblocking(true).unwrap();
         let local = socket.local_addr().unwrap();
-        let collector = Collector { host: local.ip().to_string(), port: local.port() };
+        let collector = Collector::new(Transport::Udp, local.ip().to_string(), local.port());
         (Self(socket), collector)
     }
 
@@ -266,7 +267,7 @@ fn sizes_below_the_minimum_are_refused_and_others_obeyed() {
 
 #[test]
 fn a_host_without_address_is_an_error() {
-    let collector = Collector { host: "no-such-host.invalid".to_owned(), port: 1 };
+    let collector = Collector::new(Transport::Udp, "no-such-host.invalid", 1);
     let error = UdpSink::connect(&collector, "udp://x", &Config::default()).unwrap_err();
     assert!(matches!(error, ExportError::Resolve { .. }), "{error}");
 }

@@ -1,31 +1,87 @@
 //! Where records go, as users write it.
 
+mod options;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
+
+pub use options::{CollectorOptions, TlsOptions};
 
 /// A place to export to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
-    /// `file:PATH`: an IPFIX File (RFC 5655).
-    File(PathBuf),
-    /// `udp://HOST:PORT`: a Collector over UDP.
-    Udp(Collector),
-    /// `tcp://HOST:PORT`: a Collector over TCP.
-    Tcp(Collector),
+    /// `file:PATH`: IPFIX Files (RFC 5655).
+    File(FileTarget),
+    /// `udp://HOST:PORT` and its like: a Collector.
+    Collector(Collector),
+    /// `balance:URL,URL` and `failover:URL,URL`: Collectors that share the records.
+    Group(Group),
     /// `json:PATH` or `json:-`: one JSON object a record.
     Json(JsonOutput),
     /// `null:`: counted, and nothing else.
     Null,
 }
 
-/// A Collecting Process by name or address, and port.
+/// IPFIX Files by name, and when to begin the next one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FileTarget {
+    /// Where the file will be; a pattern for strftime(3) in UTC when files are rotated.
+    pub path: PathBuf,
+    /// A new file begins after this time.
+    pub rotate: Option<Duration>,
+    /// A new file begins before one has more octets than this.
+    pub size: Option<u64>,
+    /// Whether files are compressed by zstd.
+    pub compress: bool,
+    /// What is said about records; of these options a file has `profile`, `biflow`, `time` and
+    /// `observation_domain`.
+    pub options: CollectorOptions,
+}
+
+/// A Collecting Process: where it is, how it is reached, and what it can read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Collector {
+    /// How it is reached.
+    pub transport: Transport,
     /// A host name, or an address without brackets.
     pub host: String,
-    /// The port; [`DEFAULT_PORT`] where none is given.
+    /// The port.
     pub port: u16,
+    /// The rest.
+    pub options: CollectorOptions,
+}
+
+/// Transport protocols (RFC 7011 §10).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Transport {
+    /// `udp:`
+    Udp,
+    /// `tcp:`
+    Tcp,
+    /// `tls:`, which is TLS over TCP
+    Tls,
+    /// `sctp:`
+    Sctp,
+}
+
+/// Collectors that share the records.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Group {
+    /// How they share.
+    pub mode: GroupMode,
+    /// In order of preference; at least two.
+    pub members: Vec<Collector>,
+}
+
+/// How Collectors share the records.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum GroupMode {
+    /// Each gets a part of the Flows; all records of a Flow go to the same.
+    Balance,
+    /// One gets all; when it is lost the next one does, until it is back.
+    Failover,
 }
 
 /// Where JSON goes.
@@ -40,6 +96,20 @@ pub enum JsonOutput {
 /// RFC 7011 §10.1: the port of IPFIX without TLS.
 pub const DEFAULT_PORT: u16 = 4739;
 
+impl Target {
+    /// One IPFIX File.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File(FileTarget { path: path.into(), ..FileTarget::default() })
+    }
+}
+
+impl Collector {
+    /// A Collector of which nothing else is said.
+    pub fn new(transport: Transport, host: impl Into<String>, port: u16) -> Self {
+        Self { transport, host: host.into(), port, options: CollectorOptions::default() }
+    }
+}
+
 impl FromStr for Target {
     type Err = TargetError;
 
@@ -51,7 +121,7 @@ impl FromStr for Target {
             "file" => match rest {
                 "" => Err(TargetError::NoPath { kind: "file" }),
                 "-" => Err(TargetError::FileToStandardOutput),
-                _ => Ok(Self::File(rest.into())),
+                _ => Ok(Self::File(FileTarget { path: rest.into(), ..FileTarget::default() })),
             },
             "json" => match rest {
                 "" => Err(TargetError::NoPath { kind: "json" }),
@@ -62,8 +132,8 @@ impl FromStr for Target {
                 "" => Ok(Self::Null),
                 _ => Err(TargetError::NullWithArgument(rest.to_owned())),
             },
-            "udp" => Collector::parse("udp", rest).map(Self::Udp),
-            "tcp" => Collector::parse("tcp", rest).map(Self::Tcp),
+            "udp" => Collector::parse(Transport::Udp, "udp", rest).map(Self::Collector),
+            "tcp" => Collector::parse(Transport::Tcp, "tcp", rest).map(Self::Collector),
             _ => Err(TargetError::UnknownKind(kind.to_owned())),
         }
     }
@@ -72,9 +142,9 @@ impl FromStr for Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Udp(collector) => write!(f, "udp://{collector}"),
-            Self::Tcp(collector) => write!(f, "tcp://{collector}"),
+            Self::File(FileTarget { path, .. }) => write!(f, "file:{}", path.display()),
+            Self::Collector(collector) => collector.fmt(f),
+            Self::Group(Group { members, .. }) => members.iter().try_for_each(|m| m.fmt(f)),
             Self::Json(JsonOutput::Standard) => f.write_str("json:-"),
             Self::Json(JsonOutput::File(path)) => write!(f, "json:{}", path.display()),
             Self::Null => f.write_str("null:"),
@@ -84,7 +154,7 @@ impl fmt::Display for Target {
 
 impl Collector {
     /// Reads what follows `udp:` or `tcp:`.
-    fn parse(kind: &'static str, text: &str) -> Result<Self, TargetError> {
+    fn parse(transport: Transport, kind: &'static str, text: &str) -> Result<Self, TargetError> {
         let Some(authority) = text.strip_prefix("//") else {
             return Err(TargetError::NoSlashes { kind, rest: text.to_owned() });
         };
@@ -116,14 +186,31 @@ impl Collector {
                 _ => return Err(TargetError::Port { kind, text: text.to_owned() }),
             },
         };
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { transport, host: host.to_owned(), port, options: CollectorOptions::default() })
     }
 }
 
 impl fmt::Display for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+        let Self { transport, host, port, options: _ } = self;
+        let kind = transport.name();
+        if host.contains(':') {
+            write!(f, "{kind}://[{host}]:{port}")
+        } else {
+            write!(f, "{kind}://{host}:{port}")
+        }
+    }
+}
+
+impl Transport {
+    /// As it stands in front of a URL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Sctp => "sctp",
+        }
     }
 }
 
@@ -200,18 +287,22 @@ const KINDS: &str = "file:PATH, udp://HOST:PORT, tcp://HOST:PORT, json:PATH, jso
 mod tests {
     use super::*;
 
-    fn collector(host: &str, port: u16) -> Collector {
-        Collector { host: host.to_owned(), port }
+    fn collector(transport: Transport, host: &str, port: u16) -> Target {
+        let options = CollectorOptions::default();
+        Target::Collector(Collector { transport, host: host.to_owned(), port, options })
     }
 
     #[test]
     fn every_form_is_read_and_written() {
         for (text, target) in [
-            ("file:/tmp/a:b.ipfix", Target::File("/tmp/a:b.ipfix".into())),
-            ("udp://collector.example:9995", Target::Udp(collector("collector.example", 9995))),
-            ("tcp://192.0.2.1:1", Target::Tcp(collector("192.0.2.1", 1))),
-            ("tcp://[2001:db8::1]:65535", Target::Tcp(collector("2001:db8::1", 65535))),
-            ("udp://[fe80::1%eth1]:4739", Target::Udp(collector("fe80::1%eth1", 4739))),
+            (
+                "file:/tmp/a:b.ipfix",
+                Target::File(FileTarget { path: "/tmp/a:b.ipfix".into(), ..FileTarget::default() }),
+            ),
+            ("udp://collector.example:9995", collector(Transport::Udp, "collector.example", 9995)),
+            ("tcp://192.0.2.1:1", collector(Transport::Tcp, "192.0.2.1", 1)),
+            ("tcp://[2001:db8::1]:65535", collector(Transport::Tcp, "2001:db8::1", 65535)),
+            ("udp://[fe80::1%eth1]:4739", collector(Transport::Udp, "fe80::1%eth1", 4739)),
             ("json:flows.json", Target::Json(JsonOutput::File("flows.json".into()))),
             ("json:-", Target::Json(JsonOutput::Standard)),
             ("null:", Target::Null),
@@ -224,8 +315,8 @@ mod tests {
     #[test]
     fn the_port_is_4739_when_absent() {
         // RFC 7011 §10.1.
-        assert_eq!("udp://c".parse(), Ok(Target::Udp(collector("c", 4739))));
-        assert_eq!("tcp://[::1]".parse(), Ok(Target::Tcp(collector("::1", 4739))));
+        assert_eq!("udp://c".parse(), Ok(collector(Transport::Udp, "c", 4739)));
+        assert_eq!("tcp://[::1]".parse(), Ok(collector(Transport::Tcp, "::1", 4739)));
     }
 
     #[test]

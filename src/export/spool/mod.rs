@@ -1,0 +1,1 @@
+//! Records that wait on disk, encrypted, for a Collector that is away.
