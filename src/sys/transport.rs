@@ -99,6 +99,62 @@ pub fn unacknowledged_octets(stream: &TcpStream) -> io::Result<u64> {
     }
 }
 
+/// What the peer of a TCP connection lets us send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PeerWindow {
+    /// Octets that the peer takes beyond what it has acknowledged (RFC 9293 §3.8.6).
+    pub octets: u32,
+    /// How far the peer shifts its windows (RFC 7323 §2); `None` without window scaling.
+    pub scale: Option<u8>,
+}
+
+/// The receive window of the peer, as of its last segment.
+///
+/// # Errors
+///
+/// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked or, before Linux
+/// 5.4, does not tell.
+pub fn peer_window(stream: &TcpStream) -> io::Result<PeerWindow> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: a structure of integers, for which zero is a value.
+        let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+        let mut length = socket_length::<libc::tcp_info>();
+        // SAFETY: `info` and `length` are live, and `length` is the size of `info`.
+        let result = unsafe {
+            libc::getsockopt(
+                stream.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                std::ptr::from_mut(&mut info).cast(),
+                &mut length,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // The structure grows at its end from one version of Linux to the next.
+        let end = std::mem::offset_of!(libc::tcp_info, tcpi_snd_wnd) + size_of::<u32>();
+        if usize::try_from(length).is_ok_and(|length| length < end) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        // The first of two bit fields is at the low end, unless the machine is big-endian.
+        let shifts = info.tcpi_snd_rcv_wscale;
+        let shift = if cfg!(target_endian = "big") { shifts >> 4 } else { shifts & 0x0f };
+        let scaled = info.tcpi_options & TCPI_OPT_WSCALE != 0;
+        Ok(PeerWindow { octets: info.tcpi_snd_wnd, scale: scaled.then_some(shift) })
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = stream;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Of linux/tcp.h; libc does not have it for every C library.
+#[cfg(target_os = "linux")]
+const TCPI_OPT_WSCALE: u8 = 4;
+
 #[cfg(target_os = "linux")]
 #[expect(clippy::cast_possible_truncation, reason = "the size of an integer")]
 const fn socket_length<T>() -> libc::socklen_t {
@@ -138,5 +194,19 @@ mod tests {
         while unacknowledged_octets(&stream).unwrap() > 0 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn the_window_of_the_peer_shrinks_by_what_it_does_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (_peer, _) = listener.accept().unwrap();
+        let before = peer_window(&stream).unwrap();
+        assert!(before.scale.is_some_and(|scale| scale <= 14), "RFC 7323 §2.3: {before:?}");
+        // As much as its buffer and ours hold: then the window is shut.
+        stream.set_nonblocking(true).unwrap();
+        while stream.write(&[1; 65_536]).is_ok() || unacknowledged_octets(&stream).unwrap() == 0 {}
+        let after = peer_window(&stream).unwrap();
+        assert!(before.octets > 0 && after.octets < before.octets, "{before:?}, {after:?}");
     }
 }

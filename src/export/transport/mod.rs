@@ -1,5 +1,7 @@
 //! Transport Sessions (RFC 7011 §2, §10): whole Messages in, and what is known of their arrival.
 
+pub(crate) mod delivery;
+
 use std::fmt::Debug;
 use std::io;
 use std::time::Duration;
