@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::show::ShowFormat;
-use crate::export::Target;
+use crate::export::{SpoolConfig, Target};
 use crate::{decode, flow};
 
 /// flowtap turns packets into flow records and throws the payload away at once.
@@ -90,7 +90,53 @@ pub(super) struct Capture {
     pub(super) duration: Option<Duration>,
 
     #[command(flatten)]
+    pub(super) spool: Spool,
+
+    #[command(flatten)]
     pub(super) meter: Meter,
+}
+
+/// Where records wait for collectors that are away.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Outage")]
+pub(super) struct Spool {
+    /// Directory where records wait, encrypted, for collectors that are away or slow
+    ///
+    /// Each collector has a directory of its own in it. Without a spool records wait in memory only,
+    /// and what does not fit there is lost and counted.
+    #[arg(long = "spool", value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+
+    /// Octets on disk at most, for each collector
+    #[arg(
+        long = "spool-size",
+        value_name = "SIZE",
+        default_value = "1G",
+        value_parser = size,
+        requires = "directory"
+    )]
+    pub(super) size: u64,
+
+    /// What has waited longer is removed, and counted as lost
+    #[arg(
+        long = "spool-age",
+        value_name = "TIME",
+        default_value = "7d",
+        value_parser = humantime::parse_duration,
+        requires = "directory"
+    )]
+    pub(super) age: Duration,
+
+    /// File of the key by which the spool survives a restart; made if it is not there
+    ///
+    /// Without it the key is in memory only: what waits cannot be read by anybody else, and is lost
+    /// when the probe stops.
+    #[arg(long = "spool-key", value_name = "FILE", requires = "directory")]
+    pub(super) key: Option<PathBuf>,
+
+    /// Memory for records that wait for one collector
+    #[arg(long = "queue", value_name = "SIZE", default_value = "64M", value_parser = size)]
+    pub(super) queue: u64,
 }
 
 #[derive(Debug, Args)]
@@ -234,6 +280,23 @@ impl Meter {
     }
 }
 
+impl Spool {
+    /// Where records wait on disk, if they do.
+    pub(super) fn config(&self) -> Option<SpoolConfig> {
+        self.directory.as_ref().map(|directory| SpoolConfig {
+            directory: directory.clone(),
+            maximum_octets: self.size,
+            maximum_age: self.age,
+            key_file: self.key.clone(),
+        })
+    }
+
+    /// How much waits in memory.
+    pub(super) fn queue_octets(&self) -> usize {
+        usize::try_from(self.queue).unwrap_or(usize::MAX)
+    }
+}
+
 fn max_flows(text: &str) -> Result<usize, String> {
     let number: usize =
         text.replace('_', "").parse().map_err(|_| "not a number of flows".to_owned())?;
@@ -241,6 +304,15 @@ fn max_flows(text: &str) -> Result<usize, String> {
         Ok(number)
     } else {
         Err(format!("must be between 1 and {MOST_FLOWS}"))
+    }
+}
+
+/// Octets, with `k`, `M`, `G` or `T` for powers of a thousand and `Ki` to `Ti` of 1,024.
+fn size(text: &str) -> Result<u64, String> {
+    match parse_size(text) {
+        Some(octets) if octets >= SMALLEST_SIZE => Ok(octets),
+        Some(_) => Err("must be 1M or more".to_owned()),
+        None => Err("not a size: use for example 64M or 10G".to_owned()),
     }
 }
 
@@ -252,6 +324,8 @@ fn workers(text: &str) -> Result<NonZeroUsize, String> {
     .ok_or_else(|| format!("must be a number from 1 to {MOST_WORKERS}"))
 }
 
+/// Less would hold no more than the Messages on their way.
+const SMALLEST_SIZE: u64 = 1_000_000;
 /// Far above the processors of any machine; each worker has a thread and, live, a ring.
 const MOST_WORKERS: usize = 512;
 /// 128 million flows take some 35 GB: more is a slip of the keyboard.

@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
-    let Capture { interface, backend, workers, filter, duration, meter } = arguments;
+    let Capture { interface, backend, workers, filter, duration, spool, meter } = arguments;
     ending::check_outputs(&meter, &[])?;
     ending::check_memory(&meter)?;
     let workers =
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     };
     let live_config =
         LiveConfig { interfaces: interface, workers, filter, ..LiveConfig::default() };
-    let exporter = ending::exporter(&meter, Pace::Live)?;
+    let exporter = ending::exporter(&meter, Pace::Live, Some(&spool))?;
     let mut sources = live::open(backend, &live_config)?;
     let summary = ending::SummaryFile::open(&meter)?;
     let wall_clock = wall_clock();

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, anyhow, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cli::args::Meter;
+use crate::cli::args::{Meter, Spool};
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
 use crate::export::{
@@ -19,7 +19,12 @@ use crate::export::{
 use crate::pipeline::Outcome;
 
 /// Opens the targets of a run; a table on standard output when there is none.
-pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
+pub(super) fn exporter(
+    meter: &Meter,
+    pace: Pace,
+    spool: Option<&Spool>,
+) -> anyhow::Result<Exporter> {
+    let defaults = export::Config::default();
     let config = export::Config {
         observation_domain: meter.observation_domain,
         targets: meter.export.clone(),
@@ -30,9 +35,11 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
             Pace::Replay => 64,
             Pace::Live => 512,
         },
+        queue_octets: spool.map_or(defaults.queue_octets, Spool::queue_octets),
+        spool: spool.and_then(Spool::config),
         biflow: meter.flow(crate::flow::Seed::Fixed, 1).biflow,
         observer: if meter.quiet { Observer::default() } else { Observer::new(say) },
-        ..export::Config::default()
+        ..defaults
     };
     // A program that reads the summary from standard output wants to find nothing else there.
     let summary_alone = meter.summary.as_deref().is_some_and(is_standard_output);
@@ -69,15 +76,8 @@ pub(super) fn report(
         let _ = writeln!(io::stderr(), "{}", summary::text(outcome));
     }
     for report in &outcome.targets {
-        let lost = report.lost_totals().records;
-        if !meter.quiet && lost > 0 {
-            let _ = writeln!(
-                io::stderr(),
-                "flowtap: {}: {} of {} flow records lost",
-                report.target,
-                summary::grouped(lost),
-                summary::grouped(lost + report.sent.records)
-            );
+        if !meter.quiet {
+            say_what_did_not_arrive(report);
         }
     }
     let written = match &meter.summary {
@@ -87,12 +87,33 @@ pub(super) fn report(
     failure(outcome, written)
 }
 
+fn say_what_did_not_arrive(report: &TargetReport) {
+    let mut all = report.given;
+    all += report.carried_over;
+    let all = summary::grouped(all.records);
+    let lost = report.lost_totals().records;
+    if lost > 0 {
+        let (target, lost) = (&report.target, summary::grouped(lost));
+        let _ = writeln!(io::stderr(), "flowtap: {target}: {lost} of {all} flow records lost");
+    }
+    if !report.kept.is_zero() {
+        let (target, kept) = (&report.target, summary::grouped(report.kept.records));
+        let _ = writeln!(
+            io::stderr(),
+            "flowtap: {target}: {kept} of {all} flow records wait in the spool for the next run"
+        );
+    }
+}
+
 /// The first thing that failed is the error; the others are said before it.
 fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
     let Outcome { ledger, capture_errors, panics, targets } = outcome;
     failures.extend(capture_errors.iter().map(|error| anyhow!("{error}")));
     failures.extend(targets.iter().filter_map(fault));
+    failures.extend(targets.iter().filter(|target| !target.balances()).map(|report| {
+        anyhow!("{}: the books of this target do not balance: {report:?}", report.target)
+    }));
     failures.extend(panics.iter().map(|text| anyhow!("a worker died of a defect: {text}")));
     if let Err(imbalance) = ledger.check() {
         failures.push(imbalance.into());
@@ -105,7 +126,9 @@ fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()>
 
 /// What went wrong at a target, unless it got every record all the same.
 fn fault(report: &TargetReport) -> Option<anyhow::Error> {
-    let survived = report.sent.records > 0 && report.lost_totals().is_zero();
+    // What waits in the spool is not lost.
+    let arrived = report.sent.records > 0 || report.kept.records > 0;
+    let survived = arrived && report.lost_totals().is_zero();
     report.first_error.as_ref().filter(|_| !survived).map(|error| anyhow!("{error}"))
 }
 

@@ -27,7 +27,7 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
         None => Arc::default(),
     };
     let summary = ending::SummaryFile::open(&meter)?;
-    let exporter = ending::exporter(&meter, Pace::Replay)?;
+    let exporter = ending::exporter(&meter, Pace::Replay, None)?;
     let config = pipeline::Config {
         decode: meter.decode(),
         flow: meter.flow(Seed::Fixed, 1),

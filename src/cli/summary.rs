@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::decode::PacketAnomaly;
-use crate::export::TargetReport;
+use crate::export::{LossReason, TargetReport};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{Ledger, Outcome};
 
@@ -47,8 +47,21 @@ pub(super) fn json(outcome: &Outcome) -> Value {
 
 fn target(report: &TargetReport) -> Value {
     let lost = report.lost_totals();
+    let reasons: Map<String, Value> = LossReason::ALL
+        .iter()
+        .map(|&reason| (reason.name().to_owned(), report.lost(reason).records.into()))
+        .collect();
     json!({
         "target": report.target,
+        "given_flows": report.given.records,
+        "given_packets": report.given.packets,
+        "given_octets": report.given.octets,
+        "recovered_flows": report.carried_over.records,
+        "recovered_packets": report.carried_over.packets,
+        "recovered_octets": report.carried_over.octets,
+        "spooled_flows": report.kept.records,
+        "spooled_packets": report.kept.packets,
+        "spooled_octets": report.kept.octets,
         "sent_flows": report.sent.records,
         "sent_packets": report.sent.packets,
         "sent_octets": report.sent.octets,
@@ -57,6 +70,10 @@ fn target(report: &TargetReport) -> Value {
         "lost_flows": lost.records,
         "lost_packets": lost.packets,
         "lost_octets": lost.octets,
+        "lost_flows_by_reason": reasons,
+        "sessions": report.sessions.opened,
+        "failed_connects": report.sessions.failed,
+        "refused_connects": report.sessions.refused,
         "error": report.first_error.as_ref().map(ToString::to_string),
     })
 }

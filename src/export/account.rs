@@ -116,6 +116,17 @@ impl LossReason {
     }
 }
 
+/// How often a Collector was there, and was not.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sessions {
+    /// Transport Sessions that were opened.
+    pub opened: u64,
+    /// Attempts to open one that failed.
+    pub failed: u64,
+    /// Those of them that failed because one side did not accept the other (RFC 7011 §11.6).
+    pub refused: u64,
+}
+
 /// What a target did, kept by its sink while it works.
 ///
 /// At the end every record the sink was given is in it once, as sent or as lost; what a sink did
@@ -124,8 +135,13 @@ impl LossReason {
 pub struct Account {
     sent: Totals,
     lost: [Totals; LossReason::ALL.len()],
+    /// What an earlier run had left in the spool.
+    carried_over: Totals,
+    /// What is left in the spool for the next run.
+    kept: Totals,
     messages: u64,
     message_octets: u64,
+    sessions: Sessions,
     first_error: Option<ExportError>,
     observer: Observer,
 }
@@ -148,6 +164,27 @@ impl Account {
         }
     }
 
+    /// Records that an earlier run had left for this one.
+    pub(crate) fn carry_over(&mut self, totals: Totals) {
+        self.carried_over += totals;
+    }
+
+    /// Records that are left for the next run.
+    pub(crate) fn keep(&mut self, totals: Totals) {
+        self.kept += totals;
+    }
+
+    /// A Transport Session was opened.
+    pub(crate) fn session_opened(&mut self) {
+        self.sessions.opened += 1;
+    }
+
+    /// No Transport Session could be opened; `refused` because of who we are or the Collector is.
+    pub(crate) fn session_failed(&mut self, refused: bool) {
+        self.sessions.failed += 1;
+        self.sessions.refused += u64::from(refused);
+    }
+
     /// Messages, or other units of output, and how many octets they are together.
     #[inline]
     pub fn messages(&mut self, count: u64, octets: usize) {
@@ -166,18 +203,72 @@ impl Account {
         self.observer.notice(&Notice::Recovered { target });
     }
 
+    /// Takes the books of another thread of the same target in.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let Self {
+            sent,
+            lost,
+            carried_over,
+            kept,
+            messages,
+            message_octets,
+            sessions,
+            first_error,
+            observer: _,
+        } = other;
+        self.sent += sent;
+        self.lost.iter_mut().zip(lost).for_each(|(sum, lost)| *sum += lost);
+        self.carried_over += carried_over;
+        self.kept += kept;
+        self.messages += messages;
+        self.message_octets += message_octets;
+        self.sessions.opened += sessions.opened;
+        self.sessions.failed += sessions.failed;
+        self.sessions.refused += sessions.refused;
+        if let Some(error) = first_error {
+            self.first_error.get_or_insert(error);
+        }
+    }
+
+    /// What an earlier run had left.
+    pub(crate) const fn carried_over(&self) -> Totals {
+        self.carried_over
+    }
+
     /// Everything accounted for so far.
     pub(crate) fn settled(&self) -> Totals {
         let mut settled = self.sent;
+        settled += self.kept;
         for &lost in &self.lost {
             settled += lost;
         }
         settled
     }
 
-    pub(crate) fn into_report(self, target: String) -> TargetReport {
-        let Self { sent, lost, messages, message_octets, first_error, observer: _ } = self;
-        TargetReport { target, sent, lost, messages, message_octets, first_error }
+    pub(crate) fn into_report(self, target: String, given: Totals) -> TargetReport {
+        let Self {
+            sent,
+            lost,
+            carried_over,
+            kept,
+            messages,
+            message_octets,
+            sessions,
+            first_error,
+            observer: _,
+        } = self;
+        TargetReport {
+            target,
+            given,
+            carried_over,
+            sent,
+            kept,
+            lost,
+            messages,
+            message_octets,
+            sessions,
+            first_error,
+        }
     }
 }
 
@@ -186,13 +277,21 @@ impl Account {
 pub struct TargetReport {
     /// The target as written.
     pub target: String,
-    /// What reached it: the file, the socket, over TCP the Collector's host.
+    /// What it was given in this run.
+    pub given: Totals,
+    /// What an earlier run had left in its spool.
+    pub carried_over: Totals,
+    /// What reached it: the file, the socket, over TCP the Collector.
     pub sent: Totals,
+    /// What is left in its spool for the next run.
+    pub kept: Totals,
     lost: [Totals; LossReason::ALL.len()],
     /// Messages sent (`exportedMessageTotalCount`, IE 41), Template Messages included.
     pub messages: u64,
     /// Octets of these (`exportedOctetTotalCount`, IE 40), or octets of text.
     pub message_octets: u64,
+    /// How often the Collector was there.
+    pub sessions: Sessions,
     /// The first thing that went wrong.
     pub first_error: Option<ExportError>,
 }
@@ -201,6 +300,17 @@ impl TargetReport {
     /// What was lost for `reason`.
     pub fn lost(&self, reason: LossReason) -> Totals {
         self.lost.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether everything is accounted for: what it was given and what was left for it was sent, lost
+    /// or left for the next run.
+    pub fn balances(&self) -> bool {
+        let mut incoming = self.given;
+        incoming += self.carried_over;
+        let mut outgoing = self.sent;
+        outgoing += self.kept;
+        outgoing += self.lost_totals();
+        incoming == outgoing
     }
 
     /// What was lost for any reason.

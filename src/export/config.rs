@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::export::account::Observer;
 use crate::export::clock::{Clock, SystemClock};
+use crate::export::options::{Facts, MeteringCounters};
 use crate::export::target::Target;
 
 /// Settings of the Exporting Process.
@@ -21,6 +22,14 @@ pub struct Config {
     pub biflow: bool,
     /// Batches that wait for one target at most; a batch is shared between targets.
     pub queue_batches: usize,
+    /// Octets of encoded records that wait in memory for one Collector at most.
+    pub queue_octets: usize,
+    /// Where records wait for Collectors that are away; live only.
+    pub spool: Option<SpoolConfig>,
+    /// What is told of the Metering Process.
+    pub facts: Arc<Facts>,
+    /// What the Metering Process counts.
+    pub counters: Arc<MeteringCounters>,
     /// Live: how long a record may wait for its Message to fill.
     pub flush_timeout: Duration,
     /// How long [`Exporter::finish`](crate::export::Exporter::finish) waits for a Collector that
@@ -75,6 +84,9 @@ pub struct UdpConfig {
     pub datagram_rate: u32,
     /// Datagrams in a row at most.
     pub datagram_burst: u32,
+    /// Between two attempts to reach a Collector that the network said is not there, if records have
+    /// another place to wait.
+    pub retry_interval: Duration,
 }
 
 /// Settings of sessions over TCP.
@@ -108,6 +120,10 @@ impl Default for Config {
             pace: Pace::Live,
             biflow: true,
             queue_batches: 256,
+            queue_octets: 64 << 20,
+            spool: None,
+            facts: Arc::default(),
+            counters: Arc::default(),
             flush_timeout: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(5),
             udp: UdpConfig::default(),
@@ -126,6 +142,7 @@ impl Default for UdpConfig {
             message_size: None,
             datagram_rate: 20_000,
             datagram_burst: 64,
+            retry_interval: Duration::from_secs(5),
         }
     }
 }

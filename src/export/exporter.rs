@@ -14,7 +14,8 @@ use crate::export::error::ExportError;
 use crate::export::file::FileSink;
 use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
-use crate::export::target::{Target, Transport};
+use crate::export::collector::{CollectorSink, Share};
+use crate::export::target::{Group, GroupMode, Target};
 use crate::export::tcp::TcpSink;
 use crate::export::udp::UdpSink;
 use crate::flow::FlowRecord;
@@ -36,7 +37,6 @@ pub struct RecordBatch {
 #[derive(Debug)]
 pub struct Exporter {
     pace: Pace,
-    biflow: bool,
     drain_timeout: Duration,
     ending: Arc<Ending>,
     targets: Vec<TargetThread>,
@@ -55,22 +55,19 @@ impl Exporter {
         extra: Vec<(String, Box<dyn RecordSink>)>,
     ) -> Result<Self, ExportError> {
         let ending = Arc::new(Ending::default());
-        let mut sinks = extra;
+        let whole = |(name, sink)| Part { name, sink, share: Share::ALL, biflow: config.biflow };
+        let mut parts: Vec<_> = extra.into_iter().map(whole).collect();
         for target in &config.targets {
-            let name = target.to_string();
-            let sink = open(target, &name, config, &ending)?;
-            sinks.push((name, sink));
+            open(target, config, &ending, &mut parts)?;
         }
         let mut exporter = Self {
             pace: config.pace,
-            biflow: config.biflow,
             drain_timeout: config.drain_timeout,
             ending,
             targets: Vec::new(),
         };
-        for (name, sink) in sinks {
-            let thread = TargetThread::start(name, sink, config, &exporter.ending)?;
-            exporter.targets.push(thread);
+        for part in parts {
+            exporter.targets.push(TargetThread::start(part, config, &exporter.ending)?);
         }
         Ok(exporter)
     }
@@ -84,7 +81,7 @@ impl Exporter {
             return;
         }
         for target in &self.targets {
-            target.send(batch, self.pace, self.biflow);
+            target.send(batch, self.pace);
         }
     }
 
@@ -97,8 +94,8 @@ impl Exporter {
         }
         for target in &self.targets {
             match self.pace {
-                Pace::Replay => target.send(batch, self.pace, self.biflow),
-                Pace::Live => target.send_within(batch, self.drain_timeout, self.biflow),
+                Pace::Replay => target.send(batch, self.pace),
+                Pace::Live => target.send_within(batch, self.drain_timeout),
             }
         }
     }
@@ -122,24 +119,60 @@ impl Drop for Exporter {
     }
 }
 
+/// One target, or one member of a balanced group.
+struct Part {
+    name: String,
+    sink: Box<dyn RecordSink>,
+    share: Share,
+    biflow: bool,
+}
+
 fn open(
     target: &Target,
-    name: &str,
     config: &Config,
     ending: &Arc<Ending>,
-) -> Result<Box<dyn RecordSink>, ExportError> {
-    Ok(match target {
-        Target::File(file) => Box::new(FileSink::create(&file.path, name, config)?),
-        Target::Json(output) => Box::new(JsonSink::open(output, name, config)?),
-        Target::Collector(collector) if collector.transport == Transport::Udp => {
-            Box::new(UdpSink::connect(collector, name, config)?)
+    parts: &mut Vec<Part>,
+) -> Result<(), ExportError> {
+    let name = target.to_string();
+    let mut add = |name: String, biflow, share, sink| {
+        parts.push(Part { name, sink, share, biflow });
+    };
+    let collectors = |members: &[Collector], name: &str, share| {
+        let biflow = members.first().is_some_and(|m| m.options.mapping(config.biflow).biflow);
+        let sink = CollectorSink::start(members, share, name, config, ending)?;
+        Ok::<_, ExportError>((biflow, Box::new(sink)))
+    };
+    match target {
+        Target::File(file) => {
+            let sink = FileSink::create(file, &name, config)?;
+            let biflow = file.options.mapping(config.biflow).biflow;
+            add(name, biflow, Share::ALL, Box::new(sink));
+        }
+        Target::Json(json) => {
+            let sink = JsonSink::open(json, &name, config)?;
+            add(name, config.biflow, Share::ALL, Box::new(sink));
+        }
+        Target::Null => {
+            let sink = NullSink { biflow: config.biflow };
+            add(name, config.biflow, Share::ALL, Box::new(sink));
         }
         Target::Collector(collector) => {
-            Box::new(TcpSink::connect(collector, name, config, Arc::clone(ending))?)
+            let (biflow, sink) = collectors(std::slice::from_ref(collector), &name, Share::ALL)?;
+            add(name, biflow, Share::ALL, sink);
         }
-        Target::Group(_) => Box::new(NullSink { biflow: config.biflow }),
-        Target::Null => Box::new(NullSink { biflow: config.biflow }),
-    })
+        Target::Group(Group { mode: GroupMode::Failover, members }) => {
+            let (biflow, sink) = collectors(members, &name, Share::ALL)?;
+            add(name, biflow, Share::ALL, sink);
+        }
+        Target::Group(Group { mode: GroupMode::Balance, members }) => {
+            for (number, member) in members.iter().enumerate() {
+                let (name, share) = (member.to_string(), Share::new(number, members.len()));
+                let (biflow, sink) = collectors(std::slice::from_ref(member), &name, share)?;
+                add(name, biflow, share, sink);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The near end of a target.
@@ -147,7 +180,9 @@ fn open(
 struct TargetThread {
     name: String,
     queue: Sender<Arc<RecordBatch>>,
-    given: Arc<Given>,
+    given: Given,
+    share: Share,
+    biflow: bool,
     /// It took nothing when it was last waited for.
     stalled: AtomicBool,
     thread: JoinHandle<Outcome>,
@@ -157,14 +192,13 @@ struct TargetThread {
 #[derive(Debug)]
 struct ClosedTarget {
     name: String,
-    given: Arc<Given>,
+    given: Given,
     thread: JoinHandle<Outcome>,
 }
 
 impl TargetThread {
     fn start(
-        name: String,
-        sink: Box<dyn RecordSink>,
+        Part { name, sink, share, biflow }: Part,
         config: &Config,
         ending: &Arc<Ending>,
     ) -> Result<Self, ExportError> {
@@ -176,27 +210,28 @@ impl TargetThread {
             .spawn(move || run(sink, &batches, account, &ending))
             .map_err(|source| ExportError::Thread { target: name.clone(), source })?;
         let stalled = AtomicBool::new(false);
-        Ok(Self { name, queue, given: Arc::default(), stalled, thread })
+        Ok(Self { name, queue, given: Given::default(), share, biflow, stalled, thread })
     }
 
-    fn send(&self, batch: &Arc<RecordBatch>, pace: Pace, biflow: bool) {
+    fn send(&self, batch: &Arc<RecordBatch>, pace: Pace) {
         let sent = match pace {
             // The other end only goes away if the thread panicked.
             Pace::Replay => self.queue.send(Arc::clone(batch)).is_ok(),
             Pace::Live => self.queue.try_send(Arc::clone(batch)).is_ok(),
         };
-        self.count(batch, sent, biflow);
+        self.count(batch, sent);
     }
 
-    fn send_within(&self, batch: &Arc<RecordBatch>, patience: Duration, biflow: bool) {
+    fn send_within(&self, batch: &Arc<RecordBatch>, patience: Duration) {
         let patience = if self.stalled.load(Ordering::Relaxed) { Duration::ZERO } else { patience };
         let sent = self.queue.send_timeout(Arc::clone(batch), patience).is_ok();
         self.stalled.store(!sent, Ordering::Relaxed);
-        self.count(batch, sent, biflow);
+        self.count(batch, sent);
     }
 
-    fn count(&self, batch: &RecordBatch, sent: bool, biflow: bool) {
-        let totals = Totals::of(&batch.records, biflow);
+    fn count(&self, batch: &RecordBatch, sent: bool) {
+        let records = batch.records.iter().filter(|record| self.share.has(record));
+        let totals = Totals::of(records, self.biflow);
         self.given.to_target.add(totals);
         if !sent {
             self.given.to_full_queue.add(totals);
@@ -204,7 +239,7 @@ impl TargetThread {
     }
 
     fn close(self) -> ClosedTarget {
-        let Self { name, queue, given, stalled: _, thread } = self;
+        let Self { name, queue, given, share: _, biflow: _, stalled: _, thread } = self;
         drop(queue);
         ClosedTarget { name, given, thread }
     }
@@ -219,13 +254,13 @@ impl ClosedTarget {
             Outcome { account, failed: true }
         });
         account.lost(LossReason::QueueFull, given.to_full_queue.totals());
-        let rest = given.to_target.totals().less(account.settled());
+        let given = given.to_target.totals();
+        let mut all = given;
+        all += account.carried_over();
         if failed {
-            account.lost(LossReason::TargetFailed, rest);
-        } else {
-            account.sent(rest);
+            account.lost(LossReason::TargetFailed, all.less(account.settled()));
         }
-        account.into_report(name)
+        account.into_report(name, given)
     }
 }
 

@@ -1,0 +1,713 @@
+//! The thread that talks to a Collector: sessions, Templates, options records, and what comes back.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::export::account::{Account, LossReason};
+use crate::export::clock::Clock;
+use crate::export::collector::context::Context;
+use crate::export::collector::members::{Members, Opened};
+use crate::export::collector::store::{Next, Store, Waiting};
+use crate::export::config::{Config, Pace};
+use crate::export::ending::Ending;
+use crate::export::error::ExportError;
+use crate::export::mapping::template_by_id;
+use crate::export::options::{Exported, Options, OptionsRecord};
+use crate::export::pacing::Pacer;
+use crate::export::profile::Refresh;
+use crate::export::transport::{Patience, SendError, Session};
+use crate::ipfix::message::{MESSAGE_HEADER_LENGTH, MessageWriter, Refused};
+use crate::ipfix::sets::{set_ids, split_sets};
+use crate::ipfix::template::Template;
+use crate::time::Timestamp;
+
+/// Sends what is in a [`Store`], in one Transport Session after the other.
+#[derive(Debug)]
+pub(super) struct Link {
+    target: String,
+    members: Members,
+    store: Arc<Store>,
+    options: Options,
+    /// How everything of this run is encoded.
+    context: Context,
+    refresh: Refresh,
+    pacer: Pacer,
+    ending: Arc<Ending>,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    account: Account,
+    exported: Exported,
+    session: Option<Running>,
+    ticked_at: Duration,
+    /// The Collector was missed, and that was said.
+    missed: bool,
+    /// A datagram could not be sent, and that was said.
+    failing: bool,
+}
+
+/// What a [`Link`] is made of.
+pub(super) struct LinkConfig {
+    pub(super) target: String,
+    pub(super) members: Members,
+    pub(super) store: Arc<Store>,
+    pub(super) options: Options,
+    pub(super) context: Context,
+    pub(super) refresh: Refresh,
+    pub(super) pacer: Pacer,
+    pub(super) ending: Arc<Ending>,
+    pub(super) config: Config,
+}
+
+/// A session, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Running {
+    session: Box<dyn Session>,
+    /// Of what was sent: sequence number, Templates, Export Time.
+    messages: MessageWriter,
+    context: Context,
+    /// What was done in this session and is not settled; in order.
+    unsettled: VecDeque<Done>,
+    /// Messages that are settled.
+    settled: u64,
+    /// The start of the session was announced.
+    announced: bool,
+    is_datagrams: bool,
+    templates_at: Duration,
+    messages_since_templates: u32,
+    /// A datagram was too large: Templates may have been in it.
+    refresh_at_once: bool,
+    options_at: Duration,
+    export_seconds: u64,
+}
+
+impl Running {
+    /// RFC 7011 §8.4: whether Templates are to be sent again.
+    fn templates_are_due(&self, timeout: Duration, messages: u32, now: Duration) -> bool {
+        let age = now.saturating_sub(self.templates_at);
+        age >= timeout.max(SHORTEST_REFRESH)
+            || age >= SHORTEST_REFRESH && self.refresh_at_once
+            || self.messages_since_templates >= messages.max(1)
+    }
+}
+
+/// Something that was done in a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Done {
+    /// A Message was sent that ends no Body.
+    Message,
+    /// The last Message of a Body was sent.
+    Body,
+    /// A Body was given up, and no Message sent in its place.
+    GivenUp(LossReason),
+}
+
+/// Why a Message did not leave.
+#[derive(Debug)]
+enum Failure {
+    /// The session is over.
+    Broken(io::Error),
+    /// The Message was too large for the path, which is known better now.
+    Resized,
+    /// It is lost, the session goes on.
+    NotSent(io::Error),
+    /// Nothing can ever be sent.
+    Fatal(ExportError),
+}
+
+impl From<Refused> for Failure {
+    /// What is refused here is refused for ever: everything that can be split was.
+    fn from(refused: Refused) -> Self {
+        Self::Broken(io::Error::other(refused))
+    }
+}
+
+impl Link {
+    pub(super) fn new(parts: LinkConfig) -> Self {
+        let LinkConfig {
+            target,
+            members,
+            store,
+            options,
+            context,
+            refresh,
+            pacer,
+            ending,
+            config,
+        } = parts;
+        Self {
+            target,
+            members,
+            store,
+            options,
+            context,
+            refresh,
+            pacer,
+            ending,
+            clock: Arc::clone(&config.clock),
+            account: Account::new(config.observer.clone()),
+            exported: Exported::default(),
+            session: None,
+            ticked_at: config.clock.monotonic(),
+            missed: false,
+            failing: false,
+            config,
+        }
+    }
+
+    /// The first attempt. Live, a Collector that is not there is waited for.
+    pub(super) fn open(&mut self) -> Result<(), ExportError> {
+        match self.reconnect() {
+            Ok(_) => Ok(()),
+            Err(Failure::Fatal(error)) => Err(error),
+            Err(Failure::Broken(error)) => self.session_broke(error),
+            Err(Failure::Resized | Failure::NotSent(_)) => Ok(()),
+        }
+    }
+
+    /// Sends until the store ends. What could not be sent stays in the store.
+    pub(super) fn run(mut self) -> Account {
+        while !self.ending.is_abandoned() {
+            let stepped = if self.session.is_some() { self.step() } else { self.reconnect() };
+            match stepped {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Failure::Fatal(error)) => {
+                    self.account.trouble(error);
+                    break;
+                }
+                Err(Failure::Broken(error)) => {
+                    if let Err(error) = self.session_broke(error) {
+                        self.account.trouble(error);
+                        break;
+                    }
+                }
+                Err(Failure::Resized | Failure::NotSent(_)) => {}
+            }
+            self.tick();
+        }
+        self.store.abandon();
+        self.tick_store();
+        self.account
+    }
+
+    /// One look at what there is to do in a session. `Ok(false)` at the end.
+    fn step(&mut self) -> Result<bool, Failure> {
+        match self.keep_up() {
+            // It will be tried again in its time.
+            Ok(()) | Err(Failure::Resized | Failure::NotSent(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        match self.store.next(TICK) {
+            Next::Body(waiting) => self.send_body(&waiting).map(|()| true),
+            Next::Nothing => {
+                self.settle();
+                self.look()?;
+                Ok(true)
+            }
+            Next::End => self.end(),
+        }
+    }
+
+    /// What a session needs besides Bodies: its announcement, and what is sent again.
+    fn keep_up(&mut self) -> Result<(), Failure> {
+        let now = self.clock.monotonic();
+        let Some(running) = &mut self.session else { return Ok(()) };
+        if !running.announced {
+            // In a replay Export Time is the capture's, which the first Body tells.
+            return match self.config.pace {
+                Pace::Live => self.announce(),
+                Pace::Replay => Ok(()),
+            };
+        }
+        if running.is_datagrams
+            && running.templates_are_due(self.refresh.templates, self.config.udp.template_refresh_messages, now)
+        {
+            self.refresh_templates()?;
+        }
+        let Some(running) = &self.session else { return Ok(()) };
+        if now.saturating_sub(running.options_at) >= self.refresh.options.max(SHORTEST_REFRESH) {
+            self.send_options(running.is_datagrams, self.config.pace == Pace::Live)?;
+        }
+        self.fail_back()
+    }
+
+    /// The start of a session: what tells of the probe, ahead of everything that tells of Flows.
+    fn announce(&mut self) -> Result<(), Failure> {
+        if let Some(running) = &mut self.session {
+            running.announced = true;
+        }
+        self.send_options(true, self.config.pace == Pace::Live)
+    }
+
+    /// Sends options records, and their Templates if they are wanted.
+    ///
+    /// A record that a datagram does not take is left for the next time: nothing else must suffer.
+    fn send_options(&mut self, with_templates: bool, with_statistics: bool) -> Result<(), Failure> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        running.options_at = self.clock.monotonic();
+        if with_templates {
+            for template in self.options.templates() {
+                while let Some(running) = &mut self.session {
+                    match running.messages.add_template(&template) {
+                        Ok(()) => break,
+                        Err(Refused::MessageFull) => self.end_message(false)?,
+                        Err(refused) => return Err(refused.into()),
+                    }
+                }
+            }
+            self.end_message(false)?;
+        }
+        let mut records = self.options.standing();
+        if with_statistics {
+            records.extend(self.statistics());
+        }
+        self.send_records(&records)
+    }
+
+    fn statistics(&self) -> Vec<OptionsRecord> {
+        let not_sent = self.store.not_sent();
+        let exported = Exported {
+            not_sent: not_sent.totals,
+            first_not_sent: not_sent.first,
+            last_not_sent: not_sent.last,
+            ..self.exported
+        };
+        self.options.statistics(&exported, self.now())
+    }
+
+    fn send_records(&mut self, records: &[OptionsRecord]) -> Result<(), Failure> {
+        for OptionsRecord { template, octets } in records {
+            while let Some(running) = &mut self.session {
+                match running.messages.add_octets(template, octets) {
+                    Ok(()) => break,
+                    Err(Refused::MessageFull) => self.end_message(false)?,
+                    Err(refused) => return Err(refused.into()),
+                }
+            }
+        }
+        self.end_message(false)
+    }
+
+    /// RFC 7011 §8.4: sends every Template of the session again, in Messages of their own.
+    fn refresh_templates(&mut self) -> Result<(), Failure> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        running.refresh_at_once = false;
+        running.templates_at = self.clock.monotonic();
+        let templates: Vec<_> = running
+            .messages
+            .templates()
+            .iter()
+            .filter(|template| !template.is_options())
+            .cloned()
+            .collect();
+        for template in &templates {
+            while let Some(running) = &mut self.session {
+                match running.messages.add_template(template) {
+                    Ok(()) => break,
+                    Err(Refused::MessageFull) => self.end_message(false)?,
+                    Err(refused) => return Err(refused.into()),
+                }
+            }
+        }
+        self.end_message(false)?;
+        let keys: Vec<_> = templates.iter().filter_map(|t| self.options.flow_keys(t)).collect();
+        self.send_records(&keys)?;
+        if let Some(running) = &mut self.session {
+            running.messages_since_templates = 0;
+            // The path may have changed.
+            self.store.set_message_size(running.session.message_size());
+        }
+        Ok(())
+    }
+
+    /// Sends one Body, and before it the Templates that this session does not know yet.
+    fn send_body(&mut self, waiting: &Waiting) -> Result<(), Failure> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        running.export_seconds = waiting.export_seconds;
+        if running.context.to_string() != *waiting.context {
+            // RFC 7011 §8.1: an ID keeps its meaning as long as the session lasts.
+            return Err(Failure::Broken(io::Error::other("records of another configuration follow")));
+        }
+        if !running.announced {
+            self.announce()?;
+        }
+        loop {
+            match self.try_body(waiting) {
+                Ok(()) => return Ok(()),
+                // Again, in smaller Messages.
+                Err(Failure::Resized) => match self.refresh_templates() {
+                    Ok(()) | Err(Failure::Resized | Failure::NotSent(_)) => {}
+                    Err(failure) => return Err(failure),
+                },
+                // The records keep their sequence numbers, so that the Collector sees the gap
+                // (RFC 7011 §10.2.2).
+                Err(Failure::NotSent(source)) => {
+                    self.give_up(LossReason::NotSent);
+                    if !std::mem::replace(&mut self.failing, true) {
+                        self.trouble(|target| ExportError::Send { target, source });
+                    }
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    fn try_body(&mut self, waiting: &Waiting) -> Result<(), Failure> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        let mapping = running.context.mapping;
+        let mut unknown = Vec::new();
+        for id in set_ids(&waiting.body.sets) {
+            match template_by_id(id, mapping) {
+                Some(template) if running.messages.defines(&template) => {}
+                Some(template) => unknown.push(Arc::new(template)),
+                // Nothing that could be misread is ever sent.
+                None => {
+                    self.give_up(LossReason::SpoolDamaged);
+                    return Ok(());
+                }
+            }
+        }
+        for template in unknown {
+            self.announce_template(&template)?;
+        }
+        let Some(running) = &mut self.session else { return Ok(()) };
+        let size = running.session.message_size();
+        let records = u32::try_from(waiting.body.totals.records).unwrap_or(u32::MAX);
+        if MESSAGE_HEADER_LENGTH + waiting.body.sets.len() <= size {
+            running.messages.add_sets(&waiting.body.sets, records)?;
+            return self.end_message(true);
+        }
+        let length = |id| template_by_id(id, mapping).map(|template| template.record_length());
+        let Some(parts) = split_sets(&waiting.body.sets, size, length) else {
+            self.give_up(LossReason::SpoolDamaged);
+            return Ok(());
+        };
+        let last = parts.len().saturating_sub(1);
+        for (number, (sets, records)) in parts.into_iter().enumerate() {
+            if let Some(running) = &mut self.session {
+                running.messages.add_sets(&sets, records)?;
+            }
+            self.end_message(number == last)?;
+        }
+        Ok(())
+    }
+
+    /// RFC 7011 §8: a Template goes ahead of its data, and over UDP twice (§8.4); with it goes which
+    /// of its fields are Flow Keys (§4.4).
+    fn announce_template(
+        &mut self,
+        template: &Arc<Template>,
+    ) -> Result<(), Failure> {
+        let keys = self.options.flow_keys(template);
+        let copies = match &self.session {
+            Some(running) if running.is_datagrams => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            let Some(running) = &mut self.session else { return Ok(()) };
+            running.messages.add_template(template)?;
+            self.end_message(false)?;
+        }
+        keys.map_or(Ok(()), |record| self.send_records(&[record]))
+    }
+
+    /// A Body is lost. It leaves the store in its turn.
+    fn give_up(&mut self, reason: LossReason) {
+        if let Some(running) = &mut self.session {
+            running.unsettled.push_back(Done::GivenUp(reason));
+        }
+        self.settle();
+    }
+
+    /// Sends the Message in hand, if anything is in it.
+    fn end_message(&mut self, ends_body: bool) -> Result<(), Failure> {
+        let export_seconds = match (self.config.pace, &self.session) {
+            (Pace::Replay, Some(running)) => running.export_seconds,
+            _ => self.clock.wall().as_secs(),
+        };
+        let has_alternative = self.has_alternative();
+        let Some(running) = &mut self.session else { return Ok(()) };
+        let before = running.messages.sequence();
+        let Some(octets) = running.messages.finish(export_seconds) else { return Ok(()) };
+        let size = octets.len();
+        self.config.pacer.wait(&*self.clock);
+        let patience = Patience {
+            running: self.config.tcp.stall_timeout,
+            over: self.config.drain_timeout,
+            ending: &self.ending,
+            clock: &*self.clock,
+        };
+        match running.session.send(octets, patience) {
+            Ok(()) => {}
+            Err(SendError::TooLarge) => {
+                running.messages.renumber();
+                running.messages.limit_size(running.session.message_size());
+                running.refresh_at_once = true;
+                self.store.set_message_size(running.session.message_size());
+                return Err(Failure::Resized);
+            }
+            Err(SendError::NotSent(error)) if !has_alternative => {
+                // There may have been Templates in it.
+                running.refresh_at_once = true;
+                return Err(Failure::NotSent(error));
+            }
+            Err(SendError::NotSent(error)) => return Err(Failure::Broken(error)),
+            Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
+        }
+        running.unsettled.push_back(if ends_body { Done::Body } else { Done::Message });
+        running.messages_since_templates = running.messages_since_templates.saturating_add(1);
+        let records = running.messages.sequence().wrapping_sub(before);
+        self.exported.messages += 1;
+        self.exported.octets += size as u64;
+        if ends_body {
+            self.exported.flow_records += u64::from(records);
+        }
+        self.account.messages(1, size);
+        if std::mem::take(&mut self.failing) {
+            self.account.recovered(&self.target);
+        }
+        self.listen()
+    }
+
+    /// Hears what the network says that does not end a session by itself.
+    fn listen(&mut self) -> Result<(), Failure> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        if running.is_datagrams || running.unsettled.len() >= SETTLE_AFTER {
+            self.settle();
+        }
+        let Some(running) = &mut self.session else { return Ok(()) };
+        match running.session.trouble() {
+            Some(error) if self.has_alternative() => Err(Failure::Broken(error)),
+            Some(source) => {
+                self.trouble(|target| ExportError::Send { target, source });
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn look(&mut self) -> Result<(), Failure> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        running.session.look().map_err(Failure::Broken)?;
+        self.listen()
+    }
+
+    /// Accounts for what has arrived.
+    fn settle(&mut self) {
+        let Some(running) = &mut self.session else { return };
+        let delivered = running.session.delivered();
+        self.settle_up_to(delivered);
+    }
+
+    fn settle_up_to(&mut self, delivered: u64) {
+        let Some(running) = &mut self.session else { return };
+        let (mut bodies, mut given_up) = (0, Vec::new());
+        while let Some(&done) = running.unsettled.front() {
+            match done {
+                Done::GivenUp(reason) => given_up.push((bodies, reason)),
+                Done::Message | Done::Body if running.settled < delivered => {
+                    running.settled += 1;
+                    bodies += usize::from(done == Done::Body);
+                }
+                Done::Message | Done::Body => break,
+            }
+            running.unsettled.pop_front();
+        }
+        let mut before = 0;
+        for (sent, reason) in given_up {
+            self.sent(sent - before);
+            before = sent;
+            let totals = self.store.delivered(1);
+            self.account.lost(reason, totals);
+            self.store.count_not_sent(totals, self.clock.wall());
+        }
+        self.sent(bodies - before);
+    }
+
+    fn sent(&mut self, bodies: usize) {
+        if bodies > 0 {
+            let totals = self.store.delivered(bodies);
+            self.account.sent(totals);
+        }
+    }
+
+    /// Nothing will follow: the last statistics leave, then the session is closed in order.
+    fn end(&mut self) -> Result<bool, Failure> {
+        if let Some(running) = &self.session
+            && !running.announced
+        {
+            self.announce()?;
+        }
+        let statistics = self.statistics();
+        self.send_records(&statistics)?;
+        self.close_session()?;
+        Ok(false)
+    }
+
+    /// Closes the session in order, which is to say that everything in it has arrived.
+    fn close_session(&mut self) -> Result<(), Failure> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        running.session.close(self.config.drain_timeout, &*self.clock).map_err(Failure::Broken)?;
+        self.settle();
+        self.session = None;
+        Ok(())
+    }
+
+    /// A broken session: what it did not deliver waits again.
+    ///
+    /// It is an error only where a replay would wait for a Collector that reads nothing: it would
+    /// stand still for the others too, session after session.
+    fn session_broke(&mut self, error: io::Error) -> Result<(), ExportError> {
+        let Some(running) = &mut self.session else { return Ok(()) };
+        let delivered = running.session.delivered_at_end();
+        self.settle_up_to(delivered);
+        self.session = None;
+        self.missed = true;
+        let now = self.now();
+        self.store.take_back(now);
+        self.store.set_away(true, now);
+        if error.kind() != io::ErrorKind::TimedOut {
+            self.trouble(|target| ExportError::Session { target, source: error });
+            return Ok(());
+        }
+        let limit = if self.ending.is_over() { self.config.drain_timeout } else { self.config.tcp.stall_timeout };
+        let target = self.target.clone();
+        let stalled = ExportError::Stalled { target, seconds: limit.as_secs() };
+        match self.config.pace {
+            Pace::Replay => Err(stalled),
+            Pace::Live => {
+                self.account.trouble(stalled);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for a session, for a moment. `Ok(false)` when there will be none.
+    fn reconnect(&mut self) -> Result<bool, Failure> {
+        // All of it was settled when the last session was closed or broke.
+        if self.store.is_ended() {
+            return Ok(false);
+        }
+        let wait = self.members.wait();
+        if !wait.is_zero() {
+            // RFC 7011 §10.4.4: not even at the end is there an attempt before its time.
+            if self.ending.wait(wait.min(TICK)) {
+                let target = self.target.clone();
+                return Err(Failure::Fatal(ExportError::Unreachable { target }));
+            }
+            return Ok(true);
+        }
+        match self.members.open() {
+            Ok(opened) => {
+                self.begin(opened);
+                self.prove()?;
+            }
+            Err(error) => {
+                let error = error.into_export_error(&self.target);
+                self.account.session_failed(error.is_authentication());
+                if self.config.pace == Pace::Replay || error.is_configuration() {
+                    return Err(Failure::Fatal(error));
+                }
+                if !std::mem::replace(&mut self.missed, true) {
+                    self.account.trouble(error);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// A new session: no Template is known and numbers begin at zero (RFC 7011 §8.1, §10).
+    pub(super) fn begin(&mut self, opened: Opened) {
+        let size = opened.session.message_size();
+        let next = self.store.next_context();
+        let context = next.and_then(|text| text.parse().ok()).unwrap_or(self.context);
+        let now = self.clock.monotonic();
+        self.store.set_message_size(size);
+        self.store.set_away(false, self.now());
+        self.account.session_opened();
+        self.session = Some(Running {
+            session: opened.session,
+            messages: MessageWriter::new(context.observation_domain, size),
+            context,
+            unsettled: VecDeque::new(),
+            settled: 0,
+            announced: false,
+            is_datagrams: opened.is_datagrams,
+            templates_at: now,
+            messages_since_templates: 0,
+            refresh_at_once: false,
+            options_at: now,
+            export_seconds: 0,
+        });
+    }
+
+    /// Over UDP every Collector seems to be there. Where there is another place for the records, the
+    /// first Messages are those that can be spared, and the network has a moment to object.
+    fn prove(&mut self) -> Result<(), Failure> {
+        let datagrams = self.session.as_ref().is_some_and(|running| running.is_datagrams);
+        if datagrams && self.has_alternative() && self.config.pace == Pace::Live {
+            self.announce()?;
+            self.ending.wait(OBJECTION_TIME);
+            self.look()?;
+        }
+        if std::mem::take(&mut self.missed) {
+            self.account.recovered(&self.target);
+        }
+        Ok(())
+    }
+
+    /// Goes back to a Collector that is preferred, if it is there again.
+    fn fail_back(&mut self) -> Result<(), Failure> {
+        let Some(opened) = self.members.open_preferred() else { return Ok(()) };
+        self.close_session()?;
+        self.begin(opened);
+        self.prove()
+    }
+
+    /// Whether records that cannot be sent now have another place to go.
+    fn has_alternative(&self) -> bool {
+        self.members.len() > 1 || self.store.has_spool()
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.monotonic();
+        if now.saturating_sub(self.ticked_at) >= TICK {
+            self.ticked_at = now;
+            self.tick_store();
+        }
+    }
+
+    fn tick_store(&mut self) {
+        let (losses, trouble) = self.store.tick(self.now());
+        for (reason, totals) in losses {
+            self.account.lost(reason, totals);
+        }
+        if let Some(source) = trouble {
+            self.trouble(|target| ExportError::Spool { target, source: source.to_string() });
+        }
+    }
+
+    fn trouble(&mut self, error: impl FnOnce(String) -> ExportError) {
+        self.account.trouble(error(self.target.clone()));
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.wall()
+    }
+}
+
+/// How often an idle link looks around.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A refresh in every moment would leave no time for anything else.
+const SHORTEST_REFRESH: Duration = Duration::from_millis(100);
+
+/// Messages that may wait before the transport is asked what has arrived.
+const SETTLE_AFTER: usize = 8;
+
+/// How long the network has to say that nobody listens at a port.
+const OBJECTION_TIME: Duration = Duration::from_millis(200);
+

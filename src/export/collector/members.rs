@@ -1,0 +1,104 @@
+//! The Collectors of a target, in order of preference, and when each may be tried.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::export::clock::Clock;
+use crate::export::target::{Collector, Transport};
+use crate::export::transport::{self, ConnectError, Session, Settings};
+
+/// One Collector, or several of which one is in use.
+#[derive(Debug)]
+pub(super) struct Members {
+    members: Vec<Member>,
+    active: usize,
+    clock: Arc<dyn Clock>,
+}
+
+/// A new session.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) session: Box<dyn Session>,
+    pub(super) is_datagrams: bool,
+}
+
+#[derive(Debug)]
+struct Member {
+    collector: Collector,
+    settings: Settings,
+    /// RFC 7011 §10.4.4: no two attempts to connect within this time.
+    interval: Duration,
+    /// When the next attempt may be made.
+    due: Duration,
+}
+
+impl Members {
+    /// Collectors with their settings and reconnect intervals.
+    pub(super) fn new(
+        members: impl IntoIterator<Item = (Collector, Settings, Duration)>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let due = clock.monotonic();
+        let members = members
+            .into_iter()
+            .map(|(collector, settings, interval)| Member { collector, settings, interval, due })
+            .collect();
+        Self { members, active: 0, clock }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// How long until an attempt may be made.
+    pub(super) fn wait(&self) -> Duration {
+        let due = self.members.iter().map(|member| member.due).min().unwrap_or_default();
+        due.saturating_sub(self.clock.monotonic())
+    }
+
+    /// Tries every Collector whose time it is, in order of preference.
+    pub(super) fn open(&mut self) -> Result<Opened, ConnectError> {
+        self.try_first(self.members.len()).unwrap_or_else(|| {
+            Err(ConnectError::Connect(std::io::ErrorKind::AddrNotAvailable.into()))
+        })
+    }
+
+    /// Tries those that are preferred to the one in use, each in its time.
+    pub(super) fn open_preferred(&mut self) -> Option<Opened> {
+        if self.active == 0 { None } else { self.try_first(self.active)?.ok() }
+    }
+
+    /// `None` if it was nobody's time.
+    fn try_first(&mut self, count: usize) -> Option<Result<Opened, ConnectError>> {
+        let now = self.clock.monotonic();
+        let mut failed = None;
+        for (number, member) in self.members.iter_mut().enumerate().take(count) {
+            if member.due > now {
+                continue;
+            }
+            member.due = now.saturating_add(with_jitter(member.interval));
+            match transport::connect(&member.collector, &member.settings, &self.clock) {
+                Ok(session) => {
+                    self.active = number;
+                    let is_datagrams = member.collector.transport == Transport::Udp;
+                    return Some(Ok(Opened { session, is_datagrams }));
+                }
+                Err(error) => failed = Some(Err(error)),
+            }
+        }
+        failed
+    }
+}
+
+/// Probes that lost the same Collector at the same moment do not come back at the same moment. Never
+/// less than `interval`, which is a limit.
+fn with_jitter(interval: Duration) -> Duration {
+    let random = RandomState::new().hash_one(()) % JITTER_STEPS;
+    let step = interval / JITTER_PART / u32::try_from(JITTER_STEPS).unwrap_or(u32::MAX);
+    interval + step * u32::try_from(random).unwrap_or(0)
+}
+
+/// The jitter is at most this part of the interval.
+const JITTER_PART: u32 = 4;
+const JITTER_STEPS: u64 = 1024;

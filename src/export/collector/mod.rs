@@ -1,0 +1,257 @@
+//! Collectors over the network: two threads, and a store between them.
+//!
+//! The first one takes Flow Records from the queue and encodes them; it waits for nobody, so a
+//! Collector that is slow or gone costs bounded memory, and the spool if there is one. The second one
+//! sends.
+
+mod context;
+mod link;
+mod members;
+mod share;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use context::Context;
+use link::{Link, LinkConfig};
+use members::Members;
+pub(crate) use share::Share;
+use store::Store;
+
+use crate::export::account::{Account, LossReason, Totals};
+use crate::export::body::Body;
+use crate::export::clock::Clock;
+use crate::export::config::{Config, Pace};
+use crate::export::ending::Ending;
+use crate::export::error::ExportError;
+use crate::export::exporter::RecordBatch;
+use crate::export::mapping::{DataRecord, Templates, data_records};
+use crate::export::options::Options;
+use crate::export::pacing::{FlushTimer, Pacer};
+use crate::export::profile::Mapping;
+use crate::export::sink::RecordSink;
+use crate::export::spool::Spool;
+use crate::export::target::{Collector, Transport};
+use crate::export::transport::Settings;
+use crate::ipfix::message::Refused;
+use crate::ipfix::sets::DataSets;
+
+/// Exports to one Collector, or to a group of which one is in use.
+#[derive(Debug)]
+pub(crate) struct CollectorSink {
+    target: String,
+    mapping: Mapping,
+    /// Which Flows are this target's.
+    share: Share,
+    templates: Templates,
+    sets: DataSets,
+    /// What `sets` tell of.
+    pending: Totals,
+    flush_timer: FlushTimer,
+    /// Replay: Export Time of the last batch.
+    export_seconds: u64,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    link: Option<JoinHandle<Account>>,
+    early: Early,
+}
+
+/// What happened before there was an account.
+#[derive(Debug, Default)]
+struct Early {
+    recovered: Totals,
+    unreadable: Totals,
+}
+
+impl CollectorSink {
+    /// Opens spool and first session, and starts the thread that sends.
+    ///
+    /// Live, a Collector that is not there is waited for. All `members` are told the same in the same
+    /// way: the options of the first one say how.
+    pub(crate) fn start(
+        members: &[Collector],
+        share: Share,
+        target: &str,
+        config: &Config,
+        ending: &Arc<Ending>,
+    ) -> Result<Self, ExportError> {
+        let Some(first) = members.first() else {
+            unreachable!("a target has a collector, and a group has two")
+        };
+        let rules = first.options.rules();
+        let mapping = first.options.mapping(config.biflow);
+        let observation_domain =
+            first.options.observation_domain.unwrap_or(config.observation_domain);
+        let context = Context { observation_domain, mapping };
+        let clock = Arc::clone(&config.clock);
+        let now = clock.wall();
+        let mut early = Early::default();
+        let spool = match &config.spool {
+            Some(spool) if config.pace == Pace::Live => {
+                let (spool, recovery) = Spool::open(spool, target, &context.to_string(), now)
+                    .map_err(|source| ExportError::Spool {
+                        target: target.to_owned(),
+                        source: source.to_string(),
+                    })?;
+                early.recovered += recovery.readable;
+                early.recovered += recovery.lost;
+                early.unreadable += recovery.lost;
+                Some(spool)
+            }
+            _ => None,
+        };
+        let message_size = match first.transport {
+            Transport::Udp => DATAGRAM_SIZE,
+            _ => config.tcp.message_size,
+        };
+        let context_text = context.to_string();
+        let store = Arc::new(Store::new(
+            config.queue_octets,
+            message_size,
+            config.pace,
+            &context_text,
+            spool,
+        ));
+        let rate = first.options.rate;
+        let pacer = match (first.transport, rate) {
+            (_, Some(rate)) => Pacer::new(rate, config.udp.datagram_burst),
+            (Transport::Udp, None) => {
+                Pacer::new(config.udp.datagram_rate, config.udp.datagram_burst)
+            }
+            (_, None) => Pacer::new(0, 0),
+        };
+        let options = Options::new(
+            Arc::clone(&config.facts),
+            Arc::clone(&config.counters),
+            rules,
+            observation_domain,
+            mapping,
+        );
+        let settings = |member: &Collector| {
+            let interval = member.options.reconnect.unwrap_or(match member.transport {
+                Transport::Udp => config.udp.retry_interval,
+                _ => config.tcp.reconnect_interval,
+            });
+            (member.clone(), Settings::new(member, config), interval)
+        };
+        let members = Members::new(members.iter().map(settings), Arc::clone(&clock));
+        let mut link = Link::new(LinkConfig {
+            target: target.to_owned(),
+            members,
+            store: Arc::clone(&store),
+            options,
+            context,
+            refresh: first.options.refresh(&config.udp),
+            pacer,
+            ending: Arc::clone(ending),
+            config: config.clone(),
+        });
+        link.open()?;
+        let link = thread::Builder::new()
+            .name("send".to_owned())
+            .spawn(move || link.run())
+            .map_err(|source| ExportError::Thread { target: target.to_owned(), source })?;
+        Ok(Self {
+            target: target.to_owned(),
+            mapping,
+            share,
+            templates: Templates::new(mapping),
+            sets: DataSets::new(message_size),
+            pending: Totals::default(),
+            flush_timer: FlushTimer::new(config.flush_timer()),
+            export_seconds: 0,
+            store,
+            clock,
+            link: Some(link),
+            early,
+        })
+    }
+
+    #[inline]
+    fn add(&mut self, record: &DataRecord<'_>) -> Result<(), ExportError> {
+        let template = self.templates.template(record.shape.layout);
+        let mut added = self.sets.add_record(template, |octets| record.visit(octets));
+        if added == Err(Refused::MessageFull) {
+            self.end_body();
+            let template = self.templates.template(record.shape.layout);
+            added = self.sets.add_record(template, |octets| record.visit(octets));
+        }
+        added.map_err(|source| ExportError::Encode { target: self.target.clone(), source })?;
+        self.pending += Totals::of_data(record);
+        Ok(())
+    }
+
+    fn end_body(&mut self) {
+        self.flush_timer.restart();
+        if self.sets.is_empty() {
+            return;
+        }
+        let body = Body { sets: self.sets.take(), totals: std::mem::take(&mut self.pending) };
+        self.store.push(body, self.export_seconds, self.clock.wall());
+        self.sets.limit_size(self.store.message_size());
+    }
+
+    /// Ends the thread that sends, and brings its books home.
+    fn join(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        let Some(link) = self.link.take() else { return Ok(()) };
+        let panicked = match link.join() {
+            Ok(books) => {
+                account.merge(books);
+                Ok(())
+            }
+            Err(_) => Err(ExportError::Panicked { target: self.target.clone() }),
+        };
+        let closed = self.store.end(self.clock.wall());
+        for (reason, totals) in self.store.tick(self.clock.wall()).0 {
+            account.lost(reason, totals);
+        }
+        account.carry_over(self.early.recovered);
+        account.lost(LossReason::SpoolDamaged, self.early.unreadable);
+        account.keep(closed.kept);
+        account.lost(LossReason::SessionBroken, closed.dropped);
+        panicked
+    }
+}
+
+impl RecordSink for CollectorSink {
+    fn write(&mut self, batch: &RecordBatch, _: &mut Account) -> Result<(), ExportError> {
+        self.export_seconds = batch.clock.as_secs();
+        for record in batch.records.iter().filter(|record| self.share.has(record)) {
+            for data in data_records(record, self.mapping) {
+                self.add(&data)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, _: &mut Account) -> Result<(), ExportError> {
+        if self.flush_timer.is_due(!self.sets.is_empty(), self.clock.monotonic()) {
+            self.end_body();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        self.end_body();
+        self.store.close();
+        self.join(account)
+    }
+}
+
+impl Drop for CollectorSink {
+    fn drop(&mut self) {
+        // The run was abandoned: the thread that sends sees that too.
+        self.store.abandon();
+        if let Some(link) = self.link.take() {
+            let _ = link.join();
+        }
+    }
+}
+
+/// What an Ethernet path takes with IPv6 and UDP headers, until a session knows better.
+const DATAGRAM_SIZE: usize = 1_452;
