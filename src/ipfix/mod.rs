@@ -5,6 +5,7 @@
 pub mod date_time;
 pub mod element;
 mod element_table;
+pub mod encode;
 pub mod exported;
 pub mod field;
 pub mod json;
