@@ -12,5 +12,6 @@ pub mod json;
 pub mod list;
 pub mod message;
 pub mod reader;
+pub mod sets;
 pub mod template;
 pub mod value;
