@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::export::account::Observer;
 use crate::export::clock::{Clock, SystemClock};
-use crate::export::options::{Facts, MeteringCounters};
+use crate::export::options::Metering;
 use crate::export::target::Target;
 
 /// Settings of the Exporting Process.
@@ -26,10 +26,6 @@ pub struct Config {
     pub queue_octets: usize,
     /// Where records wait for Collectors that are away; live only.
     pub spool: Option<SpoolConfig>,
-    /// What is told of the Metering Process.
-    pub facts: Arc<Facts>,
-    /// What the Metering Process counts.
-    pub counters: Arc<MeteringCounters>,
     /// Live: how long a record may wait for its Message to fill.
     pub flush_timeout: Duration,
     /// How long [`Exporter::finish`](crate::export::Exporter::finish) waits for a Collector that
@@ -39,6 +35,8 @@ pub struct Config {
     pub udp: UdpConfig,
     /// Collectors over TCP.
     pub tcp: TcpConfig,
+    /// The Metering Process that we report of (RFC 7011 §4).
+    pub metering: Metering,
     /// Real time.
     pub clock: Arc<dyn Clock>,
     /// Who hears of changes in the state of a target.
@@ -122,12 +120,11 @@ impl Default for Config {
             queue_batches: 256,
             queue_octets: 64 << 20,
             spool: None,
-            facts: Arc::default(),
-            counters: Arc::default(),
             flush_timeout: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(5),
             udp: UdpConfig::default(),
             tcp: TcpConfig::default(),
+            metering: Metering::default(),
             clock: Arc::new(SystemClock::new()),
             observer: Observer::default(),
         }
