@@ -15,7 +15,7 @@ use crate::export::file::FileSink;
 use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
 use crate::export::collector::{CollectorSink, Share};
-use crate::export::target::{Group, GroupMode, Target};
+use crate::export::target::{Collector, Group, GroupMode, Target};
 use crate::export::tcp::TcpSink;
 use crate::export::udp::UdpSink;
 use crate::flow::FlowRecord;

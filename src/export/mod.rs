@@ -8,6 +8,7 @@ mod account;
 #[allow(dead_code, reason = "used as soon as collectors are")]
 mod body;
 mod clock;
+mod collector;
 mod config;
 mod encoder;
 mod ending;
@@ -25,22 +26,20 @@ mod profile;
 mod sink;
 mod spool;
 mod target;
-mod tcp;
 #[allow(dead_code, reason = "used as soon as collectors are")]
 mod transport;
-mod udp;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use account::{Account, LossReason, Notice, Observer, TargetReport, Totals};
+pub use account::{Account, LossReason, Notice, Observer, Sessions, TargetReport, Totals};
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
 pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
-pub use profile::{Mapping, Profile, Refresh, TimeUnit};
+pub use profile::{Mapping, MappingError, Profile, Refresh, TimeUnit};
 pub use sink::RecordSink;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,

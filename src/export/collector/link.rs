@@ -1,6 +1,6 @@
 //! The thread that talks to a Collector: sessions, Templates, options records, and what comes back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub(super) struct Running {
     /// Of what was sent: sequence number, Templates, Export Time.
     messages: MessageWriter,
     context: Context,
+    /// Those that Flow Records need, by their ID.
+    templates: BTreeMap<u16, Arc<Template>>,
     /// What was done in this session and is not settled; in order.
     unsettled: VecDeque<Done>,
     /// Messages that are settled.
@@ -295,13 +297,7 @@ impl Link {
         let Some(running) = &mut self.session else { return Ok(()) };
         running.refresh_at_once = false;
         running.templates_at = self.clock.monotonic();
-        let templates: Vec<_> = running
-            .messages
-            .templates()
-            .iter()
-            .filter(|template| !template.is_options())
-            .cloned()
-            .collect();
+        let templates: Vec<_> = running.templates.values().cloned().collect();
         for template in &templates {
             while let Some(running) = &mut self.session {
                 match running.messages.add_template(template) {
@@ -359,9 +355,8 @@ impl Link {
         let Some(running) = &mut self.session else { return Ok(()) };
         let mapping = running.context.mapping;
         let mut unknown = Vec::new();
-        for id in set_ids(&waiting.body.sets) {
+        for id in set_ids(&waiting.body.sets).filter(|id| !running.templates.contains_key(id)) {
             match template_by_id(id, mapping) {
-                Some(template) if running.messages.defines(&template) => {}
                 Some(template) => unknown.push(Arc::new(template)),
                 // Nothing that could be misread is ever sent.
                 None => {
@@ -380,7 +375,7 @@ impl Link {
             running.messages.add_sets(&waiting.body.sets, records)?;
             return self.end_message(true);
         }
-        let length = |id| template_by_id(id, mapping).map(|template| template.record_length());
+        let length = |id| running.templates.get(&id).map(|template| template.record_length());
         let Some(parts) = split_sets(&waiting.body.sets, size, length) else {
             self.give_up(LossReason::SpoolDamaged);
             return Ok(());
@@ -401,6 +396,9 @@ impl Link {
         &mut self,
         template: &Arc<Template>,
     ) -> Result<(), Failure> {
+        if let Some(running) = &mut self.session {
+            running.templates.insert(template.id().get(), Arc::clone(template));
+        }
         let keys = self.options.flow_keys(template);
         let copies = match &self.session {
             Some(running) if running.is_datagrams => 2,
@@ -632,6 +630,7 @@ impl Link {
             session: opened.session,
             messages: MessageWriter::new(context.observation_domain, size),
             context,
+            templates: BTreeMap::new(),
             unsettled: VecDeque::new(),
             settled: 0,
             announced: false,
