@@ -81,6 +81,8 @@ pub(super) struct Running {
     /// A datagram was too large: Templates may have been in it.
     refresh_at_once: bool,
     options_at: Duration,
+    /// Observation Points that the Collector was told of.
+    interfaces: usize,
     export_seconds: u64,
 }
 
@@ -228,6 +230,13 @@ impl Link {
         {
             self.refresh_templates()?;
         }
+        let Some(running) = &mut self.session else { return Ok(()) };
+        let interfaces = self.config.metering.points.len();
+        if interfaces > running.interfaces {
+            let before = std::mem::replace(&mut running.interfaces, interfaces);
+            let records = self.options.interfaces(before, interfaces);
+            self.send_records(&records)?;
+        }
         let Some(running) = &self.session else { return Ok(()) };
         if now.saturating_sub(running.options_at) >= self.refresh.options.max(SHORTEST_REFRESH) {
             self.send_options(running.is_datagrams, self.config.pace == Pace::Live)?;
@@ -261,7 +270,11 @@ impl Link {
             }
             self.end_message(false)?;
         }
-        let mut records = self.options.standing();
+        let interfaces = self.config.metering.points.len();
+        if let Some(running) = &mut self.session {
+            running.interfaces = interfaces;
+        }
+        let mut records = self.options.standing(interfaces);
         if with_statistics {
             records.extend(self.statistics());
         }
@@ -431,7 +444,7 @@ impl Link {
         let before = running.messages.sequence();
         let Some(octets) = running.messages.finish(export_seconds) else { return Ok(()) };
         let size = octets.len();
-        self.config.pacer.wait(&*self.clock);
+        self.pacer.wait(&*self.clock);
         let patience = Patience {
             running: self.config.tcp.stall_timeout,
             over: self.config.drain_timeout,
@@ -639,6 +652,7 @@ impl Link {
             messages_since_templates: 0,
             refresh_at_once: false,
             options_at: now,
+            interfaces: 0,
             export_seconds: 0,
         });
     }

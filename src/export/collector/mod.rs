@@ -31,7 +31,7 @@ use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::mapping::{DataRecord, Templates, data_records};
-use crate::export::options::Options;
+use crate::export::options::{Options, OptionsRules};
 use crate::export::pacing::{FlushTimer, Pacer};
 use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
@@ -126,11 +126,13 @@ impl CollectorSink {
             (_, None) => Pacer::new(0, 0),
         };
         let options = Options::new(
-            Arc::clone(&config.facts),
-            Arc::clone(&config.counters),
-            rules,
-            observation_domain,
-            mapping,
+            config.metering.clone(),
+            OptionsRules {
+                observation_domain,
+                mapping,
+                statistics: rules.statistics,
+                legacy_sampling: rules.legacy_sampling,
+            },
         );
         let settings = |member: &Collector| {
             let interval = member.options.reconnect.unwrap_or(match member.transport {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::export::account::{LossReason, Totals};
 use crate::export::body::Body;
 use crate::export::config::Pace;
-use crate::export::spool::{Closed, PushError, Spool};
+use crate::export::spool::{Closed, PushError, Spool, Stored};
 use crate::time::Timestamp;
 
 /// The queue between the thread that encodes and the thread that sends.
@@ -87,6 +87,14 @@ struct Place {
     waiting: Arc<Waiting>,
     /// It is also in the spool.
     spooled: bool,
+}
+
+impl Place {
+    /// What came from the spool.
+    fn read(Stored { body, context }: Stored) -> Self {
+        let waiting = Waiting { body, export_seconds: 0, context };
+        Self { waiting: Arc::new(waiting), spooled: true }
+    }
 }
 
 impl Store {
@@ -244,12 +252,12 @@ impl Store {
         inner.away = true;
         inner.stash(now);
         let mut closed = match inner.spool.take() {
-            Some(mut spool) => {
-                spool.flush();
-                for (reason, totals) in spool.take_losses() {
+            Some(spool) => {
+                let closed = spool.close();
+                for &(reason, totals) in &closed.losses {
                     inner.lose(reason, totals, now);
                 }
-                spool.close()
+                closed
             }
             None => Closed::default(),
         };
@@ -328,12 +336,9 @@ impl Inner {
         let reads = self.spool.as_ref().is_some_and(|spool| self.reads(spool));
         if let Some(spool) = &mut self.spool {
             if let Some(stored) = spool.next().filter(|_| reads) {
-                let waiting = Arc::new(Waiting {
-                    body: stored.body,
-                    export_seconds: 0,
-                    context: stored.context,
-                });
-                self.out.push_back(Place { waiting: Arc::clone(&waiting), spooled: true });
+                let place = Place::read(stored);
+                let waiting = Arc::clone(&place.waiting);
+                self.out.push_back(place);
                 self.spooled += 1;
                 return Next::Body(waiting);
             }
@@ -351,14 +356,9 @@ impl Inner {
         if self.waiting.is_empty()
             && let Some(stored) = self.spool.as_mut().and_then(Spool::next)
         {
-            let context = stored.context;
-            let waiting = Arc::new(Waiting {
-                body: stored.body,
-                export_seconds: 0,
-                context: Arc::clone(&context),
-            });
-            self.octets += waiting.body.sets.len();
-            self.waiting.push_back(Place { waiting, spooled: true });
+            let place = Place::read(stored);
+            self.octets += place.waiting.body.sets.len();
+            self.waiting.push_back(place);
             self.spooled += 1;
         }
         self.waiting.front().map(|place| Arc::clone(&place.waiting.context))
@@ -390,15 +390,29 @@ impl Inner {
             return;
         }
         let own = self.waiting.iter().take_while(|place| !place.spooled).count();
+        if self.waiting.iter().skip(own).any(|place| !place.spooled) {
+            return; // a full disk has left them in an order that has no two halves
+        }
         if self.waiting.len() > own {
             self.waiting.truncate(own);
             self.spooled = 0;
             spool.rewind();
         }
-        let own: Vec<Body> = self.waiting.iter().map(|place| place.waiting.body.clone()).collect();
-        let (taken, error) = spool.push_front(&own, now);
-        // It takes them as a whole or from the end, so that what stays is older than what went.
-        self.waiting.truncate(own.len() - taken);
+        let bodies: Vec<Body> =
+            self.waiting.iter().map(|place| place.waiting.body.clone()).collect();
+        let (taken, error) = spool.push_front(&bodies, now);
+        let rest = self.waiting.split_off(taken);
+        self.waiting.clear();
+        if !rest.is_empty() {
+            // What it did take is older than what it did not, and stays before it.
+            for _ in 0..taken {
+                if let Some(stored) = spool.next() {
+                    self.waiting.push_back(Place::read(stored));
+                    self.spooled += 1;
+                }
+            }
+            self.waiting.extend(rest);
+        }
         self.octets = self.waiting.iter().map(|place| place.waiting.body.sets.len()).sum();
         if let Some(error) = error {
             self.complain(error);
