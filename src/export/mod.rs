@@ -23,6 +23,7 @@ mod output;
 mod pacing;
 mod profile;
 mod sink;
+#[allow(dead_code, reason = "used as soon as collectors are")]
 mod spool;
 mod target;
 mod tcp;
@@ -42,6 +43,7 @@ pub use json::each_data_record;
 pub use options::{Facts, Interface, MeteringCounters};
 pub use profile::{Mapping, Profile, Refresh, TimeUnit};
 pub use sink::RecordSink;
+pub use spool::SpoolError;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,
     TargetError, TlsOptions, Transport,
