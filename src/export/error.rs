@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::export::spool::SpoolError;
 use crate::ipfix::message::Refused;
 
 /// Why records did not reach a target. Every message names the target, none an observed address.
@@ -101,5 +102,21 @@ pub enum ExportError {
     Panicked {
         /// The target as written.
         target: String,
+    },
+    /// The spool of a target could not be opened.
+    #[error("{target}: {source}")]
+    Spool {
+        /// The target as written.
+        target: String,
+        /// What is wrong with it.
+        source: SpoolError,
+    },
+    /// The spool of a target takes nothing at the moment; it is tried again.
+    #[error("{target}: cannot write to the spool: {source}")]
+    SpoolWrite {
+        /// The target as written.
+        target: String,
+        /// What the file system said.
+        source: io::Error,
     },
 }

@@ -24,6 +24,7 @@ mod output;
 mod pacing;
 mod profile;
 mod sink;
+#[allow(dead_code, reason = "used as soon as collectors are")]
 mod spool;
 mod target;
 #[allow(dead_code, reason = "used as soon as collectors are")]
@@ -41,6 +42,7 @@ pub use json::each_data_record;
 pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
 pub use profile::{Mapping, MappingError, Profile, Refresh, TimeUnit};
 pub use sink::RecordSink;
+pub use spool::SpoolError;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,
     TargetError, TlsOptions, Transport,
