@@ -94,6 +94,33 @@ impl DateTime {
     }
 }
 
+/// `dateTimeMicroseconds` (RFC 7011 §6.1.9) of a time since 1970: 64-bit NTP time, of which the low
+/// 11 bits are zero. Cut to the microsecond; nanoseconds beyond a second carry into it.
+///
+/// The fraction is rounded up, so that each of the 10^6 microseconds reads back as itself, whether
+/// the reader rounds down or to the nearest. Rounded down, nearly all would read one too low.
+pub const fn ntp_microseconds(seconds: u64, nanoseconds: u32) -> u64 {
+    let microseconds = (nanoseconds as u64 % NANOSECONDS) / 1_000;
+    let fraction = (microseconds << 32).div_ceil(1_000_000).next_multiple_of(0x800);
+    ntp_seconds(seconds, nanoseconds) << 32 | fraction
+}
+
+/// `dateTimeNanoseconds` (RFC 7011 §6.1.10) of a time since 1970: 64-bit NTP time, all bits of it.
+/// Nanoseconds beyond a second carry into it.
+///
+/// Rounded up as [`ntp_microseconds`] is; a nanosecond is some four units of the fraction.
+pub const fn ntp_nanoseconds(seconds: u64, nanoseconds: u32) -> u64 {
+    let fraction = ((nanoseconds as u64 % NANOSECONDS) << 32).div_ceil(NANOSECONDS);
+    ntp_seconds(seconds, nanoseconds) << 32 | fraction
+}
+
+/// Seconds since 1900 modulo 2^32: the NTP era is implicit (RFC 7011 §5.2), a new one begins in
+/// 2036.
+const fn ntp_seconds(seconds: u64, nanoseconds: u32) -> u64 {
+    let carried = nanoseconds as u64 / NANOSECONDS;
+    seconds.wrapping_add(carried).wrapping_add(NTP_TO_UNIX.cast_unsigned()) & 0xffff_ffff
+}
+
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = self.date();
@@ -118,6 +145,8 @@ const NTP_TO_UNIX: i64 = 2_208_988_800;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -172,6 +201,61 @@ mod tests {
                 let time = DateTime::from_ntp_microseconds(3_900_000_000 << 32 | fraction);
                 assert_eq!(u64::from(time.nanoseconds), microsecond * 1_000, "{fraction:#x}");
             }
+        }
+    }
+
+    #[test]
+    fn every_microsecond_reads_back_as_itself() {
+        // RFC 7011 §6.1.9.
+        let seconds = 1_709_210_496;
+        for microsecond in 0..1_000_000_u32 {
+            let ntp = ntp_microseconds(seconds, microsecond * 1_000 + microsecond % 1_000);
+            assert_eq!(ntp >> 32, seconds + 2_208_988_800);
+            assert_eq!(ntp & 0x7ff, 0, "{ntp:#x}: the low 11 bits are zero");
+            let rounded_down = ((ntp & 0xffff_ffff) * 1_000_000) >> 32;
+            assert_eq!(rounded_down, u64::from(microsecond), "{ntp:#x}");
+            let rounded = DateTime::from_ntp_microseconds(ntp);
+            assert_eq!(rounded.nanoseconds, microsecond * 1_000, "{ntp:#x}");
+        }
+    }
+
+    #[test]
+    fn ntp_times_of_the_next_era_are_of_our_century() {
+        // RFC 7011 §5.2: the era is implicit. 2036-02-07T06:28:16Z is second 0 of the next.
+        assert_eq!(ntp_nanoseconds(2_085_978_495, 0), 0xffff_ffff_0000_0000);
+        assert_eq!(ntp_nanoseconds(2_085_978_496, 0), 0);
+        assert_eq!(ntp_microseconds(2_085_978_496, 500_000_000), 1 << 31);
+        // 2040-01-01T00:00:00Z.
+        let ntp = ntp_nanoseconds(2_208_988_800, 1);
+        assert_eq!(ntp, 123_010_304 << 32 | 5);
+        let text = "2040-01-01T00:00:00.000000001Z";
+        assert_eq!(DateTime::from_ntp_nanoseconds(ntp).to_string(), text);
+        let ntp = ntp_microseconds(2_208_988_800, 1_000);
+        assert_eq!(DateTime::from_ntp_microseconds(ntp).to_string(), "2040-01-01T00:00:00.000001Z");
+        // A second too many nanoseconds is the next second.
+        assert_eq!(ntp_nanoseconds(7, 1_500_000_000), ntp_nanoseconds(8, 500_000_000));
+        assert_eq!(ntp_microseconds(7, 1_500_000_000), ntp_microseconds(8, 500_000_000));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_nanosecond_reads_back_as_itself(
+            // 1970 to 2104, which is as far as readers can tell.
+            seconds in 0_u64..4_233_462_144,
+            nanoseconds in 0_u32..1_000_000_000,
+        ) {
+            // RFC 7011 §6.1.10.
+            let ntp = ntp_nanoseconds(seconds, nanoseconds);
+            let rounded_down = ((ntp & 0xffff_ffff) * 1_000_000_000) >> 32;
+            prop_assert_eq!(rounded_down, u64::from(nanoseconds));
+            let expected = DateTime {
+                seconds: i64::try_from(seconds).unwrap(),
+                nanoseconds,
+                precision: Precision::Nanoseconds,
+            };
+            prop_assert_eq!(DateTime::from_ntp_nanoseconds(ntp), expected);
         }
     }
 

@@ -1,7 +1,10 @@
 //! Messages: header, Template Sets, Data Sets (RFC 7011 §3).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use crate::ipfix::sets::RecordOctets;
+use crate::ipfix::sets::{self, SetWriter};
 use crate::ipfix::template::Template;
 
 /// Octets of a Message header (RFC 7011 §3.1).
@@ -16,23 +19,25 @@ pub const SET_HEADER_LENGTH: usize = 4;
 /// that were defined, and the latest Export Time. A Message it returns is complete and correct
 /// whatever the order of calls: Template Sets stand before Data Sets, no Set is empty, none is
 /// padded, and no record is split (RFC 7011 §3.3.1, §8).
+///
+/// There are no withdrawals. A session never gives an ID a second meaning, so it needs none
+/// (RFC 7011 §8.1), and over UDP it could not have any (§8.4); its end withdraws everything.
 #[derive(Debug)]
 pub struct MessageWriter {
-    buffer: Vec<u8>,
-    maximum_size: usize,
+    /// The current Message, or the one just finished; its header is written last.
+    sets: SetWriter,
+    is_finished: bool,
     observation_domain: u32,
     /// Data Records in all Messages before the current one, modulo 2^32.
     sequence: u32,
-    /// Data Records in the current Message.
-    records: u32,
-    /// Where the Set that is being written begins, and its ID.
-    open_set: Option<(usize, u16)>,
-    has_data: bool,
-    finished: bool,
+    /// Data Records of the Message just finished, until their numbers are taken back.
+    finished_records: u32,
     export_seconds: u64,
     /// Templates of this session in order of definition.
     templates: Vec<Arc<Template>>,
-    /// One bit for each Template ID: whether `templates` has it.
+    /// The same by their IDs; both kinds share one space of them (RFC 7011 §3.4.2.2).
+    by_id: HashMap<u16, Arc<Template>>,
+    /// One bit for each Template ID: whether `templates` has it. Looked at for every record.
     defined: Box<[u64; 1024]>,
 }
 
@@ -54,6 +59,9 @@ pub enum Refused {
     /// The record has not the length its Template says.
     #[error("a record of template {0} has the wrong length")]
     RecordLength(u16),
+    /// The octets are not Data Sets, or hold another number of records.
+    #[error("the data sets are malformed")]
+    MalformedSets,
 }
 
 impl MessageWriter {
@@ -61,18 +69,15 @@ impl MessageWriter {
     ///
     /// No size above 65535 is used, whatever is asked for (RFC 7011 §3.1).
     pub fn new(observation_domain: u32, maximum_size: usize) -> Self {
-        let maximum_size = maximum_size.min(LARGEST_MESSAGE);
         Self {
-            buffer: Vec::with_capacity(maximum_size),
-            maximum_size,
+            sets: SetWriter::new(MESSAGE_HEADER_LENGTH, maximum_size.min(LARGEST_MESSAGE)),
+            is_finished: false,
             observation_domain,
             sequence: 0,
-            records: 0,
-            open_set: None,
-            has_data: false,
-            finished: true,
+            finished_records: 0,
             export_seconds: 0,
             templates: Vec::new(),
+            by_id: HashMap::new(),
             defined: Box::new([0; 1024]),
         }
     }
@@ -80,45 +85,71 @@ impl MessageWriter {
     /// Begins a new session: sequence numbers from zero, no Template defined, nothing written
     /// (RFC 7011 §8.1, §10).
     pub fn restart(&mut self) {
+        self.sets.clear();
+        self.is_finished = false;
         self.sequence = 0;
-        self.records = 0;
-        self.open_set = None;
-        self.has_data = false;
-        self.finished = true;
+        self.finished_records = 0;
         self.export_seconds = 0;
         self.templates.clear();
+        self.by_id.clear();
         self.defined.fill(0);
     }
 
     /// Changes the size limit of the Messages to come.
     pub fn limit_size(&mut self, maximum_size: usize) {
-        self.maximum_size = maximum_size.min(LARGEST_MESSAGE);
+        self.sets.maximum_size = maximum_size.min(LARGEST_MESSAGE);
     }
 
     /// Octets that no Message exceeds.
     pub const fn maximum_size(&self) -> usize {
-        self.maximum_size
+        self.sets.maximum_size
     }
 
     /// Whether the Template was defined in this session.
     #[inline]
     pub fn defines(&self, template: &Template) -> bool {
-        let id = usize::from(template.id().get());
+        self.defines_id(template.id().get())
+    }
+
+    /// Whether a Template or Options Template of this ID was defined in this session.
+    #[inline]
+    pub fn defines_id(&self, id: u16) -> bool {
+        let id = usize::from(id);
         self.defined.get(id / 64).is_some_and(|word| word & (1 << (id % 64)) != 0)
     }
 
-    /// The Templates of this session, in the order in which they were defined.
+    /// The Templates and Options Templates of this session, in the order in which they were
+    /// defined.
     pub fn templates(&self) -> &[Arc<Template>] {
         &self.templates
+    }
+
+    /// The sequence number of the current Message: Data Records in all before it, those of Options
+    /// Templates included (RFC 7011 §3.1).
+    pub const fn sequence(&self) -> u32 {
+        self.sequence
     }
 
     /// Whether the current Message holds nothing yet.
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.finished
+        self.is_finished || self.sets.is_empty()
+    }
+
+    /// Octets of the current Message so far, its header included; 0 while it holds nothing.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        if self.is_empty() { 0 } else { self.sets.len() }
+    }
+
+    /// Data Records in the current Message.
+    pub const fn records(&self) -> u32 {
+        if self.is_finished { 0 } else { self.sets.records }
     }
 
     /// Writes a Template Record; one that is defined already is sent again.
+    ///
+    /// An Options Template stands in a Set of its own: nfdump reads no second one.
     ///
     /// # Errors
     ///
@@ -126,17 +157,25 @@ impl MessageWriter {
     /// (RFC 7011 §8: a Template comes before what it describes).
     pub fn add_template(&mut self, template: &Arc<Template>) -> Result<(), Refused> {
         let id = template.id().get();
-        let known = self.defines(template);
-        if known && !self.templates.iter().any(|other| other == template) {
+        let known = self.by_id.get(&id);
+        if known.is_some_and(|known| known != template) {
             return Err(Refused::RedefinedTemplate(id));
         }
-        if self.has_data && !self.finished {
+        let is_known = known.is_some();
+        self.begin();
+        if self.sets.records != 0 {
             return Err(Refused::MessageFull);
         }
-        self.make_room(TEMPLATE_SET_ID, template.definition().len())?;
-        self.buffer.extend_from_slice(template.definition());
-        if !known {
+        if template.is_options() {
+            self.sets.close_set();
+            self.sets.add_definition(OPTIONS_TEMPLATE_SET_ID, template.definition())?;
+            self.sets.close_set();
+        } else {
+            self.sets.add_definition(TEMPLATE_SET_ID, template.definition())?;
+        }
+        if !is_known {
             self.templates.push(Arc::clone(template));
+            self.by_id.insert(id, Arc::clone(template));
             if let Some(word) = self.defined.get_mut(usize::from(id) / 64) {
                 *word |= 1 << (id % 64);
             }
@@ -148,7 +187,8 @@ impl MessageWriter {
     ///
     /// # Errors
     ///
-    /// [`Refused`], with the Message as it was.
+    /// [`Refused`], with the Message as it was. Records of a Template with fields of variable
+    /// length are always refused: [`Self::add_octets`] takes them.
     #[inline]
     pub fn add_record(
         &mut self,
@@ -158,20 +198,56 @@ impl MessageWriter {
         if !self.defines(template) {
             return Err(Refused::UndefinedTemplate(template.id().get()));
         }
-        self.make_room(template.id().get(), template.record_length())?;
-        let start = self.buffer.len();
-        self.buffer.resize(start + template.record_length(), 0);
-        let mut octets = RecordOctets {
-            rest: self.buffer.get_mut(start..).unwrap_or_default(),
-            too_many: false,
-        };
-        write(&mut octets);
-        if octets.too_many || !octets.rest.is_empty() {
-            return Err(self.take_back(start, template));
+        self.begin();
+        self.sets.add_record(template, write)
+    }
+
+    /// Writes the octets of one Data Record, as [`Template::encode`] gives them.
+    ///
+    /// One of an Options Template stands in a Set of its own: of the records of a sampler, nfdump
+    /// reads no second one.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], with the Message as it was; [`Refused::RecordLength`] if the octets are not
+    /// exactly one record.
+    pub fn add_octets(&mut self, template: &Template, record: &[u8]) -> Result<(), Refused> {
+        let id = template.id().get();
+        if !self.defines(template) {
+            return Err(Refused::UndefinedTemplate(id));
         }
-        self.records += 1;
-        self.has_data = true;
+        if template.split_record(record).is_none_or(|(_, rest)| !rest.is_empty()) {
+            return Err(Refused::RecordLength(id));
+        }
+        self.begin();
+        if !template.is_options() {
+            return self.sets.add_octets(id, record);
+        }
+        self.sets.close_set();
+        self.sets.add_octets(id, record)?;
+        self.sets.close_set();
         Ok(())
+    }
+
+    /// Writes whole Data Sets as they stand, with this many records.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], with the Message as it was; [`Refused::UndefinedTemplate`] if a Template of
+    /// theirs was not defined in this session, [`Refused::RecordLength`] if a Set is not made of
+    /// records of its Template.
+    pub fn add_sets(&mut self, sets: &[u8], records: u32) -> Result<(), Refused> {
+        let mut found = 0;
+        for set in sets::walk(sets) {
+            let (id, content) = set.ok_or(Refused::MalformedSets)?;
+            let template = self.by_id.get(&id).ok_or(Refused::UndefinedTemplate(id))?;
+            found += count_records(template, content).ok_or(Refused::RecordLength(id))?;
+        }
+        if found == 0 || u32::try_from(found) != Ok(records) {
+            return Err(Refused::MalformedSets);
+        }
+        self.begin();
+        self.sets.add_sets(sets, records)
     }
 
     /// Completes the current Message; `None` when nothing was written to it.
@@ -180,119 +256,57 @@ impl MessageWriter {
     /// no data may seem older than its Template (RFC 7011 §8.2). It wraps modulo 2^32 (§3.1).
     #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32 and a checked length")]
     pub fn finish(&mut self, export_seconds: u64) -> Option<&[u8]> {
-        if self.finished {
+        if self.is_empty() {
             return None;
         }
-        self.close_set();
-        self.finished = true;
+        self.is_finished = true;
+        self.finished_records = self.sets.records;
         self.export_seconds = self.export_seconds.max(export_seconds);
-        let length = self.buffer.len() as u16;
-        let header = self.buffer.first_chunk_mut::<MESSAGE_HEADER_LENGTH>()?;
-        *header = message_header(
+        let message = self.sets.finish();
+        let length = message.len() as u16;
+        *message.first_chunk_mut()? = message_header(
             length,
             self.export_seconds as u32,
             self.sequence,
             self.observation_domain,
         );
-        self.sequence = self.sequence.wrapping_add(self.records);
-        Some(&self.buffer)
+        self.sequence = self.sequence.wrapping_add(self.finished_records);
+        Some(message)
     }
 
     /// Takes the sequence numbers of the Message just finished back: it was not sent and will be
     /// written again, differently. A Message that is lost keeps them (RFC 7011 §10.2.2).
     pub fn renumber(&mut self) {
-        if self.finished {
-            self.sequence = self.sequence.wrapping_sub(self.records);
-            self.records = 0;
+        if self.is_empty() {
+            let records = std::mem::take(&mut self.finished_records);
+            self.sequence = self.sequence.wrapping_sub(records);
         }
     }
 
-    /// Opens Message and Set as needed for `length` more octets in a Set with this ID.
+    /// Begins the next Message if the current one is finished.
     #[inline]
-    fn make_room(&mut self, set_id: u16, length: usize) -> Result<(), Refused> {
-        if self.finished {
-            if MESSAGE_HEADER_LENGTH + SET_HEADER_LENGTH + length > self.maximum_size {
-                return Err(Refused::TooLarge(length));
-            }
-            self.begin_message();
+    fn begin(&mut self) {
+        if self.is_finished {
+            self.sets.clear();
+            self.is_finished = false;
         }
-        match self.open_set {
-            Some((_, id)) if id == set_id => {
-                if self.buffer.len() + length > self.maximum_size {
-                    return Err(Refused::MessageFull);
-                }
-            }
-            _ => {
-                if self.buffer.len() + SET_HEADER_LENGTH + length > self.maximum_size {
-                    return Err(Refused::MessageFull);
-                }
-                self.close_set();
-                self.open_set = Some((self.buffer.len(), set_id));
-                let [high, low] = set_id.to_be_bytes();
-                self.buffer.extend_from_slice(&[high, low, 0, 0]);
-            }
-        }
-        Ok(())
-    }
-
-    fn begin_message(&mut self) {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&[0; MESSAGE_HEADER_LENGTH]);
-        self.records = 0;
-        self.open_set = None;
-        self.has_data = false;
-        self.finished = false;
-    }
-
-    /// Writes the length of the open Set. No padding follows: collectors with fields of variable
-    /// length take it for records.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "no longer than the message")]
-    fn close_set(&mut self) {
-        if let Some((start, _)) = self.open_set.take() {
-            let length = (self.buffer.len() - start) as u16;
-            if let Some(field) = self.buffer.get_mut(start + 2..start + SET_HEADER_LENGTH) {
-                field.copy_from_slice(&length.to_be_bytes());
-            }
-        }
-    }
-
-    /// Removes a record of the wrong length, and its Set if nothing else is in it.
-    #[cold]
-    fn take_back(&mut self, start: usize, template: &Template) -> Refused {
-        self.buffer.truncate(start);
-        if let Some((set_start, _)) = self.open_set
-            && set_start + SET_HEADER_LENGTH == start
-        {
-            self.buffer.truncate(set_start);
-            self.open_set = None;
-            self.finished = self.buffer.len() == MESSAGE_HEADER_LENGTH;
-        }
-        Refused::RecordLength(template.id().get())
     }
 }
 
-/// The place of a Data Record in its Message, filled from front to back.
-///
-/// A slice that shrinks, and not a `Vec` that grows: its two words stay in registers.
-#[derive(Debug)]
-pub struct RecordOctets<'a> {
-    rest: &'a mut [u8],
-    too_many: bool,
-}
-
-impl RecordOctets<'_> {
-    /// Writes the next octets.
-    #[inline]
-    pub fn put<const N: usize>(&mut self, octets: [u8; N]) {
-        match std::mem::take(&mut self.rest).split_first_chunk_mut() {
-            Some((place, rest)) => {
-                *place = octets;
-                self.rest = rest;
-            }
-            None => self.too_many = true,
-        }
+/// How many records of the Template these octets are; `None` if they are not whole records.
+fn count_records(template: &Template, octets: &[u8]) -> Option<usize> {
+    if !template.has_variable_length() {
+        // No Template is without octets.
+        let (count, rest) =
+            (octets.len() / template.record_length(), octets.len() % template.record_length());
+        return (rest == 0).then_some(count);
     }
+    let (mut count, mut rest) = (0, octets);
+    while !rest.is_empty() {
+        rest = template.split_record(rest)?.1;
+        count += 1;
+    }
+    Some(count)
 }
 
 /// RFC 7011 §3.1, all fields big-endian.
@@ -328,8 +342,11 @@ const VERSION: u16 = 0x000a;
 /// RFC 7011 §3.3.2.
 const TEMPLATE_SET_ID: u16 = 2;
 
+/// RFC 7011 §3.3.2.
+const OPTIONS_TEMPLATE_SET_ID: u16 = 3;
+
 /// The Length field of a Message has sixteen bits.
-const LARGEST_MESSAGE: usize = 65535;
+pub(super) const LARGEST_MESSAGE: usize = 65535;
 
 #[cfg(test)]
 mod tests;

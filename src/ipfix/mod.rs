@@ -5,11 +5,13 @@
 pub mod date_time;
 pub mod element;
 mod element_table;
+pub mod encode;
 pub mod exported;
 pub mod field;
 pub mod json;
 pub mod list;
 pub mod message;
 pub mod reader;
+pub mod sets;
 pub mod template;
 pub mod value;

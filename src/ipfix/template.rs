@@ -1,6 +1,10 @@
-//! Templates: the layout of Data Records (RFC 7011 §3.4.1).
+//! Templates and Options Templates: the layout of Data Records (RFC 7011 §3.4).
 
 use crate::ipfix::element::{DataType, InformationElement, REVERSE_ENTERPRISE};
+use crate::ipfix::exported::{FLOWTAP_ENTERPRISE, FLOWTAP_REVERSE_BIT};
+use crate::ipfix::reader::take_field;
+
+pub use crate::ipfix::reader::VARIABLE_LENGTH;
 
 /// The number of a Template, and of the Sets that carry its records: 256 to 65535 by construction
 /// (RFC 7011 §3.4.1).
@@ -28,19 +32,23 @@ impl TemplateId {
 pub struct FieldSpecifier {
     /// What the field means.
     pub element: InformationElement,
-    /// Octets of the field in every record.
+    /// Octets of the field in every record, or [`VARIABLE_LENGTH`].
     pub length: u16,
 }
 
-/// A Template of fixed-length fields, with its encoded Template Record.
+/// A Template or an Options Template, with its encoded Template Record.
 ///
-/// Fields of variable length are not supported: a record of ours is always as long as
-/// [`Self::record_length`] says.
+/// Templates are never withdrawn and an ID never gets a second meaning while flowtap runs, over
+/// whatever transport: a layout has its ID for good. What the standard asks of withdrawals
+/// (RFC 7011 §8.1, §8.2, and §8.4 for UDP) thus holds by construction.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Template {
     id: TemplateId,
+    /// Zero for a Template.
+    scope_field_count: u16,
     fields: Box<[FieldSpecifier]>,
     record_length: usize,
+    has_variable_length: bool,
     definition: Box<[u8]>,
 }
 
@@ -49,17 +57,46 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`TemplateError`] for everything RFC 7011 and RFC 5103 forbid, whatever a caller asks for.
+    /// [`TemplateError`] for everything RFC 7011 and RFC 5103 forbid, whatever a caller asks for;
+    /// and for fields of variable length alone.
     pub fn new(id: TemplateId, fields: Vec<FieldSpecifier>) -> Result<Self, TemplateError> {
+        Self::build(id, None, fields)
+    }
+
+    /// An Options Template with these fields, the scope fields first (RFC 7011 §3.4.2).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]; and if there are no scope fields, or more than there are fields.
+    pub fn options(
+        id: TemplateId,
+        scope_field_count: u16,
+        fields: Vec<FieldSpecifier>,
+    ) -> Result<Self, TemplateError> {
+        Self::build(id, Some(scope_field_count), fields)
+    }
+
+    fn build(
+        id: TemplateId,
+        scope_field_count: Option<u16>,
+        fields: Vec<FieldSpecifier>,
+    ) -> Result<Self, TemplateError> {
         // RFC 7011 §8.1: a Field Count of zero would be a withdrawal.
         if fields.is_empty() {
             return Err(TemplateError::NoFields);
         }
         let field_count =
             u16::try_from(fields.len()).map_err(|_| TemplateError::TooManyFields(fields.len()))?;
-        let mut definition = Vec::with_capacity(4 + 8 * fields.len());
+        let mut definition = Vec::with_capacity(6 + 8 * fields.len());
         definition.extend_from_slice(&id.get().to_be_bytes());
         definition.extend_from_slice(&field_count.to_be_bytes());
+        if let Some(scope) = scope_field_count {
+            // RFC 7011 §3.4.2.2: not zero, and counted among the fields.
+            if scope == 0 || scope > field_count {
+                return Err(TemplateError::ScopeFieldCount { scope, fields: field_count });
+            }
+            definition.extend_from_slice(&scope.to_be_bytes());
+        }
         for &FieldSpecifier { element, length } in &fields {
             check_field(element, length)?;
             let InformationElement { enterprise, id, .. } = element;
@@ -73,18 +110,25 @@ impl Template {
             }
         }
         // RFC 5103 §4: reverse elements need a directional key to be the reverse of.
-        let reverse = fields.iter().any(|field| field.element.enterprise == REVERSE_ENTERPRISE);
         let directional = fields.iter().any(|field| {
             field.element.enterprise == 0 && DIRECTIONAL_KEYS.contains(&field.element.id)
         });
-        if reverse && !directional {
+        if !directional && fields.iter().any(|field| is_reverse(field.element)) {
             return Err(TemplateError::ReverseWithoutDirection);
         }
-        let record_length = fields.iter().map(|field| usize::from(field.length)).sum();
+        // Some Collectors leave fields of variable length out of the smallest record they expect:
+        // with no other field, they would see records without end.
+        let has_variable_length = fields.iter().any(FieldSpecifier::is_variable);
+        if fields.iter().all(FieldSpecifier::is_variable) {
+            return Err(TemplateError::OnlyVariableLength);
+        }
+        let record_length = fields.iter().map(FieldSpecifier::minimum_length).sum();
         Ok(Self {
             id,
+            scope_field_count: scope_field_count.unwrap_or(0),
             fields: fields.into_boxed_slice(),
             record_length,
+            has_variable_length,
             definition: definition.into_boxed_slice(),
         })
     }
@@ -100,16 +144,57 @@ impl Template {
         &self.fields
     }
 
-    /// Octets of every Data Record of this Template.
+    /// Whether this is an Options Template.
+    pub const fn is_options(&self) -> bool {
+        self.scope_field_count != 0
+    }
+
+    /// How many of the fields, from the first, are scope fields; none in a Template.
+    pub const fn scope_field_count(&self) -> u16 {
+        self.scope_field_count
+    }
+
+    /// Octets of every Data Record, or of the shortest if there is a field of variable length.
     #[inline]
     pub const fn record_length(&self) -> usize {
         self.record_length
     }
 
-    /// The Template Record: ID, Field Count and Field Specifiers.
+    /// Whether records differ in length.
+    #[inline]
+    pub const fn has_variable_length(&self) -> bool {
+        self.has_variable_length
+    }
+
+    /// The Template Record: ID, Field Count, Scope Field Count if any, and Field Specifiers.
     #[inline]
     pub const fn definition(&self) -> &[u8] {
         &self.definition
+    }
+
+    /// The Data Record at the front of `octets`, and what comes after it; `None` if they end
+    /// before the record does.
+    pub fn split_record<'a>(&self, octets: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        if !self.has_variable_length {
+            return octets.split_at_checked(self.record_length);
+        }
+        let mut rest = octets;
+        for field in &self.fields {
+            rest = take_field(field.length, rest)?.1;
+        }
+        octets.split_at_checked(octets.len() - rest.len())
+    }
+}
+
+impl FieldSpecifier {
+    /// Whether each value tells its length (RFC 7011 §7).
+    pub const fn is_variable(&self) -> bool {
+        self.length == VARIABLE_LENGTH
+    }
+
+    /// Octets that the field takes at least.
+    fn minimum_length(&self) -> usize {
+        if self.is_variable() { 1 } else { usize::from(self.length) }
     }
 }
 
@@ -123,6 +208,17 @@ pub enum TemplateError {
     /// Field Count is a 16-bit number.
     #[error("{0} fields do not fit a template")]
     TooManyFields(usize),
+    /// Scope fields are at least one, and no more than there are fields (RFC 7011 §3.4.2.2).
+    #[error("{scope} of {fields} fields cannot be scope fields")]
+    ScopeFieldCount {
+        /// Scope Field Count.
+        scope: u16,
+        /// Field Count.
+        fields: u16,
+    },
+    /// Every field has a variable length; widespread Collectors would take padding for records.
+    #[error("a template needs at least one field of fixed length")]
+    OnlyVariableLength,
     /// Element numbers run from 1 to 32767 (RFC 7012 §4).
     #[error("{name} has the impossible element number {id}")]
     ElementId {
@@ -152,134 +248,62 @@ fn check_field(element: InformationElement, length: u16) -> Result<(), TemplateE
     if id == 0 || id & ENTERPRISE_BIT != 0 {
         return Err(TemplateError::ElementId { name, id });
     }
-    if enterprise == REVERSE_ENTERPRISE && NOT_REVERSIBLE.contains(&id) {
+    if enterprise == REVERSE_ENTERPRISE && !is_reversible(id) {
         return Err(TemplateError::NotReversible(name));
     }
     let possible = match data_type {
         DataType::BasicList | DataType::SubTemplateList | DataType::SubTemplateMultiList => false,
-        // The registry binds the length of these.
-        DataType::OctetArray if enterprise == 0 && MPLS_SECTIONS.contains(&id) => length == 3,
-        // A field of no octets makes collectors loop; 65535 would mean variable length.
-        _ => data_type.permits(length) && (1..VARIABLE_LENGTH).contains(&length),
+        DataType::OctetArray | DataType::String => match registered_length(enterprise, id) {
+            Some(registered) => length == registered,
+            // A field of no octets makes Collectors loop.
+            None => length != 0,
+        },
+        _ => data_type.permits(length),
     };
     if possible { Ok(()) } else { Err(TemplateError::Length { name, length }) }
 }
 
+/// The length that the registry's description of an octetArray binds it to.
+const fn registered_length(enterprise: u32, id: u16) -> Option<u16> {
+    match (enterprise, id) {
+        // mplsTopLabelStackSection and the nine below it.
+        (0 | REVERSE_ENTERPRISE, 70..=79) => Some(3),
+        // messageMD5Checksum.
+        (0, 262) => Some(16),
+        _ => None,
+    }
+}
+
+const fn is_reverse(element: InformationElement) -> bool {
+    match element.enterprise {
+        REVERSE_ENTERPRISE => true,
+        // RFC 5103 §6.2: in a number space of its own an enterprise marks them itself.
+        FLOWTAP_ENTERPRISE => element.id & FLOWTAP_REVERSE_BIT != 0,
+        _ => false,
+    }
+}
+
+/// Whether the IANA element has a reverse (RFC 5103 §6.1).
+const fn is_reversible(id: u16) -> bool {
+    !matches!(
+        id,
+        // As flagged in libfixbuf's registry: identifiers, statistics and configuration of the
+        // processes, padding, biflowDirection.
+        40..=42 | 130 | 131 | 137 | 145 | 148 | 149 | 163..=168 | 173 | 210..=217 | 239
+        // By the same reasoning, properties of the probe or of the Flow as a whole: direction,
+        // end reason, identifiers.
+        | 61 | 136 | 138 | 143 | 144
+        // Scopes and times of Messages and files, anonymization, selection, types of elements.
+        | 258..=265 | 267..=275 | 285..=287 | 301..=346
+        // What Data Records of ours only say in options: timeouts, start, sampling, names.
+        | 34..=37 | 82 | 83 | 160 | 300
+    )
+}
+
 const ENTERPRISE_BIT: u16 = 0x8000;
-
-/// RFC 7011 §7.
-const VARIABLE_LENGTH: u16 = 65535;
-
-/// `mplsTopLabelStackSection` and the nine below it.
-const MPLS_SECTIONS: std::ops::RangeInclusive<u16> = 70..=79;
 
 /// Source and destination addresses and ports, of which a biflow needs one (RFC 5103 §4).
 const DIRECTIONAL_KEYS: [u16; 8] = [7, 8, 11, 12, 27, 28, 56, 80];
 
-/// RFC 5103 §6.1, as flagged in libfixbuf's registry, and those that by the same reasoning have no
-/// second direction: properties of the probe or of the Flow as a whole.
-const NOT_REVERSIBLE: [u16; 41] = [
-    40, 41, 42, 61, 130, 131, 136, 137, 138, 143, 144, 145, 148, 149, 163, 164, 165, 166, 167, 168,
-    173, 210, 211, 212, 213, 214, 215, 216, 217, 239, 263, 267, 285, 286, 287, 301, 302, 303, 304,
-    305, 306,
-];
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn iana(id: u16, data_type: DataType) -> InformationElement {
-        InformationElement { enterprise: 0, id, name: "element", data_type }
-    }
-
-    fn template(fields: &[(InformationElement, u16)]) -> Result<Template, TemplateError> {
-        let fields =
-            fields.iter().map(|&(element, length)| FieldSpecifier { element, length }).collect();
-        Template::new(TemplateId::new(256).unwrap(), fields)
-    }
-
-    #[test]
-    fn template_ids_begin_at_256() {
-        assert_eq!(TemplateId::new(255), None);
-        assert_eq!(TemplateId::new(256).map(TemplateId::get), Some(256));
-        assert_eq!(TemplateId::new(65535).map(TemplateId::get), Some(65535));
-    }
-
-    #[test]
-    fn enterprise_fields_carry_the_bit_and_the_number() {
-        let reverse =
-            InformationElement { enterprise: REVERSE_ENTERPRISE, ..iana(1, DataType::Unsigned64) };
-        let template = template(&[(iana(8, DataType::Ipv4Address), 4), (reverse, 8)]).unwrap();
-
-        #[rustfmt::skip]
-        assert_eq!(template.definition(), [
-            1, 0,  0, 2,                            // Template ID 256, 2 fields
-            0, 8,  0, 4,                            // sourceIPv4Address
-            0x80, 1,  0, 8,  0, 0, 0x72, 0x79,      // octetDeltaCount, PEN 29305
-        ]);
-        assert_eq!(template.record_length(), 12);
-    }
-
-    #[test]
-    fn a_template_without_fields_is_refused() {
-        // RFC 7011 §8.1: it would be a withdrawal.
-        assert_eq!(template(&[]), Err(TemplateError::NoFields));
-    }
-
-    #[test]
-    fn reduced_size_is_for_integers_only() {
-        // RFC 7011 §6.2.
-        for (data_type, length) in [
-            (DataType::Ipv4Address, 3),
-            (DataType::Ipv6Address, 8),
-            (DataType::MacAddress, 4),
-            (DataType::DateTimeMilliseconds, 4),
-            (DataType::DateTimeSeconds, 2),
-            (DataType::Boolean, 2),
-            (DataType::Unsigned8, 2),
-            (DataType::Unsigned64, 9),
-            (DataType::Unsigned64, 0),
-            (DataType::OctetArray, 0),
-            (DataType::String, 65535),
-        ] {
-            let refused = template(&[(iana(300, data_type), length)]);
-            assert_eq!(refused, Err(TemplateError::Length { name: "element", length }));
-        }
-        assert!(template(&[(iana(1, DataType::Unsigned64), 4)]).is_ok());
-    }
-
-    #[test]
-    fn mpls_sections_are_three_octets() {
-        assert!(template(&[(iana(70, DataType::OctetArray), 3)]).is_ok());
-        assert!(template(&[(iana(70, DataType::OctetArray), 4)]).is_err());
-    }
-
-    #[test]
-    fn element_numbers_are_one_to_32767() {
-        // RFC 7012 §4.
-        for id in [0, 0x8000, 0xffff] {
-            let refused = template(&[(iana(id, DataType::Unsigned8), 1)]);
-            assert_eq!(refused, Err(TemplateError::ElementId { name: "element", id }));
-        }
-    }
-
-    #[test]
-    fn reverse_elements_need_a_direction_and_a_reverse() {
-        // RFC 5103 §4 and §6.1.
-        let reverse = |id, data_type| InformationElement {
-            enterprise: REVERSE_ENTERPRISE,
-            ..iana(id, data_type)
-        };
-        let source = (iana(8, DataType::Ipv4Address), 4);
-        assert_eq!(
-            template(&[(reverse(1, DataType::Unsigned64), 8)]),
-            Err(TemplateError::ReverseWithoutDirection)
-        );
-        for id in [148, 239, 136, 149] {
-            assert_eq!(
-                template(&[source, (reverse(id, DataType::Unsigned8), 1)]),
-                Err(TemplateError::NotReversible("element"))
-            );
-        }
-    }
-}
+mod tests;

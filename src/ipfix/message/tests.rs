@@ -109,7 +109,7 @@ fn a_message_is_never_larger_than_its_limit() {
     let mut writer = MessageWriter::new(0, 16 + 12 + 4 + 20);
     writer.add_template(&template).unwrap();
     writer.add_record(&template, fill(&template, 1)).unwrap();
-    let before = writer.buffer.len();
+    let before = writer.len();
     // Field Count 2 makes the definition twelve octets: one record fits, the second does not.
     assert_eq!(before, 16 + 4 + 12 + 4 + 10);
     assert_eq!(writer.add_record(&template, fill(&template, 2)), Err(Refused::MessageFull));
