@@ -1,6 +1,13 @@
 //! What the probe tells of itself, as options records (RFC 7011 §4).
+//!
+//! [`metering`] is what the pipeline fills in, [`records`] what a Collector gets of it.
 
+mod kind;
 mod metering;
+mod records;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use metering::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
+pub(crate) use records::{Exported, Options, OptionsRecord, OptionsRules};
