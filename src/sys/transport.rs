@@ -197,16 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn the_window_of_the_peer_shrinks_by_what_it_does_not_read() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (_peer, _) = listener.accept().unwrap();
-        let before = peer_window(&stream).unwrap();
-        assert!(before.scale.is_some_and(|scale| scale <= 14), "RFC 7323 §2.3: {before:?}");
-        // As much as its buffer and ours hold: then the window is shut.
-        stream.set_nonblocking(true).unwrap();
-        while stream.write(&[1; 65_536]).is_ok() || unacknowledged_octets(&stream).unwrap() == 0 {}
-        let after = peer_window(&stream).unwrap();
-        assert!(before.octets > 0 && after.octets < before.octets, "{before:?}, {after:?}");
+    fn the_window_of_the_peer_follows_its_buffer() {
+        let window = |buffer: usize| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            socket2::SockRef::from(&listener).set_recv_buffer_size(buffer).unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            peer_window(&stream).unwrap()
+        };
+        let (small, large) = (window(2_048), window(150_000));
+        assert!(small.octets > 0 && small.octets <= 4_096, "{small:?}");
+        assert!(large.octets > 32_768, "{large:?}");
+        assert!(small.scale < large.scale, "RFC 7323 §2.2: {small:?}, {large:?}");
     }
 }
