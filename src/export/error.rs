@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::export::transport::tls::TlsError;
 use crate::ipfix::message::Refused;
 
 /// Why records did not reach a target. Every message names the target, none an observed address.
@@ -101,5 +102,13 @@ pub enum ExportError {
     Panicked {
         /// The target as written.
         target: String,
+    },
+    /// There is no session over TLS, or there cannot be one.
+    #[error("{target}: {source}")]
+    Tls {
+        /// The target as written.
+        target: String,
+        /// What is wrong.
+        source: TlsError,
     },
 }
