@@ -3,6 +3,8 @@
 use std::io;
 
 use crate::export::spool::SpoolError;
+    },
+use crate::export::transport::tls::TlsError;
 use crate::ipfix::message::Refused;
 
 /// Why records did not reach a target. Every message names the target, none an observed address.
@@ -118,5 +120,13 @@ pub enum ExportError {
         target: String,
         /// What the file system said.
         source: io::Error,
+    },
+    /// There is no session over TLS, or there cannot be one.
+    #[error("{target}: {source}")]
+    Tls {
+        /// The target as written.
+        target: String,
+        /// What is wrong.
+        source: TlsError,
     },
 }

@@ -47,3 +47,4 @@ pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,
     TargetError, TlsOptions, Transport,
 };
+pub use transport::tls::{FileUse, TlsError};

@@ -1,6 +1,7 @@
 //! Transport Sessions (RFC 7011 §2, §10): whole Messages in, and what is known of their arrival.
 
 pub(crate) mod delivery;
+pub(crate) mod tls;
 
 use std::fmt::Debug;
 use std::io;
@@ -44,6 +45,12 @@ pub(crate) trait Session: Debug + Send {
     /// nobody listens at.
     fn trouble(&mut self) -> Option<io::Error> {
         None
+    }
+
+    /// Whether this session should be closed in order and followed by another at once, which is no
+    /// failure: certificates were replaced, or keys have been used enough.
+    fn wants_renewal(&self) -> bool {
+        false
     }
 }
 
