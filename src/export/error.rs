@@ -3,7 +3,6 @@
 use std::io;
 
 use crate::export::spool::SpoolError;
-    },
 use crate::export::transport::tls::TlsError;
 use crate::ipfix::message::Refused;
 

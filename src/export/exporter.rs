@@ -16,8 +16,6 @@ use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
 use crate::export::collector::{CollectorSink, Share};
 use crate::export::target::{Collector, Group, GroupMode, Target};
-use crate::export::tcp::TcpSink;
-use crate::export::udp::UdpSink;
 use crate::flow::FlowRecord;
 use crate::time::Timestamp;
 

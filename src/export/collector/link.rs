@@ -17,7 +17,8 @@ use crate::export::mapping::template_by_id;
 use crate::export::options::{Exported, Options, OptionsRecord};
 use crate::export::pacing::Pacer;
 use crate::export::profile::Refresh;
-use crate::export::transport::{Patience, SendError, Session};
+use crate::export::spool::PushError;
+use crate::export::transport::{ConnectError, Patience, SendError, Session};
 use crate::ipfix::message::{MESSAGE_HEADER_LENGTH, MessageWriter, Refused};
 use crate::ipfix::sets::{set_ids, split_sets};
 use crate::ipfix::template::Template;
@@ -30,6 +31,8 @@ pub(super) struct Link {
     members: Members,
     store: Arc<Store>,
     options: Options,
+    /// Options records have Observation Domain 0, apart from Flow Records.
+    options_apart: bool,
     /// How everything of this run is encoded.
     context: Context,
     refresh: Refresh,
@@ -53,6 +56,7 @@ pub(super) struct LinkConfig {
     pub(super) members: Members,
     pub(super) store: Arc<Store>,
     pub(super) options: Options,
+    pub(super) options_apart: bool,
     pub(super) context: Context,
     pub(super) refresh: Refresh,
     pub(super) pacer: Pacer,
@@ -66,6 +70,8 @@ pub(super) struct Running {
     session: Box<dyn Session>,
     /// Of what was sent: sequence number, Templates, Export Time.
     messages: MessageWriter,
+    /// The same of options records, if they have an Observation Domain of their own.
+    options: Option<MessageWriter>,
     context: Context,
     /// Those that Flow Records need, by their ID.
     templates: BTreeMap<u16, Arc<Template>>,
@@ -81,12 +87,43 @@ pub(super) struct Running {
     /// A datagram was too large: Templates may have been in it.
     refresh_at_once: bool,
     options_at: Duration,
+    options_at_once: bool,
     /// Observation Points that the Collector was told of.
     interfaces: usize,
     export_seconds: u64,
 }
 
 impl Running {
+    /// RFC 7011 §8.4, and on the clock that the cadence of options records is left to (§4).
+    fn options_are_due(&self, timeout: Duration, now: Duration) -> bool {
+        let age = now.saturating_sub(self.options_at);
+        age >= timeout.max(SHORTEST_REFRESH) || age >= SHORTEST_REFRESH && self.options_at_once
+    }
+
+    /// A Message did not leave in which there may have been Templates.
+    fn repeat(&mut self, kind: Kind) {
+        match kind {
+            Kind::Options => self.options_at_once = true,
+            Kind::Flows | Kind::EndOfBody => self.refresh_at_once = true,
+        }
+    }
+
+    fn writer(&mut self, kind: Kind) -> &mut MessageWriter {
+        match (kind, &mut self.options) {
+            (Kind::Options, Some(options)) => options,
+            _ => &mut self.messages,
+        }
+    }
+
+    /// Follows the transport in how large a Message may be.
+    fn limit_size(&mut self) {
+        let size = self.session.message_size();
+        self.messages.limit_size(size);
+        if let Some(options) = &mut self.options {
+            options.limit_size(size);
+        }
+    }
+
     /// RFC 7011 §8.4: whether Templates are to be sent again.
     fn templates_are_due(&self, timeout: Duration, messages: u32, now: Duration) -> bool {
         let age = now.saturating_sub(self.templates_at);
@@ -94,6 +131,17 @@ impl Running {
             || age >= SHORTEST_REFRESH && self.refresh_at_once
             || self.messages_since_templates >= messages.max(1)
     }
+}
+
+/// What a Message is of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// Templates of Flow Records, or a part of a Body.
+    Flows,
+    /// Flow Records up to the end of a Body.
+    EndOfBody,
+    /// Options Templates and options records.
+    Options,
 }
 
 /// Something that was done in a session.
@@ -134,6 +182,7 @@ impl Link {
             members,
             store,
             options,
+            options_apart,
             context,
             refresh,
             pacer,
@@ -145,6 +194,7 @@ impl Link {
             members,
             store,
             options,
+            options_apart,
             context,
             refresh,
             pacer,
@@ -238,7 +288,10 @@ impl Link {
             self.send_records(&records)?;
         }
         let Some(running) = &self.session else { return Ok(()) };
-        if now.saturating_sub(running.options_at) >= self.refresh.options.max(SHORTEST_REFRESH) {
+        if running.session.wants_renewal() {
+            return self.close_session();
+        }
+        if running.options_are_due(self.refresh.options, now) {
             self.send_options(running.is_datagrams, self.config.pace == Pace::Live)?;
         }
         self.fail_back()
@@ -258,17 +311,18 @@ impl Link {
     fn send_options(&mut self, with_templates: bool, with_statistics: bool) -> Result<(), Failure> {
         let Some(running) = &mut self.session else { return Ok(()) };
         running.options_at = self.clock.monotonic();
+        running.options_at_once = false;
         if with_templates {
             for template in self.options.templates() {
                 while let Some(running) = &mut self.session {
-                    match running.messages.add_template(&template) {
+                    match running.writer(Kind::Options).add_template(&template) {
                         Ok(()) => break,
-                        Err(Refused::MessageFull) => self.end_message(false)?,
+                        Err(Refused::MessageFull) => self.end_message(Kind::Options)?,
                         Err(refused) => return Err(refused.into()),
                     }
                 }
             }
-            self.end_message(false)?;
+            self.end_message(Kind::Options)?;
         }
         let interfaces = self.config.metering.points.len();
         if let Some(running) = &mut self.session {
@@ -295,14 +349,14 @@ impl Link {
     fn send_records(&mut self, records: &[OptionsRecord]) -> Result<(), Failure> {
         for OptionsRecord { template, octets } in records {
             while let Some(running) = &mut self.session {
-                match running.messages.add_octets(template, octets) {
+                match running.writer(Kind::Options).add_octets(template, octets) {
                     Ok(()) => break,
-                    Err(Refused::MessageFull) => self.end_message(false)?,
+                    Err(Refused::MessageFull) => self.end_message(Kind::Options)?,
                     Err(refused) => return Err(refused.into()),
                 }
             }
         }
-        self.end_message(false)
+        self.end_message(Kind::Options)
     }
 
     /// RFC 7011 §8.4: sends every Template of the session again, in Messages of their own.
@@ -315,17 +369,18 @@ impl Link {
             while let Some(running) = &mut self.session {
                 match running.messages.add_template(template) {
                     Ok(()) => break,
-                    Err(Refused::MessageFull) => self.end_message(false)?,
+                    Err(Refused::MessageFull) => self.end_message(Kind::Flows)?,
                     Err(refused) => return Err(refused.into()),
                 }
             }
         }
-        self.end_message(false)?;
+        self.end_message(Kind::Flows)?;
         let keys: Vec<_> = templates.iter().filter_map(|t| self.options.flow_keys(t)).collect();
         self.send_records(&keys)?;
         if let Some(running) = &mut self.session {
             running.messages_since_templates = 0;
             // The path may have changed.
+            running.limit_size();
             self.store.set_message_size(running.session.message_size());
         }
         Ok(())
@@ -386,7 +441,7 @@ impl Link {
         let records = u32::try_from(waiting.body.totals.records).unwrap_or(u32::MAX);
         if MESSAGE_HEADER_LENGTH + waiting.body.sets.len() <= size {
             running.messages.add_sets(&waiting.body.sets, records)?;
-            return self.end_message(true);
+            return self.end_message(Kind::EndOfBody);
         }
         let length = |id| running.templates.get(&id).map(|template| template.record_length());
         let Some(parts) = split_sets(&waiting.body.sets, size, length) else {
@@ -398,7 +453,7 @@ impl Link {
             if let Some(running) = &mut self.session {
                 running.messages.add_sets(&sets, records)?;
             }
-            self.end_message(number == last)?;
+            self.end_message(if number == last { Kind::EndOfBody } else { Kind::Flows })?;
         }
         Ok(())
     }
@@ -420,7 +475,7 @@ impl Link {
         for _ in 0..copies {
             let Some(running) = &mut self.session else { return Ok(()) };
             running.messages.add_template(template)?;
-            self.end_message(false)?;
+            self.end_message(Kind::Flows)?;
         }
         keys.map_or(Ok(()), |record| self.send_records(&[record]))
     }
@@ -434,15 +489,20 @@ impl Link {
     }
 
     /// Sends the Message in hand, if anything is in it.
-    fn end_message(&mut self, ends_body: bool) -> Result<(), Failure> {
+    fn end_message(&mut self, kind: Kind) -> Result<(), Failure> {
         let export_seconds = match (self.config.pace, &self.session) {
             (Pace::Replay, Some(running)) => running.export_seconds,
             _ => self.clock.wall().as_secs(),
         };
         let has_alternative = self.has_alternative();
         let Some(running) = &mut self.session else { return Ok(()) };
-        let before = running.messages.sequence();
-        let Some(octets) = running.messages.finish(export_seconds) else { return Ok(()) };
+        let Running { session, messages, options, .. } = running;
+        let messages = match (kind, options) {
+            (Kind::Options, Some(options)) => options,
+            _ => messages,
+        };
+        let before = messages.sequence();
+        let Some(octets) = messages.finish(export_seconds) else { return Ok(()) };
         let size = octets.len();
         self.pacer.wait(&*self.clock);
         let patience = Patience {
@@ -451,29 +511,29 @@ impl Link {
             ending: &self.ending,
             clock: &*self.clock,
         };
-        match running.session.send(octets, patience) {
+        match session.send(octets, patience) {
             Ok(()) => {}
             Err(SendError::TooLarge) => {
-                running.messages.renumber();
-                running.messages.limit_size(running.session.message_size());
-                running.refresh_at_once = true;
+                messages.renumber();
+                running.limit_size();
+                running.repeat(kind);
                 self.store.set_message_size(running.session.message_size());
                 return Err(Failure::Resized);
             }
             Err(SendError::NotSent(error)) if !has_alternative => {
-                // There may have been Templates in it.
-                running.refresh_at_once = true;
+                running.repeat(kind);
                 return Err(Failure::NotSent(error));
             }
             Err(SendError::NotSent(error)) => return Err(Failure::Broken(error)),
             Err(SendError::Broken(error)) => return Err(Failure::Broken(error)),
         }
+        let records = messages.sequence().wrapping_sub(before);
+        let ends_body = kind == Kind::EndOfBody;
         running.unsettled.push_back(if ends_body { Done::Body } else { Done::Message });
         running.messages_since_templates = running.messages_since_templates.saturating_add(1);
-        let records = running.messages.sequence().wrapping_sub(before);
         self.exported.messages += 1;
         self.exported.octets += size as u64;
-        if ends_body {
+        if kind != Kind::Options {
             self.exported.flow_records += u64::from(records);
         }
         self.account.messages(1, size);
@@ -617,9 +677,10 @@ impl Link {
                 self.prove()?;
             }
             Err(error) => {
-                let error = error.into_export_error(&self.target);
-                self.account.session_failed(error.is_authentication());
-                if self.config.pace == Pace::Replay || error.is_configuration() {
+                let refused = matches!(&error, ConnectError::Tls(e) if !e.is_of_the_network());
+                self.account.session_failed(refused);
+                let error = error.of(&self.target);
+                if self.config.pace == Pace::Replay {
                     return Err(Failure::Fatal(error));
                 }
                 if !std::mem::replace(&mut self.missed, true) {
@@ -642,6 +703,7 @@ impl Link {
         self.session = Some(Running {
             session: opened.session,
             messages: MessageWriter::new(context.observation_domain, size),
+            options: self.options_apart.then(|| MessageWriter::new(0, size)),
             context,
             templates: BTreeMap::new(),
             unsettled: VecDeque::new(),
@@ -652,6 +714,7 @@ impl Link {
             messages_since_templates: 0,
             refresh_at_once: false,
             options_at: now,
+            options_at_once: false,
             interfaces: 0,
             export_seconds: 0,
         });
@@ -699,7 +762,11 @@ impl Link {
             self.account.lost(reason, totals);
         }
         if let Some(source) = trouble {
-            self.trouble(|target| ExportError::Spool { target, source: source.to_string() });
+            let source = match source {
+                PushError::Full => io::Error::other(PushError::Full),
+                PushError::Io(source) => source,
+            };
+            self.trouble(|target| ExportError::SpoolWrite { target, source });
         }
     }
 

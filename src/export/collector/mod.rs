@@ -37,7 +37,7 @@ use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
 use crate::export::spool::Spool;
 use crate::export::target::{Collector, Transport};
-use crate::export::transport::Settings;
+use crate::export::transport::{Settings, tls};
 use crate::ipfix::message::Refused;
 use crate::ipfix::sets::DataSets;
 
@@ -83,6 +83,11 @@ impl CollectorSink {
         let Some(first) = members.first() else {
             unreachable!("a target has a collector, and a group has two")
         };
+        for member in members.iter().filter(|member| member.transport == Transport::Tls) {
+            // What is wrong with our own files will not mend by itself.
+            tls::check(member)
+                .map_err(|source| ExportError::Tls { target: target.to_owned(), source })?;
+        }
         let rules = first.options.rules();
         let mapping = first.options.mapping(config.biflow);
         let observation_domain =
@@ -94,10 +99,7 @@ impl CollectorSink {
         let spool = match &config.spool {
             Some(spool) if config.pace == Pace::Live => {
                 let (spool, recovery) = Spool::open(spool, target, &context.to_string(), now)
-                    .map_err(|source| ExportError::Spool {
-                        target: target.to_owned(),
-                        source: source.to_string(),
-                    })?;
+                    .map_err(|source| ExportError::Spool { target: target.to_owned(), source })?;
                 early.recovered += recovery.readable;
                 early.recovered += recovery.lost;
                 early.unreadable += recovery.lost;
@@ -139,7 +141,7 @@ impl CollectorSink {
                 Transport::Udp => config.udp.retry_interval,
                 _ => config.tcp.reconnect_interval,
             });
-            (member.clone(), Settings::new(member, config), interval)
+            (member.clone(), Settings::new(config), interval)
         };
         let members = Members::new(members.iter().map(settings), Arc::clone(&clock));
         let mut link = Link::new(LinkConfig {
@@ -147,6 +149,7 @@ impl CollectorSink {
             members,
             store: Arc::clone(&store),
             options,
+            options_apart: rules.options.domain == OptionsDomain::Zero,
             context,
             refresh: first.options.refresh(&config.udp),
             pacer,

@@ -444,3 +444,6 @@ impl NotSent {
         self.last = Some(now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -305,6 +305,11 @@ impl Spool {
         self.segments.iter().any(Segment::has_unread)
     }
 
+    /// Whether what waits can be read by the next run.
+    pub(crate) const fn survives(&self) -> bool {
+        self.survives
+    }
+
     /// Everything that is not delivered, read or not.
     pub(crate) const fn waiting(&self) -> Totals {
         self.waiting
