@@ -129,7 +129,7 @@ fn open(
     ending: &Arc<Ending>,
 ) -> Result<Box<dyn RecordSink>, ExportError> {
     Ok(match target {
-        Target::File(file) => Box::new(FileSink::create(&file.path, name, config)?),
+        Target::File(file) => Box::new(FileSink::create(file, name, config)?),
         Target::Json(output) => Box::new(JsonSink::open(output, name, config)?),
         Target::Collector(collector) if collector.transport == Transport::Udp => {
             Box::new(UdpSink::connect(collector, name, config)?)
