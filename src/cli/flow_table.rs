@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Stdout};
 use crate::cli::table::{FlowRow, Table, TimeBase};
 use crate::export::{
     Account, ExportError, LossReason, Pace, RecordBatch, RecordSink, Totals, each_data_record,
+    reader_has_left,
 };
 
 /// Prints each flow as it expires.
@@ -25,17 +26,6 @@ impl FlowTable {
         };
         Self { table, pace, reader_gone: false }
     }
-
-    /// Somebody who has seen enough and closed the pipe is no error.
-    fn settle(&mut self, done: io::Result<()>) -> Result<(), ExportError> {
-        match done {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.reader_gone = true;
-                Ok(())
-            }
-            other => other.map_err(|source| ExportError::Write { target: "table".into(), source }),
-        }
-    }
 }
 
 impl RecordSink for FlowTable {
@@ -53,7 +43,7 @@ impl RecordSink for FlowTable {
                     done = self.table.push(&row);
                 }
             });
-            self.settle(done)?;
+            self.reader_gone |= reader_has_left(TARGET, done)?;
             account.sent(totals);
         }
         Ok(())
@@ -64,7 +54,8 @@ impl RecordSink for FlowTable {
             return Ok(());
         }
         let done = self.table.flush();
-        self.settle(done)
+        self.reader_gone |= reader_has_left(TARGET, done)?;
+        Ok(())
     }
 
     fn finish(&mut self, _: &mut Account) -> Result<(), ExportError> {
@@ -72,6 +63,10 @@ impl RecordSink for FlowTable {
             return Ok(());
         }
         let done = self.table.flush();
-        self.settle(done)
+        self.reader_gone |= reader_has_left(TARGET, done)?;
+        Ok(())
     }
 }
+
+/// What the table is called in messages.
+const TARGET: &str = "table";

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::AddAssign;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::export::error::ExportError;
@@ -72,7 +73,7 @@ impl AddAssign for Totals {
 pub enum LossReason {
     /// The queue of the target was full (live only).
     QueueFull,
-    /// The socket refused the Message.
+    /// The socket refused the Message, or the disk.
     NotSent,
     /// The session broke before the Collector's host had acknowledged them.
     SessionBroken,
@@ -235,6 +236,16 @@ impl Account {
         self.carried_over
     }
 
+    /// A file is written again after trouble.
+    pub(crate) fn resumed(&self, target: &str) {
+        self.observer.notice(&Notice::Resumed { target });
+    }
+
+    /// Files of a run that was killed: `first`, and as many as `count` with it.
+    pub(crate) fn left_over(&self, target: &str, first: &Path, count: usize) {
+        self.observer.notice(&Notice::LeftOver { target, first, count });
+    }
+
     /// Everything accounted for so far.
     pub(crate) fn settled(&self) -> Totals {
         let mut settled = self.sent;
@@ -334,6 +345,20 @@ pub enum Notice<'a> {
         /// The target as written.
         target: &'a str,
     },
+    /// A file is written again after trouble.
+    Resumed {
+        /// The target as written.
+        target: &'a str,
+    },
+    /// There are files of a run that was killed; nobody writes them any more.
+    LeftOver {
+        /// The target as written.
+        target: &'a str,
+        /// The first of them.
+        first: &'a Path,
+        /// How many there are.
+        count: usize,
+    },
 }
 
 impl fmt::Display for Notice<'_> {
@@ -341,6 +366,15 @@ impl fmt::Display for Notice<'_> {
         match self {
             Self::Trouble(error) => error.fmt(f),
             Self::Recovered { target } => write!(f, "{target}: session restored"),
+            Self::Resumed { target } => write!(f, "{target}: written again"),
+            Self::LeftOver { target, first, count } => {
+                let first = first.display();
+                write!(f, "{target}: a run that was killed left {first}")?;
+                if *count > 1 {
+                    write!(f, " and {} more", count - 1)?;
+                }
+                f.write_str(", which `flowtap show` reads as far as it was written")
+            }
         }
     }
 }

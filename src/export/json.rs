@@ -1,6 +1,5 @@
 //! `json:PATH` and `json:-`: one JSON object a Data Record, a line each.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::fields::FieldVisitor;
 use crate::export::mapping::data_records;
-use crate::export::output::Output;
+use crate::export::output::{Output, reader_has_left};
 use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
 use crate::export::target::JsonOutput;
@@ -57,19 +56,6 @@ impl JsonSink {
             reader_is_gone: false,
         })
     }
-
-    /// A reader that has seen enough and closed its end is no error of ours.
-    fn settle(&mut self, done: io::Result<()>) -> Result<(), ExportError> {
-        match done {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.reader_is_gone = true;
-                Ok(())
-            }
-            other => {
-                other.map_err(|source| ExportError::Write { target: self.target.clone(), source })
-            }
-        }
-    }
 }
 
 impl RecordSink for JsonSink {
@@ -87,7 +73,7 @@ impl RecordSink for JsonSink {
                         .expect("the keys are text and memory takes every octet");
                     out.push(b'\n');
                 });
-                self.settle(done)?;
+                self.reader_is_gone |= reader_has_left(&self.target, done)?;
             }
         }
         Ok(())
@@ -100,12 +86,13 @@ impl RecordSink for JsonSink {
         }
         self.flushed_at = now;
         let done = self.output.flush(account);
-        self.settle(done)
+        self.reader_is_gone |= reader_has_left(&self.target, done)?;
+        Ok(())
     }
 
     fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
         let done = self.output.finish(account);
-        self.settle(done)?;
+        self.reader_is_gone |= reader_has_left(&self.target, done)?;
         if self.reader_is_gone {
             account.lost(LossReason::ReaderGone, self.output.take_unwritten());
         }

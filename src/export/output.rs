@@ -1,13 +1,19 @@
 //! Files that appear when they are complete.
 
-use std::ffi::OsString;
+mod temporary;
+
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
 
 use crate::export::account::{Account, Totals};
+use crate::export::error::ExportError;
+
+pub(crate) use temporary::{Naming, TemporaryFile, left_over, with_suffix};
 
 /// Buffered output of whole units: Messages, or lines.
 ///
@@ -15,9 +21,12 @@ use crate::export::account::{Account, Totals};
 /// nobody mistakes half of it for all. If the disk fills up it ends after the last unit that was
 /// written in full, and if there is one it gets its name all the same: what it holds is good, and
 /// counted.
-#[derive(Debug)]
+///
+/// Compressed, what is written at once is a frame of its own: damage costs no more than that, and a
+/// file that had to end early ends with a whole frame.
 pub(crate) struct Output {
     destination: Destination,
+    compressor: Option<Compressor<'static>>,
     buffer: Vec<u8>,
     /// Where each unit in `buffer` ends, and what it tells of.
     units: Vec<(usize, Totals)>,
@@ -31,17 +40,8 @@ enum Destination {
     Standard,
     /// Something that is no regular file, and cannot be renamed.
     Special(File),
-    /// `None` once renamed.
-    Regular {
-        file: File,
-        names: Option<Names>,
-    },
-}
-
-#[derive(Debug)]
-struct Names {
-    temporary: PathBuf,
-    wanted: PathBuf,
+    /// `None` once there is nothing more to write.
+    Regular(Option<TemporaryFile>),
 }
 
 impl Output {
@@ -49,33 +49,39 @@ impl Output {
         Self::new(Destination::Standard)
     }
 
-    /// Creates a file that will be at `path`.
+    /// Creates a file that will be at `path`, or opens what is there if it is none.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         // It may be redirected into a regular file: replacing that by another one would lose what
         // else is written to standard output.
-        if STANDARD_OUTPUT.iter().any(|name| Path::new(name) == path) {
+        if is_standard_output(path) {
             return Ok(Self::standard());
         }
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                return Err(io::Error::from(io::ErrorKind::IsADirectory));
-            }
-            Ok(metadata) if !metadata.is_file() => {
-                let file = File::options().write(true).open(path)?;
-                return Ok(Self::new(Destination::Special(file)));
-            }
-            Ok(_) | Err(_) => {}
+        if is_special(path)? {
+            let file = File::options().write(true).open(path)?;
+            return Ok(Self::new(Destination::Special(file)));
         }
         // Through a symbolic link: the link stays, the file behind it is replaced.
         let wanted = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let temporary = temporary_name(&wanted)?;
-        let file = File::create(&temporary)?;
-        Ok(Self::new(Destination::Regular { file, names: Some(Names { temporary, wanted }) }))
+        TemporaryFile::create(wanted, Naming::Replace).map(Self::to_file)
+    }
+
+    /// Writes to a file that gets its name at the end.
+    pub(crate) fn to_file(file: TemporaryFile) -> Self {
+        Self::new(Destination::Regular(Some(file)))
+    }
+
+    /// The same, compressed by zstd (RFC 8878).
+    pub(crate) fn compressed(mut self) -> io::Result<Self> {
+        let mut compressor = Compressor::new(COMPRESSION_LEVEL)?;
+        compressor.include_checksum(true)?;
+        self.compressor = Some(compressor);
+        Ok(self)
     }
 
     fn new(destination: Destination) -> Self {
         Self {
             destination,
+            compressor: None,
             buffer: Vec::with_capacity(2 * BUFFER_SIZE),
             units: Vec::new(),
             whole: 0,
@@ -92,7 +98,8 @@ impl Output {
     ) -> io::Result<()> {
         write(&mut self.buffer);
         self.units.push((self.buffer.len(), totals));
-        if self.buffer.len() >= BUFFER_SIZE { self.flush(account) } else { Ok(()) }
+        let enough = if self.compressor.is_some() { FRAME_SIZE } else { BUFFER_SIZE };
+        if self.buffer.len() >= enough { self.flush(account) } else { Ok(()) }
     }
 
     /// Writes what is buffered. After an error the output takes nothing more.
@@ -100,29 +107,63 @@ impl Output {
         if self.broken || self.buffer.is_empty() {
             return Ok(());
         }
+        let frame = match &mut self.compressor {
+            Some(compressor) => {
+                Some(compressor.compress(&self.buffer).inspect_err(|_| self.broken = true)?)
+            }
+            None => None,
+        };
+        let octets = frame.as_deref().unwrap_or(&self.buffer);
         let (written, outcome) = match &mut self.destination {
             Destination::Standard => {
                 let mut standard = io::stdout().lock();
-                let (written, outcome) = write_all(&mut standard, &self.buffer);
+                let (written, outcome) = write_all(&mut standard, octets);
                 (written, outcome.and_then(|()| standard.flush()))
             }
-            Destination::Special(file) | Destination::Regular { file, .. } => {
-                write_all(file, &self.buffer)
+            Destination::Special(file) | Destination::Regular(Some(TemporaryFile { file, .. })) => {
+                write_all(file, octets)
             }
+            Destination::Regular(None) => (0, Err(io::ErrorKind::NotConnected.into())),
         };
-        let whole = self.units.partition_point(|&(end, _)| end <= written);
+        // Of a frame the parts are nothing.
+        let (whole, on_disk) = match frame {
+            Some(frame) if written == frame.len() => (self.units.len(), Some(frame.len())),
+            Some(_) => (0, Some(0)),
+            None => (self.units.partition_point(|&(end, _)| end <= written), None),
+        };
         let mut end = 0;
         for (unit_end, totals) in self.units.drain(..whole) {
             end = unit_end;
             account.sent(totals);
         }
         account.messages(whole as u64, end);
-        self.whole += end as u64;
+        self.whole += on_disk.unwrap_or(end) as u64;
         self.broken = outcome.is_err();
         if !self.broken {
             self.buffer.clear();
         }
         outcome
+    }
+
+    /// Octets in the file.
+    pub(crate) const fn written(&self) -> u64 {
+        self.whole
+    }
+
+    /// Octets that the file has at most once what is buffered is written, and `more` with it.
+    pub(crate) fn size_with(&self, more: usize) -> u64 {
+        let more = self.buffer.len() + more;
+        self.whole + if self.compressor.is_some() { compress_bound(more) } else { more } as u64
+    }
+
+    /// Whether something waits to be written.
+    pub(crate) const fn is_buffering(&self) -> bool {
+        !self.units.is_empty()
+    }
+
+    /// Whether what is written at once ought to be much, because each time costs room.
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.compressor.is_some()
     }
 
     /// Records that were added and not yet written.
@@ -141,32 +182,65 @@ impl Output {
 
     /// Writes the rest and gives the file its name.
     pub(crate) fn finish(&mut self, account: &mut Account) -> io::Result<()> {
+        let (file, flushed) = self.end(account);
+        match file {
+            Some(file) => file.complete().map(drop).and(flushed),
+            None => flushed,
+        }
+    }
+
+    /// Writes the rest. A file that something good is in is to be completed, also after an error.
+    pub(crate) fn end(&mut self, account: &mut Account) -> (Option<TemporaryFile>, io::Result<()>) {
         let flushed = self.flush(account);
-        let Destination::Regular { file, names } = &mut self.destination else {
-            return flushed;
-        };
+        let Destination::Regular(file) = &mut self.destination else { return (None, flushed) };
+        let Some(file) = file.take() else { return (None, flushed) };
         if self.broken {
-            file.set_len(self.whole)?;
+            // What is cut off is not whole. Where nothing is, it does not replace what may be there.
+            if let Err(error) = file.file.set_len(self.whole) {
+                return (None, flushed.and(Err(error)));
+            }
             if self.whole == 0 {
-                // Nothing of it is good, so it does not replace what may be there.
-                return flushed;
+                return (None, flushed);
             }
         }
-        if let Some(Names { temporary, wanted }) = names {
-            fs::rename(temporary, wanted)?;
-            *names = None;
-        }
-        flushed
+        (Some(file), flushed)
     }
 }
 
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Destination::Regular { names: Some(Names { temporary, .. }), .. } = &self.destination
-        {
-            // It was never complete. If it cannot be removed there is nobody left to tell.
-            let _ = fs::remove_file(temporary);
-        }
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output")
+            .field("destination", &self.destination)
+            .field("whole", &self.whole)
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the reader of an output has left. Whoever has seen enough and closes the pipe is no error
+/// of ours; `file:/dev/stdout` may be one.
+pub(crate) fn reader_has_left(target: &str, done: io::Result<()>) -> Result<bool, ExportError> {
+    match done {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
+        Err(source) => Err(ExportError::Write { target: target.to_owned(), source }),
+    }
+}
+
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    STANDARD_OUTPUT.iter().any(|name| Path::new(name) == path)
+}
+
+/// Whether something is at `path` that is no regular file.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::IsADirectory`] for a directory.
+pub(crate) fn is_special(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(metadata) => Ok(!metadata.is_file()),
+        Err(_) => Ok(false),
     }
 }
 
@@ -186,25 +260,22 @@ fn write_all(output: &mut impl Write, octets: &[u8]) -> (usize, io::Result<()>) 
     (written, Ok(()))
 }
 
-/// A hidden name beside `path`, so that the rename stays within one file system.
-fn temporary_name(path: &Path) -> io::Result<PathBuf> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    temporary.push(format!(".{}-{count}.partial", process::id()));
-    Ok(path.with_file_name(temporary))
-}
-
 /// Names of standard output in the file system.
 const STANDARD_OUTPUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /// Octets that are written at once.
 const BUFFER_SIZE: usize = 256 << 10;
 
+/// Octets that are compressed together: what one damaged octet may cost. Larger ones gain little.
+const FRAME_SIZE: usize = 1 << 20;
+
+/// zstd's own default.
+const COMPRESSION_LEVEL: i32 = 3;
+
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     fn entries(directory: &Path) -> Vec<OsString> {

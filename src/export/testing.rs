@@ -66,13 +66,16 @@ pub(crate) fn batch(records: Vec<FlowRecord>) -> Arc<RecordBatch> {
     Arc::new(RecordBatch { records, clock: Timestamp::from_parts(1_700_000_100, 0), interfaces: 0 })
 }
 
-/// Packets and octets of every record in a stream of Messages, and how many records.
+/// How many records of Flows are in a stream of Messages, and their packets and octets.
 ///
 /// Strict: no gap in the sequence, no Set without Template, nothing irregular.
 pub(crate) fn read_strictly(messages: &[u8]) -> (u64, u64, u64) {
     let mut reader = Reader::new(messages);
     let (mut records, mut packets, mut octets) = (0, 0, 0);
     while let Some(record) = reader.next_record().unwrap() {
+        if record.template().is_options() {
+            continue;
+        }
         records += 1;
         for (field, value) in record.fields() {
             match field.iana() {

@@ -1,4 +1,4 @@
-//! The only unsafe code of the probe: sockets, mmap, rings, memory advice, prefetch.
+//! The only unsafe code of the probe: sockets, mmap, rings, memory advice, prefetch, renames.
 
 #[cfg(target_os = "linux")]
 pub mod block;
@@ -17,5 +17,7 @@ pub mod memory;
 pub mod packet_socket;
 
 pub mod readiness;
+
+pub mod rename;
 
 pub mod transport;

@@ -1,0 +1,525 @@
+//! `file:PATH`: IPFIX Files (RFC 5655), which are streams of Messages and nothing else.
+//!
+//! One file for the run, or one after the other, each as long as [`Rotation`] lets it. A file can be
+//! read by itself: it is a Transport Session of its own, with its Templates and options at the top.
+
+mod closer;
+mod ipfix_file;
+mod name;
+#[allow(dead_code, reason = "used as soon as there are options records")]
+mod options;
+mod rotation;
+mod window;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::export::account::{Account, LossReason, Totals};
+use crate::export::clock::Clock;
+use crate::export::config::{Config, Pace};
+use crate::export::error::ExportError;
+use crate::export::exporter::RecordBatch;
+use crate::export::file::closer::Closer;
+use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, MESSAGE_SIZE};
+use crate::export::file::name::NamePattern;
+#[expect(unused_imports, reason = "used as soon as there are options records")]
+pub(crate) use crate::export::file::options::OptionsData;
+use crate::export::file::options::{OptionsSource, Part};
+use crate::export::file::rotation::Rotation;
+use crate::export::layout::Layout;
+use crate::export::mapping::{DataRecord, data_records};
+use crate::export::output::{
+    Naming, Output, TemporaryFile, is_special, is_standard_output, left_over, reader_has_left,
+};
+use crate::export::pacing::FlushTimer;
+use crate::export::profile::Mapping;
+use crate::export::sink::RecordSink;
+use crate::export::target::FileTarget;
+use crate::ipfix::message::Refused;
+use crate::time::Timestamp;
+
+/// Writes IPFIX Files.
+///
+/// In a replay their octets and names depend on the records and their clock alone: no timer ends a
+/// Message or a file. Live there is a file for every period, also for one without a Flow: where a
+/// name is missing the probe was away.
+///
+/// A file that cannot be written ends a replay's target, and one without rotation. Else it is tried
+/// again with a new file, and the records that come meanwhile are counted as lost.
+#[derive(Debug)]
+pub(crate) struct FileSink {
+    target: String,
+    place: Place,
+    rotation: Rotation,
+    observation_domain: u32,
+    mapping: Mapping,
+    pace: Pace,
+    clock: Arc<dyn Clock>,
+    options: OptionsSource,
+    flush_timer: FlushTimer,
+    /// Frames of a compressed file are to be larger than Messages.
+    frame_timer: FlushTimer,
+    /// The wall clock, or in a replay the capture's.
+    now: Timestamp,
+    state: State,
+    /// Layouts of the last file.
+    layouts: Vec<Layout>,
+    /// `None` if there is but one file.
+    closer: Option<Closer>,
+    /// Files of a run that was killed, until that was said.
+    left_over: Vec<PathBuf>,
+    in_trouble: bool,
+    reader_is_gone: bool,
+}
+
+/// Where files are.
+#[derive(Debug)]
+struct Place {
+    name: Name,
+    compress: bool,
+}
+
+#[derive(Debug)]
+enum Name {
+    Fixed(PathBuf),
+    Pattern(NamePattern),
+}
+
+#[derive(Debug)]
+enum State {
+    /// No record has come yet.
+    Waiting,
+    Writing(Box<Current>),
+    /// There was trouble. The next attempt is at `until` on the monotonic clock, or with the next
+    /// period.
+    Suspended {
+        start: Timestamp,
+        until: Duration,
+    },
+}
+
+#[derive(Debug)]
+struct Current {
+    file: IpfixFile,
+    start: Timestamp,
+    /// Octets at its top, once they are written.
+    top: Option<u64>,
+}
+
+impl FileSink {
+    /// Checks the target, and creates the first file if its name is known yet.
+    pub(crate) fn create(
+        file: &FileTarget,
+        target: &str,
+        config: &Config,
+    ) -> Result<Self, ExportError> {
+        let failed = |source| ExportError::Create { target: target.to_owned(), source };
+        let FileTarget { path, rotate, size, compress, options } = file;
+        let rotation = Rotation { period: *rotate, size: *size };
+        let place = Place::new(path.clone(), rotation, *compress).map_err(failed)?;
+        let start = rotation.start(config.clock.wall());
+        let is_live = config.pace == Pace::Live;
+        let mut sink = Self {
+            target: target.to_owned(),
+            rotation,
+            observation_domain: options.observation_domain.unwrap_or(config.observation_domain),
+            mapping: Mapping {
+                biflow: options.biflow.unwrap_or(config.biflow),
+                time: options.time.unwrap_or_default(),
+                ..Mapping::default()
+            },
+            pace: config.pace,
+            clock: Arc::clone(&config.clock),
+            options: OptionsSource::default(),
+            flush_timer: FlushTimer::new(config.flush_timer()),
+            frame_timer: FlushTimer::new(is_live.then_some(FRAME_TIMEOUT)),
+            now: if is_live { config.clock.wall() } else { Timestamp::EPOCH },
+            state: State::Waiting,
+            layouts: Vec::new(),
+            closer: None,
+            left_over: place.left_over(rotation, start),
+            in_trouble: false,
+            reader_is_gone: false,
+            place,
+        };
+        if rotation.is_off() || is_live {
+            sink.open().map_err(failed)?;
+        } else {
+            sink.place.check_writable().map_err(failed)?;
+        }
+        if !rotation.is_off() {
+            let thread = |source| ExportError::Thread { target: target.to_owned(), source };
+            sink.closer = Some(Closer::start().map_err(thread)?);
+        }
+        Ok(sink)
+    }
+
+    /// Asks `options` what to write at the top and at the end of every file.
+    #[allow(dead_code, reason = "used as soon as there are options records")]
+    pub(crate) fn with_options(mut self, options: OptionsSource) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Begins a file, of which nothing is written yet.
+    fn open(&mut self) -> io::Result<()> {
+        let start = self.rotation.start(self.now);
+        let output = self.place.create(start)?;
+        let file = IpfixFile::new(output, self.observation_domain, self.mapping);
+        self.state = State::Writing(Box::new(Current { file, start, top: None }));
+        Ok(())
+    }
+
+    /// Begins a file, and writes what stands at its top.
+    fn begin(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        if let Err(source) = self.open() {
+            let target = self.target.clone();
+            return self.suspend(ExportError::Create { target, source }, account);
+        }
+        self.write_top(account)
+    }
+
+    fn write_top(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        let State::Writing(current) = &mut self.state else { return Ok(()) };
+        if current.top.is_some() {
+            return Ok(());
+        }
+        let options = self.options.of(Part::Top);
+        // What stands at the top leaves most of a file to records.
+        let room = self
+            .rotation
+            .size
+            .map_or(usize::MAX, |size| usize::try_from(size / 4).unwrap_or(usize::MAX));
+        let now = self.now.as_secs();
+        let mut begun = current.file.begin(&self.layouts, room, &options, now, account);
+        if self.in_trouble && begun.is_ok() {
+            // Not only into memory.
+            begun = current.file.flush(account);
+        }
+        current.top = Some(current.file.written());
+        begun.or_else(|fault| self.settle(fault, account))
+    }
+
+    fn add(&mut self, record: &DataRecord<'_>, account: &mut Account) -> Result<(), ExportError> {
+        loop {
+            match &mut self.state {
+                State::Writing(current) => {
+                    if current.file.is_between_messages() && current.file.has_records() {
+                        self.make_room(account)?;
+                    }
+                }
+                State::Waiting => self.begin(account)?,
+                State::Suspended { .. } => {}
+            }
+            let State::Writing(current) = &mut self.state else {
+                account.lost(LossReason::TargetFailed, Totals::of_data(record));
+                return Ok(());
+            };
+            match current.file.add(record) {
+                Ok(()) => return Ok(()),
+                Err(Refused::MessageFull) => self.end_message(account)?,
+                Err(source) => {
+                    return Err(ExportError::Encode { target: self.target.clone(), source });
+                }
+            }
+        }
+    }
+
+    /// Ends the file if it may have no other Message.
+    fn make_room(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        let (State::Writing(current), Some(size)) = (&mut self.state, self.rotation.size) else {
+            return Ok(());
+        };
+        if current.file.has_room(size) {
+            return Ok(());
+        }
+        if current.file.is_compressed() && current.file.is_buffering() {
+            // How many octets it really takes is known then.
+            if let Err(fault) = current.file.flush(account) {
+                return self.settle(fault, account);
+            }
+            if current.file.has_room(size) {
+                return Ok(());
+            }
+        }
+        self.rotate(account)
+    }
+
+    fn end_message(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        self.flush_timer.restart();
+        let State::Writing(current) = &mut self.state else { return Ok(()) };
+        let ended = current.file.end_message(self.now.as_secs(), account);
+        ended.or_else(|fault| self.settle(fault, account))
+    }
+
+    /// Does what time asks for: the next file, or the next attempt at one.
+    fn turn(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        match &self.state {
+            State::Waiting => Ok(()),
+            State::Writing(current) => {
+                if self.rotation.is_over(current.start, self.now, self.pace) {
+                    self.rotate(account)
+                } else {
+                    self.write_top(account)
+                }
+            }
+            State::Suspended { start, until } => {
+                let is_over = self.rotation.is_over(*start, self.now, self.pace);
+                if is_over || self.clock.monotonic() >= *until {
+                    self.begin(account)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the file and begins the next one, in a replay once there is a record for it.
+    fn rotate(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        self.end_file(account)?;
+        match (&self.state, self.pace) {
+            (State::Waiting, Pace::Live) => self.begin(account),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_file(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        let State::Writing(current) = mem::replace(&mut self.state, State::Waiting) else {
+            return Ok(());
+        };
+        let options = self.options.of(Part::End);
+        let ended = current.file.end(&options, self.now.as_secs(), account);
+        let Ended { file, layouts, unwritten, outcome } = ended;
+        self.layouts = layouts;
+        let completed = match (file, &self.closer) {
+            (None, _) => Ok(()),
+            (Some(file), None) => file.complete().map(drop),
+            (Some(file), Some(closer)) => closer.complete(file),
+        };
+        let outcome = outcome.and(completed.map_err(Fault::Write));
+        let settled = outcome.or_else(|fault| self.settle(fault, account));
+        // What a target lost that fails for good is found when its books are closed.
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, unwritten);
+        } else if self.goes_on_after_trouble() {
+            account.lost(LossReason::NotSent, unwritten);
+        }
+        settled
+    }
+
+    /// Takes a fault for what it is: a reader that has left, or trouble.
+    fn settle(&mut self, fault: Fault, account: &mut Account) -> Result<(), ExportError> {
+        match fault {
+            Fault::Encode(source) => {
+                Err(ExportError::Encode { target: self.target.clone(), source })
+            }
+            Fault::Write(error) => match reader_has_left(&self.target, Err(error)) {
+                Ok(has_left) => {
+                    self.reader_is_gone |= has_left;
+                    Ok(())
+                }
+                Err(error) => self.suspend(error, account),
+            },
+        }
+    }
+
+    /// Ends a file that cannot be written where it is good, and waits for better times.
+    ///
+    /// # Errors
+    ///
+    /// `error`, if the target is to fail for good.
+    fn suspend(&mut self, error: ExportError, account: &mut Account) -> Result<(), ExportError> {
+        if !self.goes_on_after_trouble() {
+            return Err(error);
+        }
+        if !mem::replace(&mut self.in_trouble, true) {
+            account.trouble(error);
+        }
+        self.end_file(account)?;
+        let until = self.clock.monotonic().saturating_add(RETRY_INTERVAL);
+        self.state = State::Suspended { start: self.rotation.start(self.now), until };
+        Ok(())
+    }
+
+    /// Without rotation there is no other file, and a replay is not to depend on what a disk has
+    /// room for at what time.
+    fn goes_on_after_trouble(&self) -> bool {
+        self.pace == Pace::Live && !self.rotation.is_off()
+    }
+
+    /// Writes what has waited long enough.
+    fn flush_in_time(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        let now = self.clock.monotonic();
+        let State::Writing(current) = &mut self.state else { return Ok(()) };
+        let is_compressed = current.file.is_compressed();
+        let waits = |file: &IpfixFile| !file.is_between_messages() || file.is_buffering();
+        let mut is_due = self.flush_timer.is_due(waits(&current.file), now);
+        if is_due {
+            self.end_message(account)?;
+        }
+        let State::Writing(current) = &mut self.state else { return Ok(()) };
+        if is_compressed {
+            is_due = self.frame_timer.is_due(waits(&current.file), now);
+        }
+        if is_due {
+            self.frame_timer.restart();
+            let flushed = current.file.flush(account);
+            return flushed.or_else(|fault| self.settle(fault, account));
+        }
+        Ok(())
+    }
+
+    /// Says what has not been said yet.
+    fn tell(&mut self, account: &mut Account) {
+        let left_over = mem::take(&mut self.left_over);
+        if let Some(first) = left_over.first() {
+            account.left_over(&self.target, first, left_over.len());
+        }
+        for source in self.closer.iter().flat_map(Closer::failures) {
+            account.trouble(ExportError::Write { target: self.target.clone(), source });
+        }
+        if self.in_trouble
+            && let State::Writing(current) = &self.state
+            && current.top.is_some_and(|top| current.file.written() > top)
+        {
+            self.in_trouble = false;
+            account.resumed(&self.target);
+        }
+    }
+}
+
+impl RecordSink for FileSink {
+    fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.mapping.biflow));
+            return Ok(());
+        }
+        self.now = match self.pace {
+            Pace::Replay => batch.clock,
+            Pace::Live => self.clock.wall(),
+        };
+        self.turn(account)?;
+        for record in &batch.records {
+            for data in data_records(record, self.mapping) {
+                self.add(&data, account)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        if self.reader_is_gone {
+            return Ok(());
+        }
+        if self.pace == Pace::Live {
+            self.now = self.clock.wall();
+            self.turn(account)?;
+        }
+        self.flush_in_time(account)?;
+        self.tell(account);
+        Ok(())
+    }
+
+    fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        self.write_top(account)?;
+        self.end_file(account)?;
+        if let Some(closer) = &mut self.closer {
+            closer.finish();
+            let failures: Vec<_> = closer.failures().collect();
+            for source in failures {
+                account.trouble(ExportError::Write { target: self.target.clone(), source });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] for what makes no sense, and what the file system says.
+    fn new(mut path: PathBuf, rotation: Rotation, compress: bool) -> io::Result<Self> {
+        let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        let is_file = !is_standard_output(&path) && !is_special(&path)?;
+        if compress && is_file && path.extension().is_none_or(|extension| extension != "zst") {
+            path.as_mut_os_string().push(".zst");
+        }
+        if rotation.is_off() {
+            return Ok(Self { name: Name::Fixed(path), compress });
+        }
+        if !is_file {
+            return invalid("only regular files can be rotated".to_owned());
+        }
+        if rotation.period.is_some_and(|period| period.is_zero()) {
+            return invalid("files of no time cannot be".to_owned());
+        }
+        match rotation.size {
+            Some(size) if size < SMALLEST_FILE => invalid(format!(
+                "files of {size} octets are too small: use {SMALLEST_FILE} at least"
+            )),
+            _ => Ok(Self { name: Name::Pattern(NamePattern::new(&path)?), compress }),
+        }
+    }
+
+    /// Creates the file that begins at `start`.
+    fn create(&self, start: Timestamp) -> io::Result<Output> {
+        let output = match &self.name {
+            Name::Fixed(path) => Output::create(path)?,
+            Name::Pattern(pattern) => {
+                Output::to_file(TemporaryFile::create(pattern.prepare(start)?, Naming::Number)?)
+            }
+        };
+        if self.compress { output.compressed() } else { Ok(output) }
+    }
+
+    /// Makes sure that files can be created, as far as that can be known before their names are.
+    fn check_writable(&self) -> io::Result<()> {
+        match &self.name {
+            Name::Fixed(_) => Ok(()),
+            Name::Pattern(pattern) => {
+                TemporaryFile::create(pattern.root().join(pattern.prefix()), Naming::Number)
+                    .map(drop)
+            }
+        }
+    }
+
+    /// What a run that was killed has left, where our first files will be.
+    fn left_over(&self, rotation: Rotation, start: Timestamp) -> Vec<PathBuf> {
+        match &self.name {
+            Name::Fixed(path) => {
+                let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+                    return Vec::new();
+                };
+                left_over(directory, &name.to_string_lossy())
+            }
+            Name::Pattern(pattern) => {
+                let before = rotation.period.unwrap_or(A_DAY).max(A_DAY);
+                let times = [start, start.saturating_sub(before)];
+                let paths = times.iter().filter_map(|&time| pattern.at(time).ok());
+                let directories: BTreeSet<_> =
+                    paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
+                let found = directories.iter().map(|path| left_over(path, pattern.prefix()));
+                found.flatten().collect()
+            }
+        }
+    }
+}
+
+/// Between two attempts at a file, unless the next period begins before.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a killed run loses of a compressed file at most. Smaller frames would compress little.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Room for a few Messages, so that what stands at the top is worth it.
+const SMALLEST_FILE: u64 = 4 * MESSAGE_SIZE as u64;
+
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests;
