@@ -199,10 +199,10 @@ const fn text_length(element: &InformationElement) -> u16 {
 }
 
 /// Room for any name of an interface on Linux (15 octets) and for what other systems call theirs.
-pub(super) const INTERFACE_NAME_LENGTH: u16 = 32;
-pub(super) const INTERFACE_DESCRIPTION_LENGTH: u16 = 64;
+const INTERFACE_NAME_LENGTH: u16 = 32;
+const INTERFACE_DESCRIPTION_LENGTH: u16 = 64;
 /// The longest name of an element of ours has 35 octets.
-pub(super) const ELEMENT_NAME_LENGTH: u16 = 40;
+const ELEMENT_NAME_LENGTH: u16 = 40;
 
 /// Kinds are counted from here; Templates for Flow Records stay far below.
 const FIRST_ID: u16 = 65_000;

@@ -4,12 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::export::account::Totals;
-use crate::export::options::kind::{
-    ELEMENT_NAME_LENGTH, INTERFACE_DESCRIPTION_LENGTH, INTERFACE_NAME_LENGTH, Kind,
-    OptionsTemplates,
-};
+use crate::export::options::kind::{Kind, OptionsTemplates};
 use crate::export::options::metering::{Interface, Metering};
-use crate::export::options::text::beginning;
 use crate::export::profile::Mapping;
 use crate::ipfix::date_time::DateTime;
 use crate::ipfix::element::InformationElement;
@@ -85,9 +81,8 @@ impl Options {
     /// Names of the Observation Points from `start` up to `end`, in the order they were met.
     pub(crate) fn interfaces(&self, start: usize, end: usize) -> Vec<OptionsRecord> {
         let interface = |Interface { index, name, description }: Interface| {
-            let name = beginning(&name, INTERFACE_NAME_LENGTH.into());
-            let description = beginning(&description, INTERFACE_DESCRIPTION_LENGTH.into());
-            let values = [number(index), Value::String(name), Value::String(description)];
+            // RFC 7011 §6.1.6: cut between characters, by the encoder.
+            let values = [number(index), Value::String(&name), Value::String(&description)];
             self.record(Kind::Interface, &values)
         };
         self.metering.points.range(start, end).into_iter().map(interface).collect()
@@ -118,6 +113,11 @@ impl Options {
         (indicator != 0).then(|| self.record(Kind::FlowKeys, &values))
     }
 
+    #[cfg(test)]
+    pub(super) const fn metering(&self) -> &Metering {
+        &self.metering
+    }
+
     fn tells(&self, kind: Kind) -> bool {
         let OptionsRules { observation_domain: _, mapping, statistics, legacy_sampling } =
             self.rules;
@@ -139,7 +139,8 @@ impl Options {
     fn metering_statistics(&self, exported: &Exported) -> OptionsRecord {
         let [domain, process] = self.metering_process();
         let &Exported { messages, flow_records, octets, .. } = exported;
-        let [messages, flow_records, octets] = [messages, flow_records, octets].map(Value::Unsigned);
+        let [messages, flow_records, octets] =
+            [messages, flow_records, octets].map(Value::Unsigned);
         let values = [domain, process, messages, flow_records, octets];
         self.record(Kind::MeteringStatistics, &values)
     }
@@ -223,7 +224,7 @@ impl Options {
         if let Some((begin, end)) = range {
             values.extend([Value::Unsigned(begin), Value::Unsigned(end)]);
         }
-        values.push(Value::String(beginning(element.name, ELEMENT_NAME_LENGTH.into())));
+        values.push(Value::String(element.name));
         values.push(Value::String(description));
         let kind = if range.is_some() { Kind::ElementTypeAndRange } else { Kind::ElementType };
         self.record(kind, &values)

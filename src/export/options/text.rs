@@ -1,4 +1,4 @@
-//! Text of any origin as a `string` of fixed length.
+//! Text of any origin as a `string`.
 
 /// `octets` as text that can be shown: what is not UTF-8 and every control character is replaced by
 /// U+FFFD, what stands behind a NUL is not part of it.
@@ -14,25 +14,11 @@ pub(super) fn readable(octets: &[u8]) -> String {
     text.trim().chars().map(shown).collect()
 }
 
-/// The beginning of `text` that has `length` octets at most, whole characters only.
-pub(super) fn beginning(text: &str, length: usize) -> &str {
-    text.get(..text.floor_char_boundary(length)).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn names_are_cut_between_characters() {
-        // RFC 7011 §6.1.6.
-        assert_eq!(beginning("für", 2), "f");
-        assert_eq!(beginning("für", 3), "fü");
-        assert_eq!(beginning("für", 9), "für");
-        assert_eq!(beginning("\u{1f409}", 3), "");
-    }
 
     #[test]
     fn what_no_reader_should_see_is_replaced() {
@@ -48,13 +34,10 @@ mod tests {
         #[test]
         fn any_octets_become_text_without_control_characters(
             octets in prop::collection::vec(any::<u8>(), 0..80),
-            length in 0_usize..80,
         ) {
             let text = readable(&octets);
             prop_assert!(!text.contains(char::is_control));
-            let cut = beginning(&text, length);
-            prop_assert!(cut.len() <= length && text.starts_with(cut));
-            prop_assert!(cut.len() + 4 > length.min(text.len()), "no more is lost than a character");
+            prop_assert_eq!(readable(text.as_bytes()), text);
         }
     }
 }
