@@ -11,9 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::export::clock::Clock;
 use crate::export::config::Config;
+use crate::export::error::ExportError;
 use crate::export::target::{Collector, Transport};
 use crate::export::transport::sctp::SctpSession;
 use crate::export::transport::tcp::TcpSession;
+use crate::export::transport::tls::{self, TlsError, TlsSettings};
 use crate::export::transport::udp::UdpSession;
 use crate::export::transport::{MINIMUM_MESSAGE_SIZE, Session};
 
@@ -28,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) message_size: usize,
     /// Octets of a Message at most, over UDP; what the path takes if `None`, and never more.
     pub(crate) udp_message_size: Option<usize>,
+    /// What TLS needs to know.
+    pub(crate) tls: TlsSettings,
 }
 
 impl Settings {
@@ -39,6 +43,7 @@ impl Settings {
             dead_after: config.tcp.stall_timeout.saturating_add(GRACE).max(SHORTEST_DEATH),
             message_size: config.tcp.message_size,
             udp_message_size: config.udp.message_size,
+            tls: TlsSettings::from(&config.tcp),
         }
     }
 }
@@ -52,9 +57,28 @@ pub(crate) enum ConnectError {
     /// No address took the session; what the last one said.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
+    /// The connection is there, and no session over TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// It cannot be done here, now or later.
     #[error("{0}")]
     Unsupported(&'static str),
+}
+
+impl ConnectError {
+    /// This error, of the target with that name.
+    pub(crate) fn of(self, target: &str) -> ExportError {
+        let target = target.to_owned();
+        match self {
+            Self::Resolve(source) => ExportError::Resolve { target, source },
+            Self::Connect(source) => ExportError::Connect { target, source },
+            Self::Tls(source) => ExportError::Tls { target, source },
+            Self::Unsupported(text) => {
+                let source = io::Error::new(ErrorKind::Unsupported, text);
+                ExportError::Connect { target, source }
+            }
+        }
+    }
 }
 
 /// Opens a session with `collector`.
@@ -93,7 +117,11 @@ pub(crate) fn connect(
             Ok(Box::new(SctpSession::new(socket, message_size)?) as Box<dyn Session>)
         })
         .map_err(without_sctp),
-        Transport::Tls => Err(ConnectError::Unsupported("this build has no TLS")),
+        Transport::Tls => {
+            let stream = connect_tcp(collector, settings)?;
+            let session = tls::open(stream, collector, settings.tls, clock)?;
+            Ok(Box::new(session))
+        }
     }
 }
 
