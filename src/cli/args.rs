@@ -309,7 +309,7 @@ fn max_flows(text: &str) -> Result<usize, String> {
 
 /// Octets, with `k`, `M`, `G` or `T` for powers of a thousand and `Ki` to `Ti` of 1,024.
 fn size(text: &str) -> Result<u64, String> {
-    match parse_size(text) {
+    match crate::export::parse_size(text) {
         Some(octets) if octets >= SMALLEST_SIZE => Ok(octets),
         Some(_) => Err("must be 1M or more".to_owned()),
         None => Err("not a size: use for example 64M or 10G".to_owned()),

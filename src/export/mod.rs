@@ -41,7 +41,10 @@ pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
 pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
 pub(crate) use output::reader_has_left;
-pub use profile::{Mapping, MappingError, Profile, Refresh, TimeUnit};
+pub use profile::{
+    Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules, Reason, Refresh,
+    SamplingElements, TimeUnit, UnknownProfile,
+};
 pub use sink::RecordSink;
 pub use spool::SpoolError;
 pub use target::{

@@ -33,7 +33,7 @@ use crate::export::exporter::RecordBatch;
 use crate::export::mapping::{DataRecord, Templates, data_records};
 use crate::export::options::{Options, OptionsRules};
 use crate::export::pacing::{FlushTimer, Pacer};
-use crate::export::profile::Mapping;
+use crate::export::profile::{Mapping, OptionsDomain, SamplingElements};
 use crate::export::sink::RecordSink;
 use crate::export::spool::Spool;
 use crate::export::target::{Collector, Transport};
@@ -132,8 +132,8 @@ impl CollectorSink {
             OptionsRules {
                 observation_domain,
                 mapping,
-                statistics: rules.statistics,
-                legacy_sampling: rules.legacy_sampling,
+                statistics: rules.options.statistics,
+                legacy_sampling: rules.options.sampling == SamplingElements::Legacy,
             },
         );
         let settings = |member: &Collector| {
@@ -151,7 +151,7 @@ impl CollectorSink {
             options,
             options_apart: rules.options.domain == OptionsDomain::Zero,
             context,
-            refresh: first.options.refresh(&config.udp),
+            refresh: first.options.refresh(),
             pacer,
             ending: Arc::clone(ending),
             config: config.clone(),

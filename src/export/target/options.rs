@@ -49,3 +49,29 @@ pub struct TlsOptions {
     /// §11.3); any that `name` fits if empty.
     pub peers: Vec<String>,
 }
+
+impl CollectorOptions {
+    /// What the profile says.
+    pub fn rules(&self) -> &'static crate::export::profile::ProfileRules {
+        self.profile.unwrap_or_default().rules()
+    }
+
+    /// How records are told.
+    pub fn mapping(&self, default_biflow: bool) -> crate::export::profile::Mapping {
+        let mapping = self.rules().mapping;
+        crate::export::profile::Mapping {
+            biflow: self.biflow.unwrap_or(mapping.biflow && default_biflow),
+            time: self.time.unwrap_or(mapping.time),
+            ..mapping
+        }
+    }
+
+    /// How often.
+    pub fn refresh(&self) -> crate::export::profile::Refresh {
+        let refresh = self.rules().refresh;
+        crate::export::profile::Refresh {
+            templates: self.template_refresh.unwrap_or(refresh.templates),
+            options: self.options_refresh.unwrap_or(refresh.options),
+        }
+    }
+}
