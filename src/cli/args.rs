@@ -309,11 +309,23 @@ fn max_flows(text: &str) -> Result<usize, String> {
 
 /// Octets, with `k`, `M`, `G` or `T` for powers of a thousand and `Ki` to `Ti` of 1,024.
 fn size(text: &str) -> Result<u64, String> {
-    match crate::export::parse_size(text) {
+    match parse_size(text) {
         Some(octets) if octets >= SMALLEST_SIZE => Ok(octets),
         Some(_) => Err("must be 1M or more".to_owned()),
         None => Err("not a size: use for example 64M or 10G".to_owned()),
     }
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        "k" => 1000,
+        "M" => 1000000,
+        "G" => 1000000000,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::export::account::{Account, LossReason, TargetReport, Totals};
+use crate::export::collector::{CollectorSink, Share};
 use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::file::FileSink;
 use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
-use crate::export::collector::{CollectorSink, Share};
 use crate::export::target::{Collector, Group, GroupMode, Target};
 use crate::flow::FlowRecord;
 use crate::time::Timestamp;

@@ -5,12 +5,10 @@
 //! and Information Elements.
 
 mod account;
-#[allow(dead_code, reason = "used as soon as collectors are")]
 mod body;
 mod clock;
 mod collector;
 mod config;
-mod encoder;
 mod ending;
 mod error;
 mod exporter;
@@ -24,10 +22,8 @@ mod output;
 mod pacing;
 mod profile;
 mod sink;
-#[allow(dead_code, reason = "used as soon as collectors are")]
 mod spool;
 mod target;
-#[allow(dead_code, reason = "used as soon as collectors are")]
 mod transport;
 
 #[cfg(test)]

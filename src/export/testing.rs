@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
 use crate::export::account::{Account, Observer};
 use crate::export::exporter::RecordBatch;
+use crate::export::mapping::{DataRecord, Templates};
 use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
+use crate::ipfix::message::MessageWriter;
 use crate::ipfix::reader::Reader;
 use crate::time::Timestamp;
 
@@ -64,6 +66,28 @@ pub(crate) fn udp_uniflow(n: u32) -> FlowRecord {
 
 pub(crate) fn batch(records: Vec<FlowRecord>) -> Arc<RecordBatch> {
     Arc::new(RecordBatch { records, clock: Timestamp::from_parts(1_700_000_100, 0), interfaces: 0 })
+}
+
+/// Messages of at most 1,400 octets with these records, each Template ahead of its first record.
+pub(crate) fn messages(data: &[DataRecord<'_>], mapping: Mapping) -> Vec<u8> {
+    let mut templates = Templates::new(mapping);
+    let mut writer = MessageWriter::new(1, 1_400);
+    let mut messages = Vec::new();
+    for data in data {
+        let template = templates.template(data.shape.layout);
+        let mut add = |writer: &mut MessageWriter| {
+            if !writer.defines(template) {
+                writer.add_template(template)?;
+            }
+            writer.add_record(template, |octets| data.visit(octets))
+        };
+        if add(&mut writer).is_err() {
+            messages.extend_from_slice(writer.finish(5).unwrap());
+            add(&mut writer).unwrap();
+        }
+    }
+    messages.extend_from_slice(writer.finish(5).unwrap_or_default());
+    messages
 }
 
 /// How many records of Flows are in a stream of Messages, and their packets and octets.

@@ -24,7 +24,8 @@ impl FromStr for Context {
 
     /// Reads what `Display` wrote; anything else is of a version that we do not know.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (domain, mapping) = text.strip_prefix(PREFIX).and_then(|t| t.split_once(' ')).ok_or(())?;
+        let (domain, mapping) =
+            text.strip_prefix(PREFIX).and_then(|t| t.split_once(' ')).ok_or(())?;
         Ok(Self {
             observation_domain: domain.parse().map_err(drop)?,
             mapping: mapping.parse().map_err(drop)?,

@@ -276,7 +276,11 @@ impl Link {
             };
         }
         if running.is_datagrams
-            && running.templates_are_due(self.refresh.templates, self.config.udp.template_refresh_messages, now)
+            && running.templates_are_due(
+                self.refresh.templates,
+                self.config.udp.template_refresh_messages,
+                now,
+            )
         {
             self.refresh_templates()?;
         }
@@ -392,7 +396,9 @@ impl Link {
         running.export_seconds = waiting.export_seconds;
         if running.context.to_string() != *waiting.context {
             // RFC 7011 §8.1: an ID keeps its meaning as long as the session lasts.
-            return Err(Failure::Broken(io::Error::other("records of another configuration follow")));
+            return Err(Failure::Broken(io::Error::other(
+                "records of another configuration follow",
+            )));
         }
         if !running.announced {
             self.announce()?;
@@ -460,10 +466,7 @@ impl Link {
 
     /// RFC 7011 §8: a Template goes ahead of its data, and over UDP twice (§8.4); with it goes which
     /// of its fields are Flow Keys (§4.4).
-    fn announce_template(
-        &mut self,
-        template: &Arc<Template>,
-    ) -> Result<(), Failure> {
+    fn announce_template(&mut self, template: &Arc<Template>) -> Result<(), Failure> {
         if let Some(running) = &mut self.session {
             running.templates.insert(template.id().get(), Arc::clone(template));
         }
@@ -644,7 +647,11 @@ impl Link {
             self.trouble(|target| ExportError::Session { target, source: error });
             return Ok(());
         }
-        let limit = if self.ending.is_over() { self.config.drain_timeout } else { self.config.tcp.stall_timeout };
+        let limit = if self.ending.is_over() {
+            self.config.drain_timeout
+        } else {
+            self.config.tcp.stall_timeout
+        };
         let target = self.target.clone();
         let stalled = ExportError::Stalled { target, seconds: limit.as_secs() };
         match self.config.pace {
@@ -790,4 +797,3 @@ const SETTLE_AFTER: usize = 8;
 
 /// How long the network has to say that nobody listens at a port.
 const OBJECTION_TIME: Duration = Duration::from_millis(200);
-

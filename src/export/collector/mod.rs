@@ -15,7 +15,6 @@ mod tests;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use context::Context;
 use link::{Link, LinkConfig};
@@ -226,7 +225,8 @@ impl CollectorSink {
 impl RecordSink for CollectorSink {
     fn write(&mut self, batch: &RecordBatch, _: &mut Account) -> Result<(), ExportError> {
         self.export_seconds = batch.clock.as_secs();
-        for record in batch.records.iter().filter(|record| self.share.has(record)) {
+        let share = self.share;
+        for record in batch.records.iter().filter(|record| share.has(record)) {
             for data in data_records(record, self.mapping) {
                 self.add(&data)?;
             }

@@ -4,9 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use super::*;
-use crate::export::encoder::Encoder;
-use crate::export::testing::{any_mapping, any_record, tcp_biflow, udp_uniflow};
-use crate::export::udp::MINIMUM_MESSAGE_SIZE;
+use crate::export::testing::{any_mapping, any_record, messages, tcp_biflow, udp_uniflow};
+use crate::export::transport::MINIMUM_MESSAGE_SIZE;
 use crate::ipfix::date_time::{DateTime, Precision};
 use crate::ipfix::message::{MESSAGE_HEADER_LENGTH, SET_HEADER_LENGTH};
 use crate::ipfix::reader::Reader;
@@ -210,9 +209,7 @@ fn a_tcp_biflow_is_these_octets() {
         .collect();
     assert_eq!(fields, definition);
 
-    let mut encoder = Encoder::new(0, 1_400, BIFLOWS);
-    encoder.add(&data).unwrap();
-    let message = encoder.finish(0).unwrap().octets.to_vec();
+    let message = messages(&[data], BIFLOWS);
     let octets = &message[message.len() - template.record_length()..];
     #[rustfmt::skip]
     let expected = [
@@ -254,9 +251,7 @@ fn a_slice_in_which_only_the_far_side_spoke_is_turned_around() {
     assert_eq!(data.shape.layout.sides, Sides::HalfBiflow);
     assert_eq!((data.packets(), data.octets()), (8, 9_000));
 
-    let mut encoder = Encoder::new(0, 1_400, BIFLOWS);
-    encoder.add(data).unwrap();
-    let fields = &decode(encoder.finish(0).unwrap().octets)[0];
+    let fields = &decode(&messages(&[*data], BIFLOWS))[0];
     for (enterprise, id, value) in [
         (0, 239, "2"), // reverseInitiator
         (0, 8, "198.51.100.7"),
@@ -424,17 +419,8 @@ proptest! {
         mapping in any_mapping(),
     ) {
         let Mapping { biflow, time, enterprise_elements } = mapping;
-        let mut encoder = Encoder::new(1, 1_400, mapping);
-        let mut messages = Vec::new();
         let data: Vec<_> = records.iter().flat_map(|record| data_records(record, mapping)).collect();
-        for data in &data {
-            if encoder.add(data).is_err() {
-                messages.extend_from_slice(encoder.finish(5).unwrap().octets);
-                encoder.add(data).unwrap();
-            }
-        }
-        messages.extend_from_slice(encoder.finish(5).unwrap().octets);
-        let decoded = decode(&messages);
+        let decoded = decode(&messages(&data, mapping));
         prop_assert_eq!(decoded.len(), data.len());
 
         let packets: u128 = records.iter().map(|record| u128::from(record.packets())).sum();

@@ -15,7 +15,6 @@ use std::time::Duration;
 use crate::export::clock::Clock;
 use crate::export::ending::Ending;
 
-#[allow(unused_imports, reason = "used as soon as collectors are")]
 pub(crate) use connect::{ConnectError, Settings, connect};
 
 /// One Transport Session with one Collector.
