@@ -625,7 +625,8 @@ impl Link {
     fn close_session(&mut self) -> Result<(), Failure> {
         let Some(running) = &mut self.session else { return Ok(()) };
         running.session.close(self.config.drain_timeout, &*self.clock).map_err(Failure::Broken)?;
-        self.settle();
+        let delivered = running.session.delivered_at_end();
+        self.settle_up_to(delivered);
         self.session = None;
         Ok(())
     }
