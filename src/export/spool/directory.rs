@@ -82,6 +82,14 @@ impl Directory {
     }
 }
 
+impl Drop for Directory {
+    /// A program that another thread is about to start has a copy of every descriptor for a moment:
+    /// to close ours would not let the lock go.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
 /// The directory made and locked; `None` if somebody else has the lock.
 fn prepare(path: &Path) -> io::Result<Option<File>> {
     // The one that has the lock may remove it right before it lets it go.

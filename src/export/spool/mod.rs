@@ -102,11 +102,12 @@ impl Spool {
         if context.len() > CONTEXT_MAXIMUM {
             return Err(SpoolError::ContextTooLong { maximum: CONTEXT_MAXIMUM });
         }
+        // The directory first: the key file may be in it.
+        let directory = Directory::open(&config.directory, target)?;
         let key = match &config.key_file {
             Some(path) => Key::from_file(path)?,
             None => Key::random()?,
         };
-        let directory = Directory::open(&config.directory, target)?;
         let (segments, recovery) = recovery::recover(&directory, &key, now).map_err(|source| {
             SpoolError::Directory { path: directory.path().to_owned(), source }
         })?;
