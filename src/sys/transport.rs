@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{TcpStream, UdpSocket};
-#[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 
 /// The MTU of the path to the peer of a connected socket, as far as the kernel knows it.
@@ -80,7 +79,7 @@ pub fn forbid_fragmentation(socket: &UdpSocket) -> io::Result<()> {
 /// # Errors
 ///
 /// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked.
-pub fn unacknowledged_octets(stream: &TcpStream) -> io::Result<u64> {
+pub fn unacknowledged_octets(stream: &impl AsRawFd) -> io::Result<u64> {
     #[cfg(target_os = "linux")]
     {
         let mut value: libc::c_int = 0;
@@ -151,6 +150,135 @@ pub fn peer_window(stream: &TcpStream) -> io::Result<PeerWindow> {
     }
 }
 
+/// Reads what has come, without waiting; `None` if nothing has, and 0 octets at the end of input.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn receive_now(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    // SAFETY: `buffer` is live, ours, and as long as the length passed.
+    let received = unsafe {
+        libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT)
+    };
+    if let Ok(octets) = usize::try_from(received) {
+        return Ok(Some(octets));
+    }
+    let error = io::Error::last_os_error();
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+        _ => Err(error),
+    }
+}
+
+/// Octets of memory that an SCTP socket holds for what it was given and the peer's host has not
+/// acknowledged: at least the octets of it, and 0 exactly when there are none.
+///
+/// # Errors
+///
+/// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked.
+pub fn queued_memory(socket: &impl AsRawFd) -> io::Result<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut values = [0_u32; MEMINFO_LENGTH];
+        let read = socket_option(socket, libc::SOL_SOCKET, SO_MEMINFO, &mut values)?;
+        match values.get(MEMINFO_WRITE_QUEUED) {
+            Some(&queued) if read > MEMINFO_WRITE_QUEUED * size_of::<u32>() => Ok(queued.into()),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// The receive window of the peer of an SCTP association, less what is on its way to it.
+///
+/// # Errors
+///
+/// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked.
+pub fn sctp_window(socket: &impl AsRawFd) -> io::Result<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        // RFC 6458 §8.2.1: association, state, window, and then more than is of interest here.
+        let mut status = [0_u32; SCTP_STATUS_LENGTH];
+        socket_option(socket, SOL_SCTP, SCTP_STATUS, &mut status)?;
+        let [_, _, window, ..] = status;
+        Ok(window)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Lets an SCTP association send a message at once, however small it is (RFC 6458 §8.1.5).
+///
+/// # Errors
+///
+/// What the kernel says; [`io::ErrorKind::Unsupported`] where it cannot be asked.
+pub fn forbid_sctp_delay(socket: &impl AsRawFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let value: libc::c_int = 1;
+        // SAFETY: `value` is a live integer, and the length passed is its size.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                SOL_SCTP,
+                SCTP_NODELAY,
+                std::ptr::from_ref(&value).cast(),
+                socket_length::<libc::c_int>(),
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Reads a socket option of integers; returns how many octets of it there are.
+#[cfg(target_os = "linux")]
+fn socket_option<const N: usize>(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    values: &mut [u32; N],
+) -> io::Result<usize> {
+    let mut length = socket_length::<[u32; N]>();
+    // SAFETY: `values` and `length` are live, and `length` is the size of `values`.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, name, values.as_mut_ptr().cast(), &mut length)
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    usize::try_from(length).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+// Of asm-generic/socket.h, linux/sock_diag.h and linux/sctp.h; libc does not have them.
+#[cfg(target_os = "linux")]
+const SO_MEMINFO: libc::c_int = 55;
+#[cfg(target_os = "linux")]
+const MEMINFO_LENGTH: usize = 16;
+/// `SK_MEMINFO_WMEM_QUEUED`
+#[cfg(target_os = "linux")]
+const MEMINFO_WRITE_QUEUED: usize = 5;
+#[cfg(target_os = "linux")]
+const SOL_SCTP: libc::c_int = 132;
+#[cfg(target_os = "linux")]
+const SCTP_NODELAY: libc::c_int = 3;
+#[cfg(target_os = "linux")]
+const SCTP_STATUS: libc::c_int = 14;
+/// `struct sctp_status`: 24 octets, and a `struct sctp_paddrinfo` of 152.
+#[cfg(target_os = "linux")]
+const SCTP_STATUS_LENGTH: usize = 176 / size_of::<u32>();
+
 /// Of linux/tcp.h; libc does not have it for every C library.
 #[cfg(target_os = "linux")]
 const TCPI_OPT_WSCALE: u8 = 4;
@@ -197,16 +325,16 @@ mod tests {
     }
 
     #[test]
-    fn the_window_of_the_peer_shrinks_by_what_it_does_not_read() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (_peer, _) = listener.accept().unwrap();
-        let before = peer_window(&stream).unwrap();
-        assert!(before.scale.is_some_and(|scale| scale <= 14), "RFC 7323 §2.3: {before:?}");
-        // As much as its buffer and ours hold: then the window is shut.
-        stream.set_nonblocking(true).unwrap();
-        while stream.write(&[1; 65_536]).is_ok() || unacknowledged_octets(&stream).unwrap() == 0 {}
-        let after = peer_window(&stream).unwrap();
-        assert!(before.octets > 0 && after.octets < before.octets, "{before:?}, {after:?}");
+    fn the_window_of_the_peer_follows_its_buffer() {
+        let window = |buffer: usize| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            socket2::SockRef::from(&listener).set_recv_buffer_size(buffer).unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            peer_window(&stream).unwrap()
+        };
+        let (small, large) = (window(2_048), window(150_000));
+        assert!(small.octets > 0 && small.octets <= 4_096, "{small:?}");
+        assert!(large.octets > 32_768, "{large:?}");
+        assert!(small.scale < large.scale, "RFC 7323 §2.2: {small:?}, {large:?}");
     }
 }

@@ -16,23 +16,28 @@
 //! # The capacity of a receive buffer
 //!
 //! No peer tells it. The receive window is the part of it that is free, as its owner sees it, so
-//! the largest window seen is a lower bound. It is not an upper one:
+//! the largest window is a lower bound. It is not an upper one:
 //!
 //! - Linux opens the window by two octets for each that arrives (`rcv_ssthresh`), while what
 //!   arrives unread fills the buffer: with nothing read the two meet after a third, and the largest
 //!   window is two thirds of the capacity.
-//! - A buffer that is tuned to the speed of its reader grows as it is read: a window seen long ago
-//!   is one of a smaller buffer, and one that is never more than half empty shows half of itself.
+//! - A buffer that is tuned to the speed of its reader grows as it is read: a window of long ago is
+//!   one of a smaller buffer, and a buffer that is never less than half full shows half of itself.
 //!   Together with the first this makes a third.
 //! - The window is computed for packets of typical size. Where octets are packed more densely, more
 //!   of them fit.
-//! - Windows are sampled when a Message is sent. The largest may stand between two samples.
 //!
-//! With readers of many kinds over loopback and a veth pair of 1,500 octets, up to 2.9 times the
-//! largest window seen was unread. [`BUFFER_TO_WINDOW`] is four. Independent of samples, a peer
-//! chooses its window scale by the largest buffer it may ever have (RFC 7323 §2.2), which makes
-//! 65,535 shifted by the scale an upper bound. The smaller of both counts; where the kernel tells
-//! neither, [`USUAL_CAPACITY`] does.
+//! Windows are looked at when a Message is sent, and larger ones may have come and gone in between.
+//! But the right edge of the window never moves back (RFC 9293 §3.8.6.2.1), so none of them was
+//! larger than the distance from what was acknowledged at the look before to the right edge now;
+//! that is taken for the window.
+//!
+//! Readers of many kinds over loopback, with packets of 1,500 and of 65,536 octets, left up to
+//! twice this window unread (and up to fourteen times the largest window looked at).
+//! [`BUFFER_TO_WINDOW`] is four. Besides, a peer chooses its window scale by the largest buffer
+//! that it may ever have (RFC 7323 §2.2), which makes 65,535 shifted by the scale an upper bound of
+//! its own, give or take the packet that overflows it. The smaller of both counts; where the kernel
+//! tells neither, [`USUAL_CAPACITY`] does.
 //!
 //! Octets in flight need no term of their own: what is not acknowledged is not delivered.
 //!
@@ -58,10 +63,10 @@ pub(crate) struct Delivery {
     ends: VecDeque<u64>,
     /// Messages delivered for good.
     delivered: u64,
-    /// The largest window seen.
-    window: Option<u32>,
-    /// Window scale of the peer.
-    scale: Option<u8>,
+    /// No window was larger.
+    window: Option<u64>,
+    /// What its buffer may hold at most, as far as the peer has told.
+    announced: u64,
     /// The end of the stream was given to the socket, and counts as an octet there.
     finished: bool,
     /// The FIN of the peer was seen.
@@ -77,6 +82,24 @@ struct InputEnd {
     after: u64,
 }
 
+/// What a peer says of its receive buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Buffer {
+    /// Octets that it takes beyond those acknowledged.
+    pub(super) window: u64,
+    /// Octets that it may ever hold.
+    pub(super) announced: u64,
+}
+
+impl Buffer {
+    fn of_tcp(peer: PeerWindow) -> Option<Self> {
+        // Without scaling no window is larger than 65,535, however large the buffer is.
+        let scale = peer.scale?.min(LARGEST_SCALE);
+        let announced = (LARGEST_UNSCALED_WINDOW << scale) + LARGEST_PACKET;
+        Some(Self { window: peer.octets.into(), announced })
+    }
+}
+
 /// How a session ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum End {
@@ -84,6 +107,8 @@ pub(crate) enum End {
     Finished,
     /// By a reset, for want of answers, or because we gave it up.
     Broken,
+    /// By us, in order, and everything was acknowledged.
+    Closed,
 }
 
 impl Delivery {
@@ -95,13 +120,19 @@ impl Delivery {
     /// A whole Message was given to the socket; it ends `octets` further in the stream (for TLS:
     /// octets of TLS records).
     pub(crate) fn written(&mut self, octets: u64) {
-        self.written += octets;
-        self.ends.push_back(self.written);
+        self.written_besides(octets);
+        self.message_ended();
     }
 
-    /// Octets that are part of no Message were given to the socket: alerts and handshakes of TLS.
-    pub(crate) fn written_besides(&mut self, octets: u64) {
+    /// Octets were given to the socket that make no Message: a part of one, or alerts and
+    /// handshakes of TLS.
+    pub(crate) const fn written_besides(&mut self, octets: u64) {
         self.written += octets;
+    }
+
+    /// What was given to the socket so far ends with a whole Message.
+    pub(crate) fn message_ended(&mut self) {
+        self.ends.push_back(self.written);
     }
 
     /// Our FIN was given to the socket (`shutdown`).
@@ -115,8 +146,8 @@ impl Delivery {
         // Where the kernel cannot be asked, what it took counts as acknowledged.
         let outstanding = transport::unacknowledged_octets(stream).unwrap_or(0);
         // The window after the acknowledgement: both only grow in what they allow.
-        let window = transport::peer_window(stream).ok();
-        self.observe(outstanding, window);
+        let buffer = transport::peer_window(stream).ok().and_then(Buffer::of_tcp);
+        self.observe(outstanding, buffer);
     }
 
     /// The FIN of the peer has come. To be told at once, before the next [`Self::update`], so that
@@ -146,7 +177,7 @@ impl Delivery {
         let certain = match (end, self.input_end) {
             // A peer that went on reading after its FIN may have died with octets unread.
             (End::Finished, Some(input_end)) if self.is_half_open() => input_end.before,
-            (End::Finished, _) => self.acknowledged,
+            (End::Finished | End::Closed, _) => self.acknowledged,
             (End::Broken, _) => 0,
         };
         self.delivered.max(self.ended_by(certain))
@@ -162,14 +193,16 @@ impl Delivery {
         self.written - self.acknowledged
     }
 
-    fn observe(&mut self, outstanding: u64, window: Option<PeerWindow>) {
-        if let Some(PeerWindow { octets, scale }) = window {
-            self.window = self.window.max(Some(octets));
-            self.scale = scale;
-        }
+    /// What the transport knows: octets that the host of the peer does not have, and its buffer.
+    pub(super) fn observe(&mut self, outstanding: u64, buffer: Option<Buffer>) {
+        let before = self.acknowledged;
         let sent = self.written + u64::from(self.finished);
         let acknowledged = sent.saturating_sub(outstanding).min(self.written);
         self.acknowledged = self.acknowledged.max(acknowledged);
+        if let Some(Buffer { window, announced }) = buffer {
+            self.window = self.window.max(Some(self.acknowledged - before + window));
+            self.announced = announced;
+        }
         let read = self.acknowledged.saturating_sub(self.capacity());
         while self.ends.front().is_some_and(|&end| end <= read) {
             self.ends.pop_front();
@@ -179,13 +212,9 @@ impl Delivery {
 
     /// Octets that the peer may have and not have read, at most.
     fn capacity(&self) -> u64 {
-        let by_window = self.window.map(|window| u64::from(window) * BUFFER_TO_WINDOW);
-        let by_scale = self.scale.map(|scale| LARGEST_UNSCALED_WINDOW << scale.min(LARGEST_SCALE));
-        match (by_window, by_scale) {
-            (Some(by_window), Some(by_scale)) => by_window.min(by_scale).min(LARGEST_CAPACITY),
-            // Without scaling no window is larger than 65,535, however large the buffer is.
-            _ => USUAL_CAPACITY,
-        }
+        self.window.map_or(USUAL_CAPACITY, |window| {
+            window.saturating_mul(BUFFER_TO_WINDOW).min(self.announced).min(LARGEST_CAPACITY)
+        })
     }
 
     /// Messages that end within the first `octets` of the stream.
@@ -199,6 +228,9 @@ const BUFFER_TO_WINDOW: u64 = 4;
 
 /// RFC 9293 §3.1.
 const LARGEST_UNSCALED_WINDOW: u64 = 65_535;
+
+/// The last packet may be more than what was free.
+const LARGEST_PACKET: u64 = 65_535;
 
 /// RFC 7323 §2.3.
 const LARGEST_SCALE: u8 = 14;

@@ -1,7 +1,12 @@
 //! Transport Sessions (RFC 7011 §2, §10): whole Messages in, and what is known of their arrival.
 
+mod connect;
 pub(crate) mod delivery;
+mod sctp;
+pub(crate) mod stream;
+mod tcp;
 pub(crate) mod tls;
+mod udp;
 
 use std::fmt::Debug;
 use std::io;
@@ -9,6 +14,9 @@ use std::time::Duration;
 
 use crate::export::clock::Clock;
 use crate::export::ending::Ending;
+
+#[allow(unused_imports, reason = "used as soon as collectors are")]
+pub(crate) use connect::{ConnectError, Settings, connect};
 
 /// One Transport Session with one Collector.
 ///
@@ -75,3 +83,10 @@ pub(crate) enum SendError {
     /// The session is over.
     Broken(io::Error),
 }
+
+/// Every Template and every record of ours fits: 512 octets, the largest packet on a path of which
+/// nothing is known (RFC 7011 §10.3.3), less the headers of IPv6 and UDP.
+pub(crate) const MINIMUM_MESSAGE_SIZE: usize = 464;
+
+#[cfg(test)]
+mod testing;

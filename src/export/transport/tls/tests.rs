@@ -21,7 +21,6 @@ use self::collector::Behaviour;
 use super::handshake::provider;
 use super::*;
 use crate::export::SystemClock;
-use crate::export::ending::Ending as RunEnding;
 use crate::export::target::{TlsOptions, Transport};
 
 /// One authority that everybody trusts, and an Exporter of it.
@@ -30,7 +29,7 @@ struct World {
     authority: Authority,
     options: TlsOptions,
     clock: Arc<dyn Clock>,
-    run: RunEnding,
+    run: Ending,
     settings: TlsSettings,
 }
 
@@ -52,11 +51,12 @@ impl World {
             authority,
             options,
             clock: Arc::new(SystemClock::new()),
-            run: RunEnding::default(),
+            run: Ending::default(),
             settings: TlsSettings {
                 handshake_timeout: Duration::from_secs(5),
                 confirmation: Duration::from_millis(100),
                 renewal_interval: Duration::ZERO,
+                dead_after: Duration::from_secs(60),
                 message_size: 16_384,
             },
         }
