@@ -225,6 +225,11 @@ impl Stream {
         self.end
     }
 
+    /// Octets given to the socket that the host of the Collector does not have.
+    pub(crate) const fn outstanding_octets(&self) -> u64 {
+        self.delivery.outstanding_octets()
+    }
+
     /// The Collector closed its side.
     pub(crate) const fn input_ended(&self) -> bool {
         self.input_ended

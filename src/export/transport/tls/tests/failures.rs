@@ -203,7 +203,6 @@ fn a_collector_that_only_listens_is_not_waited_for_for_ever() {
         error.to_string(),
         "the TLS handshake was not complete after 0.1 s; does the collector speak TLS at this port?"
     );
-    assert!(error.is_of_the_network());
     peer.join().unwrap().unwrap();
 }
 

@@ -9,6 +9,8 @@ use rustls::ProtocolVersion;
 use socket2::SockRef;
 
 use super::*;
+use crate::export::Config;
+use crate::export::transport::{ConnectError, connect};
 
 #[test]
 fn every_octet_arrives_in_both_versions_of_tls() {
@@ -31,6 +33,28 @@ fn every_octet_arrives_in_both_versions_of_tls() {
         assert!(received.octets == expected);
         assert_eq!(session.delivered_at_end(), 6);
     }
+}
+
+#[test]
+fn a_target_over_tls_is_connected_to_like_any_other() {
+    let world = World::new();
+    let (address, peer) = world.collector().read();
+    let mut collector = Collector::new(Transport::Tls, "127.0.0.1", address.port());
+    collector.options.tls = world.options.clone();
+    let settings = Settings::new(&Config::default());
+    let mut session = connect(&collector, &settings, &world.clock).unwrap();
+    assert_eq!(session.message_size(), 16_384);
+    session.send(b"a message", world.patience()).unwrap();
+    session.close(Duration::from_secs(2), &*world.clock).unwrap();
+    assert_eq!(session.delivered_at_end(), 1);
+    assert_eq!(peer.join().unwrap().octets, b"a message");
+
+    let (address, peer) = world.collector().read();
+    collector.port = address.port();
+    collector.options.tls.name = None;
+    let error = connect(&collector, &settings, &world.clock).unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(TlsError::WrongName { .. })), "{error:?}");
+    assert_eq!(peer.join().unwrap().octets, b"");
 }
 
 #[test]
