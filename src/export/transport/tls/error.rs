@@ -251,11 +251,6 @@ impl TlsError {
         Self::Certificate(format!("is not acceptable: {problem}"))
     }
 
-    /// Whether waiting and trying again can help without anybody changing anything.
-    pub(crate) const fn is_of_the_network(&self) -> bool {
-        matches!(self, Self::Timeout(_) | Self::Closed | Self::Dropped | Self::Io(_))
-    }
-
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotGiven { .. } | Self::Name { .. } | Self::NoAuthorities => {
