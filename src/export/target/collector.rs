@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::export::target::error::{OptionError, TargetError};
-use crate::export::target::key::{Key, Kind};
+use crate::export::target::key::{Kind, OptionKey};
 use crate::export::target::options::CollectorOptions;
 use crate::export::target::query::{self, QueryWriter};
 
@@ -99,8 +99,8 @@ impl Collector {
         let mut seen = Vec::new();
         for pair in query::pairs(query) {
             let (name, value) = pair?;
-            let key = Key::read(name, self.transport.kind())?;
-            if seen.contains(&key) && key != Key::Peer {
+            let key = OptionKey::read(name, self.transport.kind())?;
+            if seen.contains(&key) && key != OptionKey::Peer {
                 return Err(OptionError::Repeated(key.name()));
             }
             seen.push(key);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::export::target::error::{OptionError, TargetError};
-use crate::export::target::key::{Key, Kind};
+use crate::export::target::key::{Kind, OptionKey};
 use crate::export::target::options::{CollectorOptions, INTERVALS, out_of_bounds};
 use crate::export::target::query::{self, QueryWriter};
 use crate::export::target::units::{duration_text, parse_duration, parse_size, size_text};
@@ -60,7 +60,7 @@ impl FileTarget {
         let mut seen = Vec::new();
         for pair in query::pairs(query) {
             let (name, value) = pair?;
-            let key = Key::read(name, Kind::File)?;
+            let key = OptionKey::read(name, Kind::File)?;
             if seen.contains(&key) {
                 return Err(OptionError::Repeated(key.name()));
             }
@@ -68,19 +68,19 @@ impl FileTarget {
             let text = query::text(key.name(), value)?;
             let wrong = |expected| out_of_bounds(key, value.to_owned(), expected);
             match key {
-                Key::Rotate => {
+                OptionKey::Rotate => {
                     let rotate = parse_duration(&text);
                     self.rotate =
                         Some(rotate.ok_or_else(|| wrong("a time with its unit, as in rotate=5m"))?);
                 }
-                Key::Size => {
+                OptionKey::Size => {
                     let size = parse_size(&text);
                     self.size = Some(size.ok_or_else(|| {
                         wrong("octets with k, M, G, Ki, Mi or Gi, as in size=100M")
                     })?);
                 }
-                Key::Compress if text == "zstd" => self.compress = true,
-                Key::Compress => return Err(wrong("zstd, or leave it out")),
+                OptionKey::Compress if text == "zstd" => self.compress = true,
+                OptionKey::Compress => return Err(wrong("zstd, or leave it out")),
                 key => self.options.set(key, value)?,
             }
         }
@@ -89,10 +89,10 @@ impl FileTarget {
 
     fn check_options(&self) -> Result<(), OptionError> {
         if let Some(rotate) = self.rotate.filter(|rotate| *rotate < *INTERVALS.start()) {
-            return Err(out_of_bounds(Key::Rotate, duration_text(rotate), "1s or longer"));
+            return Err(out_of_bounds(OptionKey::Rotate, duration_text(rotate), "1s or longer"));
         }
         if let Some(size) = self.size.filter(|size| *size < SMALLEST_SIZE) {
-            return Err(out_of_bounds(Key::Size, size_text(size), "64Ki or more"));
+            return Err(out_of_bounds(OptionKey::Size, size_text(size), "64Ki or more"));
         }
         self.options.check(Kind::File, None)
     }
@@ -104,9 +104,9 @@ impl fmt::Display for FileTarget {
         let path = path.display().to_string();
         write!(f, "file:{path}")?;
         let mut out = QueryWriter::new(f);
-        out.text(Key::Rotate.name(), rotate.map(duration_text))?;
-        out.text(Key::Size.name(), size.map(size_text))?;
-        out.text(Key::Compress.name(), compress.then_some("zstd"))?;
+        out.text(OptionKey::Rotate.name(), rotate.map(duration_text))?;
+        out.text(OptionKey::Size.name(), size.map(size_text))?;
+        out.text(OptionKey::Compress.name(), compress.then_some("zstd"))?;
         options.write(&mut out)?;
         let empty = out.is_empty();
         if empty && path.contains('?') { f.write_str("?") } else { Ok(()) }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::export::target::collector::Collector;
 use crate::export::target::error::TargetError;
-use crate::export::target::key::Key;
+use crate::export::target::key::OptionKey;
 
 /// Collectors that share the records.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,7 +79,7 @@ impl Group {
 
 /// What waits for one member is encoded already when it goes to another one.
 fn check_alike(first: &Collector, second: &Collector) -> Result<(), TargetError> {
-    let differ = |key: Key, one: String, other: String| {
+    let differ = |key: OptionKey, one: String, other: String| {
         if one == other {
             return Ok(());
         }
@@ -87,16 +87,20 @@ fn check_alike(first: &Collector, second: &Collector) -> Result<(), TargetError>
         Err(TargetError::UnlikeMembers { key: key.name(), first, one, second, other })
     };
     let (one, other) = (&first.options, &second.options);
-    differ(Key::Profile, one.rules().profile.to_string(), other.rules().profile.to_string())?;
+    differ(OptionKey::Profile, one.rules().profile.to_string(), other.rules().profile.to_string())?;
     let (ours, theirs) = (one.mapping(true), other.mapping(true));
     let switch = |on: bool| if on { "on" } else { "off" }.to_owned();
-    differ(Key::Biflow, switch(ours.biflow), switch(theirs.biflow))?;
-    differ(Key::Time, ours.time.to_string(), theirs.time.to_string())?;
+    differ(OptionKey::Biflow, switch(ours.biflow), switch(theirs.biflow))?;
+    differ(OptionKey::Time, ours.time.to_string(), theirs.time.to_string())?;
     let domain = |domain: Option<u32>| match domain {
         Some(domain) => domain.to_string(),
         None => "that of the probe".to_owned(),
     };
-    differ(Key::ObservationDomain, domain(one.observation_domain), domain(other.observation_domain))
+    differ(
+        OptionKey::ObservationDomain,
+        domain(one.observation_domain),
+        domain(other.observation_domain),
+    )
 }
 
 impl fmt::Display for Group {

@@ -16,7 +16,7 @@ pub(super) enum Kind {
 /// What can be said about a target.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub(super) enum Key {
+pub(super) enum OptionKey {
     Profile,
     Biflow,
     Time,
@@ -29,7 +29,7 @@ pub(super) enum Key {
     Rate,
     Ca,
     Cert,
-    PrivateKey,
+    Key,
     Name,
     Peer,
     Rotate,
@@ -48,12 +48,12 @@ impl Kind {
         }
     }
 
-    fn keys(self) -> impl Iterator<Item = Key> {
-        Key::ALL.into_iter().filter(move |key| key.applies(self).is_ok())
+    fn keys(self) -> impl Iterator<Item = OptionKey> {
+        OptionKey::ALL.into_iter().filter(move |key| key.applies(self).is_ok())
     }
 }
 
-impl Key {
+impl OptionKey {
     const ALL: [Self; 18] = [
         Self::Profile,
         Self::Biflow,
@@ -67,7 +67,7 @@ impl Key {
         Self::Rate,
         Self::Ca,
         Self::Cert,
-        Self::PrivateKey,
+        Self::Key,
         Self::Name,
         Self::Peer,
         Self::Rotate,
@@ -89,7 +89,7 @@ impl Key {
             Self::Rate => "rate",
             Self::Ca => "ca",
             Self::Cert => "cert",
-            Self::PrivateKey => "key",
+            Self::Key => "key",
             Self::Name => "name",
             Self::Peer => "peer",
             Self::Rotate => "rotate",
@@ -133,10 +133,8 @@ impl Key {
             (Self::Mtu, Kind::Udp) => Ok(()),
             (Self::Mtu, _) => Err("this transport divides by itself; leave it out"),
             (Self::Reconnect, Kind::Udp) => Err("udp: has no connection; leave it out"),
-            (Self::Ca | Self::Cert | Self::PrivateKey | Self::Name | Self::Peer, Kind::Tls) => {
-                Ok(())
-            }
-            (Self::Ca | Self::Cert | Self::PrivateKey | Self::Name | Self::Peer, _) => {
+            (Self::Ca | Self::Cert | Self::Key | Self::Name | Self::Peer, Kind::Tls) => Ok(()),
+            (Self::Ca | Self::Cert | Self::Key | Self::Name | Self::Peer, _) => {
                 Err("it is for tls:")
             }
             (Self::OptionsRefresh | Self::Source | Self::Reconnect | Self::Rate, _) => Ok(()),
@@ -152,7 +150,7 @@ mod tests {
     fn every_key_has_a_name_of_its_own_and_a_kind_that_has_it() {
         let kinds = [Kind::Udp, Kind::Tcp, Kind::Tls, Kind::Sctp, Kind::File];
         let mut names = Vec::new();
-        for key in Key::ALL {
+        for key in OptionKey::ALL {
             assert!(kinds.iter().any(|kind| key.applies(*kind).is_ok()), "{key:?}");
             assert!(!names.contains(&key.name()));
             names.push(key.name());

@@ -11,7 +11,7 @@ use crate::export::profile::{
     Mapping, OptionsDomain, OptionsRules, Profile, ProfileRules, Refresh, TimeUnit, is_on, switch,
 };
 use crate::export::target::error::OptionError;
-use crate::export::target::key::{Key, Kind};
+use crate::export::target::key::{Kind, OptionKey};
 use crate::export::target::query::{self, QueryWriter};
 use crate::export::target::table;
 use crate::export::target::units::{duration_text, parse_duration};
@@ -99,7 +99,7 @@ impl CollectorOptions {
     }
 
     /// Takes one option of a URL; `value` is percent-encoded.
-    pub(super) fn set(&mut self, key: Key, value: &str) -> Result<(), OptionError> {
+    pub(super) fn set(&mut self, key: OptionKey, value: &str) -> Result<(), OptionError> {
         let name = key.name();
         let text = || query::text(name, value);
         let wrong = |expected: &str| OptionError::Value {
@@ -113,29 +113,31 @@ impl CollectorOptions {
         };
         let number = |expected: &str| text()?.parse::<u32>().map_err(|_| wrong(expected)).map(Some);
         match key {
-            Key::Profile => self.profile = Some(parsed(name, &text()?)?),
-            Key::Biflow => {
+            OptionKey::Profile => self.profile = Some(parsed(name, &text()?)?),
+            OptionKey::Biflow => {
                 self.biflow = Some(is_on(&text()?).ok_or_else(|| wrong("on or off"))?);
             }
-            Key::Time => self.time = Some(text()?.parse().map_err(|_| wrong("ms, us or ns"))?),
-            Key::TemplateRefresh => self.template_refresh = duration("60s")?,
-            Key::OptionsRefresh => self.options_refresh = duration("5m")?,
-            Key::Mtu => self.mtu = Some(text()?.parse().map_err(|_| wrong(MTU_RANGE))?),
-            Key::Source => {
+            OptionKey::Time => {
+                self.time = Some(text()?.parse().map_err(|_| wrong("ms, us or ns"))?)
+            }
+            OptionKey::TemplateRefresh => self.template_refresh = duration("60s")?,
+            OptionKey::OptionsRefresh => self.options_refresh = duration("5m")?,
+            OptionKey::Mtu => self.mtu = Some(text()?.parse().map_err(|_| wrong(MTU_RANGE))?),
+            OptionKey::Source => {
                 self.source = Some(text()?.parse().map_err(|_| wrong("an IP address"))?);
             }
-            Key::ObservationDomain => {
+            OptionKey::ObservationDomain => {
                 self.observation_domain = number("a number from 0 to 4294967295")?;
             }
-            Key::Reconnect => self.reconnect = duration("10s")?,
-            Key::Rate => self.rate = number("messages a second, 0 for no limit")?,
-            Key::Ca => self.tls.ca = Some(query::path(value)),
-            Key::Cert => self.tls.cert = Some(query::path(value)),
-            Key::PrivateKey => self.tls.key = Some(query::path(value)),
-            Key::Name => self.tls.name = Some(text()?.into_owned()),
-            Key::Peer => self.tls.peers.push(text()?.into_owned()),
+            OptionKey::Reconnect => self.reconnect = duration("10s")?,
+            OptionKey::Rate => self.rate = number("messages a second, 0 for no limit")?,
+            OptionKey::Ca => self.tls.ca = Some(query::path(value)),
+            OptionKey::Cert => self.tls.cert = Some(query::path(value)),
+            OptionKey::Key => self.tls.key = Some(query::path(value)),
+            OptionKey::Name => self.tls.name = Some(text()?.into_owned()),
+            OptionKey::Peer => self.tls.peers.push(text()?.into_owned()),
             // A file takes these before it asks us.
-            Key::Rotate | Key::Size | Key::Compress => {}
+            OptionKey::Rotate | OptionKey::Size | OptionKey::Compress => {}
         }
         Ok(())
     }
@@ -153,9 +155,9 @@ impl CollectorOptions {
 
     fn check_bounds(&self) -> Result<(), OptionError> {
         for (key, value) in [
-            (Key::TemplateRefresh, self.template_refresh),
-            (Key::OptionsRefresh, self.options_refresh),
-            (Key::Reconnect, self.reconnect),
+            (OptionKey::TemplateRefresh, self.template_refresh),
+            (OptionKey::OptionsRefresh, self.options_refresh),
+            (OptionKey::Reconnect, self.reconnect),
         ] {
             if let Some(value) = value.filter(|value| !INTERVALS.contains(value)) {
                 return Err(out_of_bounds(key, duration_text(value), "1s to 1day"));
@@ -163,7 +165,7 @@ impl CollectorOptions {
         }
         match self.mtu {
             Some(mtu) if mtu < SMALLEST_MTU => {
-                Err(out_of_bounds(Key::Mtu, mtu.to_string(), MTU_RANGE))
+                Err(out_of_bounds(OptionKey::Mtu, mtu.to_string(), MTU_RANGE))
             }
             _ => Ok(()),
         }
@@ -173,7 +175,7 @@ impl CollectorOptions {
     fn check_profile(&self) -> Result<(), OptionError> {
         let rules = self.rules();
         let profile = rules.profile;
-        let conflict = |key: Key, value: String, because: String| {
+        let conflict = |key: OptionKey, value: String, because: String| {
             Err(OptionError::Conflict { key: key.name(), value, because })
         };
         if let Some(time) = self.time.filter(|time| !rules.times.contains(time)) {
@@ -182,20 +184,20 @@ impl CollectorOptions {
                 "profile={profile} is for collectors that misread it; use {}",
                 good.join(" or ")
             );
-            return conflict(Key::Time, time.to_string(), because);
+            return conflict(OptionKey::Time, time.to_string(), because);
         }
         if self.biflow == Some(true) && !rules.reads_biflows {
             let because = format!(
                 "profile={profile} is for collectors that drop the reverse half; use biflow=off"
             );
-            return conflict(Key::Biflow, switch(true).to_owned(), because);
+            return conflict(OptionKey::Biflow, switch(true).to_owned(), because);
         }
         if self.observation_domain == Some(0) && rules.options.domain == OptionsDomain::Zero {
             let because = format!(
                 "profile={profile} has options records in domain 0, which the flows must not be in; \
                  use any other number"
             );
-            return conflict(Key::ObservationDomain, "0".to_owned(), because);
+            return conflict(OptionKey::ObservationDomain, "0".to_owned(), because);
         }
         Ok(())
     }
@@ -213,7 +215,7 @@ impl CollectorOptions {
                      ours that reaches it"
                 );
                 Err(OptionError::Conflict {
-                    key: Key::Source.name(),
+                    key: OptionKey::Source.name(),
                     value: source.to_string(),
                     because,
                 })
@@ -224,21 +226,21 @@ impl CollectorOptions {
 
     fn check_tls(&self) -> Result<(), OptionError> {
         let TlsOptions { ca, cert, key, name, peers } = &self.tls;
-        let half = |given: Key, missing: Key| {
+        let half = |given: OptionKey, missing: OptionKey| {
             Err(OptionError::Half { given: given.name(), missing: missing.name() })
         };
         match (cert, key) {
-            (Some(_), None) => return half(Key::Cert, Key::PrivateKey),
-            (None, Some(_)) => return half(Key::PrivateKey, Key::Cert),
+            (Some(_), None) => return half(OptionKey::Cert, OptionKey::Key),
+            (None, Some(_)) => return half(OptionKey::Key, OptionKey::Cert),
             _ => {}
         }
-        for (key, path) in [(Key::Ca, ca), (Key::Cert, cert), (Key::PrivateKey, key)] {
+        for (key, path) in [(OptionKey::Ca, ca), (OptionKey::Cert, cert), (OptionKey::Key, key)] {
             if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
                 return Err(out_of_bounds(key, String::new(), "the path of a PEM file"));
             }
         }
-        let names = name.iter().map(|name| (Key::Name, name));
-        for (key, name) in names.chain(peers.iter().map(|peer| (Key::Peer, peer))) {
+        let names = name.iter().map(|name| (OptionKey::Name, name));
+        for (key, name) in names.chain(peers.iter().map(|peer| (OptionKey::Peer, peer))) {
             if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
                 return Err(out_of_bounds(key, name.clone(), "the name in a certificate"));
             }
@@ -247,7 +249,7 @@ impl CollectorOptions {
     }
 
     /// What is said.
-    fn given(&self) -> impl Iterator<Item = Key> {
+    fn given(&self) -> impl Iterator<Item = OptionKey> {
         let Self {
             profile,
             biflow,
@@ -262,21 +264,21 @@ impl CollectorOptions {
             tls: TlsOptions { ca, cert, key, name, peers },
         } = self;
         [
-            (Key::Profile, profile.is_some()),
-            (Key::Biflow, biflow.is_some()),
-            (Key::Time, time.is_some()),
-            (Key::TemplateRefresh, template_refresh.is_some()),
-            (Key::OptionsRefresh, options_refresh.is_some()),
-            (Key::Mtu, mtu.is_some()),
-            (Key::Source, source.is_some()),
-            (Key::ObservationDomain, observation_domain.is_some()),
-            (Key::Reconnect, reconnect.is_some()),
-            (Key::Rate, rate.is_some()),
-            (Key::Ca, ca.is_some()),
-            (Key::Cert, cert.is_some()),
-            (Key::PrivateKey, key.is_some()),
-            (Key::Name, name.is_some()),
-            (Key::Peer, !peers.is_empty()),
+            (OptionKey::Profile, profile.is_some()),
+            (OptionKey::Biflow, biflow.is_some()),
+            (OptionKey::Time, time.is_some()),
+            (OptionKey::TemplateRefresh, template_refresh.is_some()),
+            (OptionKey::OptionsRefresh, options_refresh.is_some()),
+            (OptionKey::Mtu, mtu.is_some()),
+            (OptionKey::Source, source.is_some()),
+            (OptionKey::ObservationDomain, observation_domain.is_some()),
+            (OptionKey::Reconnect, reconnect.is_some()),
+            (OptionKey::Rate, rate.is_some()),
+            (OptionKey::Ca, ca.is_some()),
+            (OptionKey::Cert, cert.is_some()),
+            (OptionKey::Key, key.is_some()),
+            (OptionKey::Name, name.is_some()),
+            (OptionKey::Peer, !peers.is_empty()),
         ]
         .into_iter()
         .filter_map(|(key, given)| given.then_some(key))
@@ -297,22 +299,22 @@ impl CollectorOptions {
             rate,
             tls: TlsOptions { ca, cert, key, name, peers },
         } = self;
-        out.text(Key::Profile.name(), profile.as_ref())?;
-        out.text(Key::Biflow.name(), biflow.map(switch))?;
-        out.text(Key::Time.name(), time.as_ref())?;
-        out.text(Key::TemplateRefresh.name(), template_refresh.map(duration_text))?;
-        out.text(Key::OptionsRefresh.name(), options_refresh.map(duration_text))?;
-        out.text(Key::Mtu.name(), mtu.as_ref())?;
-        out.text(Key::Source.name(), source.as_ref())?;
-        out.text(Key::ObservationDomain.name(), observation_domain.as_ref())?;
-        out.text(Key::Reconnect.name(), reconnect.map(duration_text))?;
-        out.text(Key::Rate.name(), rate.as_ref())?;
-        out.path(Key::Ca.name(), ca.as_deref())?;
-        out.path(Key::Cert.name(), cert.as_deref())?;
-        out.path(Key::PrivateKey.name(), key.as_deref())?;
-        out.text(Key::Name.name(), name.as_ref())?;
+        out.text(OptionKey::Profile.name(), profile.as_ref())?;
+        out.text(OptionKey::Biflow.name(), biflow.map(switch))?;
+        out.text(OptionKey::Time.name(), time.as_ref())?;
+        out.text(OptionKey::TemplateRefresh.name(), template_refresh.map(duration_text))?;
+        out.text(OptionKey::OptionsRefresh.name(), options_refresh.map(duration_text))?;
+        out.text(OptionKey::Mtu.name(), mtu.as_ref())?;
+        out.text(OptionKey::Source.name(), source.as_ref())?;
+        out.text(OptionKey::ObservationDomain.name(), observation_domain.as_ref())?;
+        out.text(OptionKey::Reconnect.name(), reconnect.map(duration_text))?;
+        out.text(OptionKey::Rate.name(), rate.as_ref())?;
+        out.path(OptionKey::Ca.name(), ca.as_deref())?;
+        out.path(OptionKey::Cert.name(), cert.as_deref())?;
+        out.path(OptionKey::Key.name(), key.as_deref())?;
+        out.text(OptionKey::Name.name(), name.as_ref())?;
         for peer in peers {
-            out.text(Key::Peer.name(), Some(peer))?;
+            out.text(OptionKey::Peer.name(), Some(peer))?;
         }
         Ok(())
     }
@@ -331,7 +333,7 @@ where
 }
 
 /// The error for a value outside of its bounds.
-pub(super) fn out_of_bounds(key: Key, value: String, expected: &str) -> OptionError {
+pub(super) fn out_of_bounds(key: OptionKey, value: String, expected: &str) -> OptionError {
     OptionError::Value { key: key.name(), value, expected: expected.to_owned() }
 }
 
