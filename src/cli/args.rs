@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::profiles::ProfilesFormat;
 use crate::cli::show::ShowFormat;
 use crate::export::{SpoolConfig, Target};
 use crate::{decode, flow};
@@ -32,6 +33,8 @@ pub(super) enum Command {
     Capture(Capture),
     /// Print an IPFIX file, of flowtap or of any other exporter
     Show(Show),
+    /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
+    Profiles(Profiles),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -41,6 +44,8 @@ const EXAMPLES: &str = "Examples:
       write them as an IPFIX file, and the ledger as JSON to the terminal
   flowtap capture -i eth1 -i eth2 --export udp://192.0.2.10:4739
       meter both directions of a TAP and send the flows to a collector
+  flowtap capture -i eth1 --export 'failover:tls://a.example,tls://b.example?ca=ca.pem'
+      send them encrypted to one collector, and to the other one while the first is away
   flowtap show flows.ipfix --format json
       print the records of an IPFIX file, one JSON object a line";
 
@@ -150,24 +155,43 @@ pub(super) struct Show {
     pub(super) format: ShowFormat,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Profiles {
+    /// How to print them
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub(super) format: ProfilesFormat,
+}
+
 /// What both meters take.
 #[derive(Debug, Args)]
 pub(super) struct Meter {
     /// Where flow records go; repeat it for several, each gets every record
     ///
-    /// file:PATH          IPFIX file (RFC 5655)
+    /// udp://HOST[:PORT]     IPFIX collector over UDP; also tcp:// and sctp://, port 4739
     ///
-    /// udp://HOST:PORT    IPFIX collector over UDP
+    /// tls://HOST[:PORT]     over TLS, port 4740
     ///
-    /// tcp://HOST:PORT    IPFIX collector over TCP
+    /// failover:URL,URL...   the first of these collectors that can be reached
     ///
-    /// json:PATH          one JSON object a flow; json:- is standard output
+    /// balance:URL,URL...    each flow to one of these collectors
     ///
-    /// null:              count and drop
+    /// file:PATH             IPFIX file (RFC 5655)
     ///
-    /// The port may be left out and is 4739 then; an IPv6 address stands in brackets. Without any target the
-    /// flows are printed as a table. Flow records are personal data on most networks: send them
-    /// over UDP or TCP only on networks you trust.
+    /// json:PATH             one JSON object a flow; json:- is standard output
+    ///
+    /// null:                 count and drop
+    ///
+    /// Options follow as ?KEY=VALUE&KEY=VALUE, values percent-encoded; quote them for the shell.
+    /// Of collectors and files: profile=NAME (what the collector can read: see flowtap profiles),
+    /// biflow=on|off, time=ms|us|ns, observation_domain=N. Of collectors: options_refresh=TIME,
+    /// source=ADDRESS, rate=N (messages a second at most). Over UDP: template_refresh=TIME,
+    /// mtu=OCTETS. Over TCP, TLS and SCTP: reconnect=TIME. Over TLS: ca=FILE, cert=FILE, key=FILE
+    /// (PEM), name=NAME, peer=NAME (repeat it). Of files: rotate=TIME (PATH is a pattern for
+    /// strftime then), size=OCTETS, compress=zstd.
+    ///
+    /// An IPv6 address stands in brackets. Without any target the flows are printed as a table. Flow
+    /// records are personal data on most networks: send them over UDP, TCP or SCTP only on networks
+    /// you trust.
     #[arg(long, value_name = "TARGET", help_heading = "Output")]
     pub(super) export: Vec<Target>,
 
@@ -372,6 +396,20 @@ mod tests {
         assert_eq!([parse("1"), parse("512")], [Ok(()); 2]);
         for number in ["0", "513", "-1", "many", "99999999999999999999"] {
             assert_eq!(parse(number), Err(2), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_target_is_refused_with_what_would_be_right() {
+        for (target, hint) in [
+            ("udp://c?profil=nfdump", "did you mean `profile`?"),
+            ("tcp://c?mtu=1400", "leave it out"),
+            ("failover:udp://c", "use failover:URL,URL"),
+        ] {
+            let error = Arguments::try_parse_from(["flowtap", "replay", "x", "--export", target])
+                .expect_err("a wrong target");
+            assert!(error.to_string().contains(hint), "{error}");
+            assert_eq!(error.exit_code(), 2);
         }
     }
 

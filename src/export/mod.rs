@@ -44,7 +44,7 @@ pub use profile::{
 pub use sink::RecordSink;
 pub use spool::SpoolError;
 pub use target::{
-    Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,
-    TargetError, TlsOptions, Transport,
+    Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,
+    JsonOutput, OptionError, Target, TargetError, TlsOptions, Transport,
 };
 pub use transport::tls::{FileUse, TlsError};

@@ -226,7 +226,7 @@ const GOFLOW2: ProfileRules = ProfileRules {
 
 const AKVORADO: ProfileRules = ProfileRules {
     profile: Profile::Akvorado,
-    collectors: "Akvorado 2; with biflow=off any Akvorado",
+    collectors: "Akvorado since it reads RFC 5103; with biflow=off any",
     mapping: PLAIN_BIFLOWS,
     reads_biflows: true,
     times: MILLISECONDS,
@@ -239,7 +239,7 @@ const AKVORADO: ProfileRules = ProfileRules {
         },
         Reason {
             change: "no elements of ours",
-            because: "it skips them; biflows it divides itself since version 2 (akvorado#1827)",
+            because: "it skips them; biflows it divides itself (akvorado#1827)",
         },
         Reason {
             change: "sampling announced, as to all",
