@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::export::account::Totals;
 use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, Shape, Templates};
+use crate::export::profile::Mapping;
 use crate::flow::FlowRecord;
 use crate::ipfix::message::{MessageWriter, Refused};
 
@@ -25,9 +26,10 @@ pub(crate) struct Message<'a> {
 }
 
 impl Encoder {
-    pub(crate) fn new(observation_domain: u32, message_size: usize) -> Self {
+    /// An Encoder of records under `mapping`.
+    pub(crate) fn new(observation_domain: u32, message_size: usize, mapping: Mapping) -> Self {
         Self {
-            templates: Templates::new(),
+            templates: Templates::new(mapping),
             messages: MessageWriter::new(observation_domain, message_size),
             pending: Totals::default(),
         }

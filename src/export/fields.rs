@@ -1,5 +1,6 @@
 //! What can be made of the fields of a record.
 
+use crate::ipfix::date_time::{ntp_microseconds, ntp_nanoseconds};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::message::RecordOctets;
 use crate::ipfix::template::FieldSpecifier;
@@ -12,6 +13,8 @@ pub(crate) trait FieldVisitor<'a> {
     fn unsigned32(&mut self, element: &'static InformationElement, value: u32);
     fn unsigned64(&mut self, element: &'static InformationElement, value: u64);
     fn milliseconds(&mut self, element: &'static InformationElement, value: Timestamp);
+    fn microseconds(&mut self, element: &'static InformationElement, value: Timestamp);
+    fn nanoseconds(&mut self, element: &'static InformationElement, value: Timestamp);
     fn ipv4_address(&mut self, element: &'static InformationElement, value: [u8; 4]);
     fn ipv6_address(&mut self, element: &'static InformationElement, value: [u8; 16]);
     fn mac_address(&mut self, element: &'static InformationElement, value: [u8; 6]);
@@ -45,6 +48,14 @@ impl FieldVisitor<'_> for TemplateFields {
     }
 
     fn milliseconds(&mut self, element: &'static InformationElement, _: Timestamp) {
+        self.push(element, 8);
+    }
+
+    fn microseconds(&mut self, element: &'static InformationElement, _: Timestamp) {
+        self.push(element, 8);
+    }
+
+    fn nanoseconds(&mut self, element: &'static InformationElement, _: Timestamp) {
         self.push(element, 8);
     }
 
@@ -90,6 +101,16 @@ impl FieldVisitor<'_> for RecordOctets<'_> {
     #[inline]
     fn milliseconds(&mut self, _: &'static InformationElement, value: Timestamp) {
         self.put(value.as_millis().to_be_bytes());
+    }
+
+    #[inline]
+    fn microseconds(&mut self, _: &'static InformationElement, value: Timestamp) {
+        self.put(ntp_microseconds(value.as_secs(), value.subsec_nanos()).to_be_bytes());
+    }
+
+    #[inline]
+    fn nanoseconds(&mut self, _: &'static InformationElement, value: Timestamp) {
+        self.put(ntp_nanoseconds(value.as_secs(), value.subsec_nanos()).to_be_bytes());
     }
 
     #[inline]

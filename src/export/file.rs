@@ -14,6 +14,7 @@ use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, data_records};
 use crate::export::output::Output;
 use crate::export::pacing::FlushTimer;
+use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
 use crate::ipfix::message::Refused;
 
@@ -25,7 +26,7 @@ pub(crate) struct FileSink {
     target: String,
     encoder: Encoder,
     output: Output,
-    biflow: bool,
+    mapping: Mapping,
     pace: Pace,
     clock: Arc<dyn Clock>,
     flush_timer: FlushTimer,
@@ -40,11 +41,12 @@ impl FileSink {
     pub(crate) fn create(path: &Path, target: &str, config: &Config) -> Result<Self, ExportError> {
         let output = Output::create(path)
             .map_err(|source| ExportError::Create { target: target.to_owned(), source })?;
+        let mapping = Mapping { biflow: config.biflow, ..Mapping::default() };
         Ok(Self {
             target: target.to_owned(),
-            encoder: Encoder::new(config.observation_domain, MESSAGE_SIZE),
+            encoder: Encoder::new(config.observation_domain, MESSAGE_SIZE, mapping),
             output,
-            biflow: config.biflow,
+            mapping,
             pace: config.pace,
             clock: Arc::clone(&config.clock),
             flush_timer: FlushTimer::new(config.flush_timer()),
@@ -98,12 +100,12 @@ impl FileSink {
 impl RecordSink for FileSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         if self.reader_is_gone {
-            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.biflow));
+            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.mapping.biflow));
             return Ok(());
         }
         self.export_seconds = batch.clock.as_secs();
         for record in &batch.records {
-            for data in data_records(record, self.biflow) {
+            for data in data_records(record, self.mapping) {
                 self.add(&data, account)?;
             }
         }

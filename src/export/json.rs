@@ -12,10 +12,11 @@ use crate::export::exporter::RecordBatch;
 use crate::export::fields::FieldVisitor;
 use crate::export::mapping::data_records;
 use crate::export::output::Output;
+use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
 use crate::export::target::JsonOutput;
 use crate::flow::FlowRecord;
-use crate::ipfix::date_time::DateTime;
+use crate::ipfix::date_time::{DateTime, Precision};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::field::Field;
 use crate::ipfix::json::JsonRecord;
@@ -27,7 +28,7 @@ use crate::time::Timestamp;
 pub(crate) struct JsonSink {
     target: String,
     output: Output,
-    biflow: bool,
+    mapping: Mapping,
     clock: Arc<dyn Clock>,
     flush_timeout: Duration,
     flushed_at: Duration,
@@ -49,7 +50,7 @@ impl JsonSink {
         Ok(Self {
             target: target.to_owned(),
             output,
-            biflow: config.biflow,
+            mapping: Mapping { biflow: config.biflow, ..Mapping::default() },
             clock: Arc::clone(&config.clock),
             flush_timeout: config.flush_timeout,
             flushed_at: config.clock.monotonic(),
@@ -74,11 +75,11 @@ impl JsonSink {
 impl RecordSink for JsonSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         if self.reader_is_gone {
-            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.biflow));
+            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.mapping.biflow));
             return Ok(());
         }
         for record in &batch.records {
-            for data in data_records(record, self.biflow) {
+            for data in data_records(record, self.mapping) {
                 let mut fields = NamedFields(Vec::with_capacity(64));
                 data.visit(&mut fields);
                 let done = self.output.add(Totals::of_data(&data), account, |out| {
@@ -118,7 +119,7 @@ pub fn each_data_record(
     biflow: bool,
     mut each: impl FnMut(Vec<(Field, Value<'_>)>),
 ) {
-    for data in data_records(record, biflow) {
+    for data in data_records(record, Mapping { biflow, ..Mapping::default() }) {
         let mut fields = NamedFields(Vec::with_capacity(64));
         data.visit(&mut fields);
         each(fields.0);
@@ -131,6 +132,12 @@ struct NamedFields<'a>(Vec<(Field, Value<'a>)>);
 impl NamedFields<'_> {
     fn push_number(&mut self, element: &InformationElement, value: u64) {
         self.0.push((Field::from(*element), Value::Unsigned(value)));
+    }
+
+    fn push_time(&mut self, element: &InformationElement, value: Timestamp, precision: Precision) {
+        let seconds = value.as_secs().cast_signed();
+        let time = DateTime { seconds, nanoseconds: value.subsec_nanos(), precision };
+        self.0.push((Field::from(*element), Value::DateTime(time)));
     }
 }
 
@@ -152,8 +159,15 @@ impl<'a> FieldVisitor<'a> for NamedFields<'a> {
     }
 
     fn milliseconds(&mut self, element: &'static InformationElement, value: Timestamp) {
-        let time = DateTime::from_milliseconds(value.as_millis());
-        self.0.push((Field::from(*element), Value::DateTime(time)));
+        self.push_time(element, value, Precision::Milliseconds);
+    }
+
+    fn microseconds(&mut self, element: &'static InformationElement, value: Timestamp) {
+        self.push_time(element, value, Precision::Microseconds);
+    }
+
+    fn nanoseconds(&mut self, element: &'static InformationElement, value: Timestamp) {
+        self.push_time(element, value, Precision::Nanoseconds);
     }
 
     fn ipv4_address(&mut self, element: &'static InformationElement, value: [u8; 4]) {

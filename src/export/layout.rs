@@ -1,6 +1,7 @@
 //! Which fields a Data Record has: one Template for each combination of features.
 
 use crate::decode::{IpVersion, TunnelKind};
+use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::template::TemplateId;
 
@@ -78,7 +79,7 @@ pub(crate) enum TunnelIdField {
 
 impl Layout {
     /// One more than the largest [`Self::number`].
-    pub(crate) const COUNT: usize = 1 << 14;
+    pub(crate) const COUNT: usize = NUMBERS as usize;
 
     /// The layout with the fewest fields.
     pub(crate) const PLAIN: Self = Self {
@@ -157,15 +158,43 @@ impl Layout {
             | u16::from(fragments) << 13
     }
 
-    /// The ID of this layout's Template.
+    /// The ID of this layout's Template with times in `unit`, below 256 + 3 · 2^14.
+    ///
+    /// It differs by unit, because a Collector may keep Templates over a change of ours; what else
+    /// a mapping changes is made before a Collector's first session, and not in between.
     #[inline]
-    pub(crate) fn template_id(self) -> TemplateId {
-        TemplateId::new(TemplateId::FIRST + self.number())
-            .expect("at least 256, and below 256 + 2^14")
+    pub(crate) fn template_id(self, unit: TimeUnit) -> TemplateId {
+        TemplateId::new(TemplateId::FIRST + self.number() + NUMBERS * unit as u16)
+            .expect("at least 256")
+    }
+
+    /// The layout and the unit of times that [`Self::template_id`] gives this ID.
+    pub(crate) fn from_template_id(id: TemplateId) -> Option<(Self, TimeUnit)> {
+        let number = id.get() - TemplateId::FIRST;
+        let unit = *TimeUnit::ALL.get(usize::from(number / NUMBERS))?;
+        Some((Self::from_number(number % NUMBERS)?, unit))
+    }
+
+    /// This layout without the features that `mapping` has no elements for.
+    #[inline]
+    pub(crate) fn under(self, mapping: Mapping) -> Self {
+        if mapping.enterprise_elements || (self.tunnel.is_none() && !self.fragments) {
+            return self;
+        }
+        // The addresses of a tunnel have none but ours; its id may have.
+        let tunnel = self
+            .tunnel
+            .filter(|fields| fields.id != TunnelIdField::None)
+            .map(|fields| TunnelFields { version: IpVersion::V4, ..fields });
+        Self { tunnel, fragments: false, ..self }
+    }
+
+    /// Whether records have this layout under `mapping`.
+    pub(crate) fn is_of(self, mapping: Mapping) -> bool {
+        self.under(mapping) == self && (self.sides == Sides::Uniflow) != mapping.biflow
     }
 
     /// The layout with this number, if there is one.
-    #[cfg(test)]
     pub(crate) fn from_number(number: u16) -> Option<Self> {
         let version = |bit| if bit == 0 { IpVersion::V4 } else { IpVersion::V6 };
         let tunnel = match number >> 10 & 7 {
@@ -208,6 +237,9 @@ impl Layout {
         })
     }
 }
+
+/// Numbers of layouts, and so the distance between the Template IDs of two units of time.
+const NUMBERS: u16 = 1 << 14;
 
 const ICMP: u8 = 1;
 const TCP: u8 = 6;

@@ -4,16 +4,25 @@
 //! a Template, the octets of a Data Record, or names and values for people, so these cannot
 //! disagree.
 
-use std::sync::Arc;
+mod elements;
+mod templates;
+mod time;
 
 use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
-use crate::export::fields::{FieldVisitor, TemplateFields};
+use crate::export::fields::FieldVisitor;
 use crate::export::layout::{Layout, Sides, Transport, TunnelFields, TunnelIdField, VlanLevels};
+use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
-use crate::ipfix::template::Template;
+use crate::ipfix::template::TemplateId;
 use crate::time::Timestamp;
+
+use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
+pub(crate) use templates::Templates;
+#[allow(unused_imports, reason = "used as soon as bodies come back from disk")]
+pub(crate) use templates::{template, template_by_id};
+use time::{Microseconds, Milliseconds, Nanoseconds, Unit};
 
 /// One Data Record to be: what it tells of a Flow Record, and how.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +37,7 @@ pub(crate) struct Shape {
     pub(crate) layout: Layout,
     /// Source and destination are exchanged, and all that goes with them.
     turned: bool,
+    mapping: Mapping,
 }
 
 /// `biflowDirection` (IE 239): how source and destination were told apart (RFC 5103 §6.3).
@@ -48,20 +58,24 @@ enum BiflowDirection {
 #[inline]
 pub(crate) fn data_records(
     record: &FlowRecord,
-    biflow: bool,
+    mapping: Mapping,
 ) -> impl Iterator<Item = DataRecord<'_>> {
     let forward = record.forward.packets > 0;
     let reverse = record.reverse.packets > 0;
-    let (sides, turned, again) = match (biflow, forward, reverse) {
+    let (sides, turned, again) = match (mapping.biflow, forward, reverse) {
         (true, true, true) => (Sides::Biflow, false, false),
         (true, forward, reverse) => (Sides::HalfBiflow, reverse && !forward, false),
         (false, forward, reverse) => (Sides::Uniflow, reverse && !forward, reverse && forward),
     };
-    let one = move |turned| {
-        let layout = Layout::of(record, sides, turned);
-        DataRecord { record, shape: Shape { layout, turned } }
-    };
+    let one = move |turned| DataRecord { record, shape: Shape::of(record, sides, turned, mapping) };
     std::iter::once(one(turned)).chain(again.then(|| one(true)))
+}
+
+impl Shape {
+    #[inline]
+    fn of(record: &FlowRecord, sides: Sides, turned: bool, mapping: Mapping) -> Self {
+        Self { layout: Layout::of(record, sides, turned).under(mapping), turned, mapping }
+    }
 }
 
 impl<'a> DataRecord<'a> {
@@ -79,10 +93,22 @@ impl<'a> DataRecord<'a> {
         self.near().octets.saturating_add(reverse)
     }
 
+    /// The ID of its Template.
+    #[allow(dead_code, reason = "used as soon as bodies are")]
+    #[inline]
+    pub(crate) fn template_id(&self) -> TemplateId {
+        self.shape.layout.template_id(self.shape.mapping.time)
+    }
+
     /// Shows every field to `visitor`.
     #[inline]
     pub(crate) fn visit(&self, visitor: &mut impl FieldVisitor<'a>) {
-        visit(self.shape, self.record, visitor);
+        // Once a record, not once a time.
+        match self.shape.mapping.time {
+            TimeUnit::Milliseconds => visit::<Milliseconds>(self.shape, self.record, visitor),
+            TimeUnit::Microseconds => visit::<Microseconds>(self.shape, self.record, visitor),
+            TimeUnit::Nanoseconds => visit::<Nanoseconds>(self.shape, self.record, visitor),
+        }
     }
 
     fn near(&self) -> &'a Direction {
@@ -94,41 +120,13 @@ impl<'a> DataRecord<'a> {
     }
 }
 
-/// The Template of `layout`.
-pub(crate) fn template(layout: Layout) -> Template {
-    let mut fields = TemplateFields(Vec::new());
-    visit(Shape { layout, turned: false }, &BLANK, &mut fields);
-    Template::new(layout.template_id(), fields.0)
-        .expect("a test makes the template of every layout there is")
-}
-
-/// The Templates of the layouts that occurred, made once each.
-#[derive(Debug)]
-pub(crate) struct Templates(Vec<Option<Arc<Template>>>);
-
-impl Templates {
-    pub(crate) fn new() -> Self {
-        Self(vec![None; Layout::COUNT])
-    }
-
-    /// The Template of `layout`.
-    #[inline]
-    pub(crate) fn template(&mut self, layout: Layout) -> &Arc<Template> {
-        let slot = self
-            .0
-            .get_mut(usize::from(layout.number()))
-            .expect("there is a slot for every number below the count");
-        slot.get_or_insert_with(|| Arc::new(template(layout)))
-    }
-}
-
 /// Shows the fields of a record with this layout to `visitor`, in the order of the Template.
 ///
 /// All Flow Keys stand within the first 64 fields (RFC 7011 §4.4). No counter is shorter than four
 /// octets and none has an odd size, because collectors misread those.
 #[inline]
-fn visit<'a>(shape: Shape, record: &'a FlowRecord, visitor: &mut impl FieldVisitor<'a>) {
-    let Shape { layout, turned } = shape;
+fn visit<'a, T: Unit>(shape: Shape, record: &'a FlowRecord, visitor: &mut impl FieldVisitor<'a>) {
+    let Shape { layout, turned, mapping } = shape;
     let Layout { version, sides, transport, mac, vlan_tags, mpls_labels, tunnel, fragments } =
         layout;
     let (near, far) = in_order(turned, &record.forward, &record.reverse);
@@ -171,12 +169,15 @@ fn visit<'a>(shape: Shape, record: &'a FlowRecord, visitor: &mut impl FieldVisit
         visitor.label_section(element, section);
     }
     if let (Some(fields), Some(values)) = (tunnel, record.tunnel) {
-        tunnel_fields(fields, values, turned, visitor);
+        if mapping.enterprise_elements {
+            tunnel_headers(fields, values, turned, visitor);
+        }
+        tunnel_id(fields, values, visitor);
     }
 
-    one_direction(layout, near, &FORWARD, visitor);
+    one_direction::<T>(layout, near, (&FORWARD, T::FORWARD), visitor);
     if sides == Sides::Biflow {
-        one_direction(layout, far, &REVERSE, visitor);
+        one_direction::<T>(layout, far, (&REVERSE, T::REVERSE), visitor);
     }
     if fragments {
         let element = &element::FLOWTAP_FRAGMENT_DELTA_COUNT;
@@ -212,15 +213,14 @@ fn addresses<'a>(
 /// RFC 7011 §8 would let the address elements stand twice, outer header first. But a record with
 /// the elements of both IP versions makes nfdump mix its addresses up, and a repeated element turns
 /// a plain value into a list for every reader of JSON.
-fn tunnel_fields<'a>(
+fn tunnel_headers<'a>(
     fields: TunnelFields,
     tunnel: Tunnel,
     turned: bool,
     visitor: &mut impl FieldVisitor<'a>,
 ) {
-    let id = tunnel.id.unwrap_or(0);
     visitor.unsigned8(&element::FLOWTAP_TUNNEL_TYPE, tunnel.kind as u8);
-    visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, id);
+    visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, tunnel.id.unwrap_or(0));
     let (source, destination) = in_order(turned, tunnel.source, tunnel.destination);
     match fields.version {
         IpVersion::V4 => {
@@ -234,6 +234,11 @@ fn tunnel_fields<'a>(
             visitor.ipv6_address(element, destination.0);
         }
     }
+}
+
+/// The tunnel's id under a standard element, if there is one.
+fn tunnel_id<'a>(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldVisitor<'a>) {
+    let id = tunnel.id.unwrap_or(0);
     match fields.id {
         TunnelIdField::None => {}
         TunnelIdField::GreKey => visitor.unsigned32(&element::GRE_KEY, id),
@@ -248,16 +253,16 @@ fn tunnel_fields<'a>(
 
 /// The fields that exist once for each direction.
 #[inline]
-fn one_direction<'a>(
+fn one_direction<'a, T: Unit>(
     layout: Layout,
     direction: &Direction,
-    elements: &'static DirectionElements,
+    (elements, [start, end]): (&'static DirectionElements, &'static [InformationElement; 2]),
     visitor: &mut impl FieldVisitor<'a>,
 ) {
     visitor.unsigned64(&elements.octets, direction.octets);
     visitor.unsigned64(&elements.packets, direction.packets);
-    visitor.milliseconds(&elements.start, direction.first);
-    visitor.milliseconds(&elements.end, direction.last);
+    T::show(visitor, start, direction.first);
+    T::show(visitor, end, direction.last);
     visitor.unsigned32(&elements.minimum_length, direction.minimum_length);
     visitor.unsigned32(&elements.maximum_length, direction.maximum_length);
     visitor.unsigned8(&elements.minimum_ttl, direction.minimum_ttl);
@@ -283,67 +288,6 @@ fn one_direction<'a>(
         }
     }
 }
-
-/// The elements of [`one_direction`], forward or reverse.
-struct DirectionElements {
-    octets: InformationElement,
-    packets: InformationElement,
-    start: InformationElement,
-    end: InformationElement,
-    minimum_length: InformationElement,
-    maximum_length: InformationElement,
-    minimum_ttl: InformationElement,
-    maximum_ttl: InformationElement,
-    class_of_service: InformationElement,
-    flow_label: InformationElement,
-    tcp_flags: InformationElement,
-    tcp_sequence: InformationElement,
-    tcp_window: InformationElement,
-    icmp_v4: InformationElement,
-    icmp_v6: InformationElement,
-}
-
-static FORWARD: DirectionElements = DirectionElements {
-    octets: element::OCTET_DELTA_COUNT,
-    packets: element::PACKET_DELTA_COUNT,
-    start: element::FLOW_START_MILLISECONDS,
-    end: element::FLOW_END_MILLISECONDS,
-    minimum_length: element::MINIMUM_IP_TOTAL_LENGTH,
-    maximum_length: element::MAXIMUM_IP_TOTAL_LENGTH,
-    minimum_ttl: element::MINIMUM_TTL,
-    maximum_ttl: element::MAXIMUM_TTL,
-    class_of_service: element::IP_CLASS_OF_SERVICE,
-    flow_label: element::FLOW_LABEL_IPV6,
-    tcp_flags: element::TCP_CONTROL_BITS,
-    tcp_sequence: element::TCP_SEQUENCE_NUMBER,
-    tcp_window: element::TCP_WINDOW_SIZE,
-    icmp_v4: element::ICMP_TYPE_CODE_IPV4,
-    icmp_v6: element::ICMP_TYPE_CODE_IPV6,
-};
-
-static REVERSE: DirectionElements = DirectionElements {
-    octets: element::REVERSE_OCTET_DELTA_COUNT,
-    packets: element::REVERSE_PACKET_DELTA_COUNT,
-    start: element::REVERSE_FLOW_START_MILLISECONDS,
-    end: element::REVERSE_FLOW_END_MILLISECONDS,
-    minimum_length: element::REVERSE_MINIMUM_IP_TOTAL_LENGTH,
-    maximum_length: element::REVERSE_MAXIMUM_IP_TOTAL_LENGTH,
-    minimum_ttl: element::REVERSE_MINIMUM_TTL,
-    maximum_ttl: element::REVERSE_MAXIMUM_TTL,
-    class_of_service: element::REVERSE_IP_CLASS_OF_SERVICE,
-    flow_label: element::REVERSE_FLOW_LABEL_IPV6,
-    tcp_flags: element::REVERSE_TCP_CONTROL_BITS,
-    tcp_sequence: element::REVERSE_TCP_SEQUENCE_NUMBER,
-    tcp_window: element::REVERSE_TCP_WINDOW_SIZE,
-    icmp_v4: element::REVERSE_ICMP_TYPE_CODE_IPV4,
-    icmp_v6: element::REVERSE_ICMP_TYPE_CODE_IPV6,
-};
-
-static MPLS_ELEMENTS: [InformationElement; 3] = [
-    element::MPLS_TOP_LABEL_STACK_SECTION,
-    element::MPLS_LABEL_STACK_SECTION2,
-    element::MPLS_LABEL_STACK_SECTION3,
-];
 
 /// Priority Code Point of a VLAN tag.
 const fn priority(tag: u16) -> u8 {

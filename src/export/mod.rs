@@ -40,7 +40,10 @@ pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
 pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
-pub use profile::{Mapping, Profile, Refresh, TimeUnit};
+pub use profile::{
+    InterfaceScope, Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules,
+    Reason, Refresh, SamplingElements, TimeUnit, UnknownProfile,
+};
 pub use sink::RecordSink;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,

@@ -18,6 +18,7 @@ use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::mapping::data_records;
 use crate::export::pacing::FlushTimer;
+use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
 use crate::export::target::Collector;
 use crate::ipfix::message::Refused;
@@ -33,7 +34,7 @@ pub(crate) struct TcpSink {
     encoder: Encoder,
     backlog: Backlog,
     session: Option<Session>,
-    biflow: bool,
+    mapping: Mapping,
     pace: Pace,
     config: TcpConfig,
     drain_timeout: Duration,
@@ -63,13 +64,14 @@ impl TcpSink {
             let (target, minimum) = (target.to_owned(), MINIMUM_MESSAGE_SIZE);
             return Err(ExportError::MessageSize { target, size, minimum });
         }
+        let mapping = Mapping { biflow: config.biflow, ..Mapping::default() };
         let mut sink = Self {
             target: target.to_owned(),
             collector: collector.clone(),
-            encoder: Encoder::new(config.observation_domain, size),
+            encoder: Encoder::new(config.observation_domain, size, mapping),
             backlog: Backlog::default(),
             session: None,
-            biflow: config.biflow,
+            mapping,
             pace: config.pace,
             config: config.tcp.clone(),
             drain_timeout: config.drain_timeout,
@@ -255,7 +257,7 @@ impl RecordSink for TcpSink {
         }
         self.export_seconds = batch.clock.as_secs();
         for record in &batch.records {
-            for data in data_records(record, self.biflow) {
+            for data in data_records(record, self.mapping) {
                 self.backlog.push(data);
             }
             self.drain_backlog(account).inspect_err(|_| self.given_up = true)?;

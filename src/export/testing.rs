@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
 use crate::export::account::{Account, Observer};
 use crate::export::exporter::RecordBatch;
+use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::reader::Reader;
 use crate::time::Timestamp;
@@ -106,6 +107,13 @@ pub(crate) fn account() -> (Account, Arc<Mutex<Vec<String>>>) {
     let observer =
         Observer::new(move |notice| sink.lock().expect("no panic").push(notice.to_string()));
     (Account::new(observer), notices)
+}
+
+/// Any way to tell of records.
+pub(crate) fn any_mapping() -> impl Strategy<Value = Mapping> {
+    (any::<bool>(), prop::sample::select(TimeUnit::ALL.to_vec()), any::<bool>()).prop_map(
+        |(biflow, time, enterprise_elements)| Mapping { biflow, time, enterprise_elements },
+    )
 }
 
 /// Any record the meter could make, and more.

@@ -17,6 +17,7 @@ use crate::export::exporter::RecordBatch;
 use crate::export::layout::Layout;
 use crate::export::mapping::data_records;
 use crate::export::pacing::{FlushTimer, Pacer};
+use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
 use crate::export::target::Collector;
 use crate::ipfix::message::Refused;
@@ -29,7 +30,7 @@ pub(crate) struct UdpSink {
     socket: UdpSocket,
     encoder: Encoder,
     backlog: Backlog,
-    biflow: bool,
+    mapping: Mapping,
     pace: Pace,
     config: UdpConfig,
     clock: Arc<dyn Clock>,
@@ -76,12 +77,13 @@ impl UdpSink {
         }
         let socket =
             outcome.map_err(|source| ExportError::Connect { target: target.to_owned(), source })?;
+        let mapping = Mapping { biflow: config.biflow, ..Mapping::default() };
         let mut sink = Self {
             target: target.to_owned(),
             socket,
-            encoder: Encoder::new(config.observation_domain, MINIMUM_MESSAGE_SIZE),
+            encoder: Encoder::new(config.observation_domain, MINIMUM_MESSAGE_SIZE, mapping),
             backlog: Backlog::default(),
-            biflow: config.biflow,
+            mapping,
             pace: config.pace,
             config: config.udp.clone(),
             clock: Arc::clone(&config.clock),
@@ -234,7 +236,7 @@ impl RecordSink for UdpSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         self.export_seconds = batch.clock.as_secs();
         for record in &batch.records {
-            for data in data_records(record, self.biflow) {
+            for data in data_records(record, self.mapping) {
                 self.backlog.push(data);
             }
             self.drain_backlog(account)?;

@@ -5,12 +5,27 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::export::encoder::Encoder;
-use crate::export::testing::{any_record, tcp_biflow, udp_uniflow};
+use crate::export::testing::{any_mapping, any_record, tcp_biflow, udp_uniflow};
 use crate::export::udp::MINIMUM_MESSAGE_SIZE;
-use crate::ipfix::date_time::DateTime;
+use crate::ipfix::date_time::{DateTime, Precision};
 use crate::ipfix::message::{MESSAGE_HEADER_LENGTH, SET_HEADER_LENGTH};
 use crate::ipfix::reader::Reader;
 use crate::ipfix::value::Value;
+
+const BIFLOWS: Mapping =
+    Mapping { biflow: true, time: TimeUnit::Milliseconds, enterprise_elements: true };
+const UNIFLOWS: Mapping = Mapping { biflow: false, ..BIFLOWS };
+
+/// Every mapping there is.
+fn mappings() -> impl Iterator<Item = Mapping> {
+    TimeUnit::ALL.into_iter().flat_map(|time| {
+        (0..4).map(move |bits| Mapping {
+            biflow: bits & 1 == 1,
+            time,
+            enterprise_elements: bits & 2 == 2,
+        })
+    })
+}
 
 /// Every layout there is.
 fn layouts() -> impl Iterator<Item = Layout> {
@@ -21,7 +36,7 @@ fn layouts() -> impl Iterator<Item = Layout> {
 fn every_layout_has_a_number_and_a_template_of_its_own() {
     let mut seen = HashMap::new();
     for layout in layouts() {
-        let template = template(layout);
+        let template = template(layout, BIFLOWS);
         assert_eq!(Layout::from_number(layout.number()), Some(layout));
         assert_eq!(template.id().get(), 256 + layout.number());
         let fields: Vec<_> = template
@@ -36,16 +51,95 @@ fn every_layout_has_a_number_and_a_template_of_its_own() {
 }
 
 #[test]
+fn a_template_id_tells_its_template_under_every_mapping() {
+    for mapping in mappings() {
+        let mut templates = Templates::new(mapping);
+        let mut ids: Vec<_> = layouts()
+            .filter(|layout| layout.is_of(mapping))
+            .map(|layout| {
+                let made = templates.template(layout);
+                let id = made.id().get();
+                assert!(id <= 49_407, "options have the IDs above");
+                assert_eq!(template_by_id(id, mapping).as_ref(), Some(&**made));
+                id
+            })
+            .collect();
+        ids.sort_unstable();
+        // Every other ID, of options records and of other units, is none of this mapping.
+        for id in 0..=u16::MAX {
+            if ids.binary_search(&id).is_err() {
+                assert_eq!(template_by_id(id, mapping), None, "{id} under {mapping}");
+            }
+        }
+    }
+}
+
+#[test]
+fn records_of_one_mapping_have_one_pair_of_times_a_direction() {
+    for mapping in mappings() {
+        let [first, last] = match mapping.time {
+            TimeUnit::Milliseconds => [152, 153],
+            TimeUnit::Microseconds => [154, 155],
+            TimeUnit::Nanoseconds => [156, 157],
+        };
+        for layout in layouts().filter(|layout| layout.is_of(mapping)) {
+            let template = template(layout, mapping);
+            let ids = |enterprise| {
+                template.fields().iter().filter_map(move |field| {
+                    (field.element.enterprise == enterprise
+                        && (150..160).contains(&field.element.id))
+                    .then_some(field.element.id)
+                })
+            };
+            assert_eq!(ids(0).collect::<Vec<_>>(), [first, last]);
+            let reverse = if layout.sides == Sides::Biflow { vec![first, last] } else { vec![] };
+            assert_eq!(ids(29305).collect::<Vec<_>>(), reverse);
+        }
+    }
+}
+
+#[test]
+fn without_elements_of_ours_there_are_only_those_of_iana() {
+    for mapping in mappings().filter(|mapping| !mapping.enterprise_elements) {
+        for layout in layouts().filter(|layout| layout.is_of(mapping)) {
+            let template = template(layout, mapping);
+            for field in template.fields() {
+                assert!([0, 29305].contains(&field.element.enterprise), "{field:?}");
+                assert!(mapping.biflow || field.element.enterprise == 0, "{field:?}");
+            }
+        }
+    }
+    let tunnel = Tunnel { kind: TunnelKind::Gre, id: Some(7), ..BLANK.tunnel.unwrap() };
+    let record = FlowRecord {
+        forward: Direction { fragments: 9, ..tcp_biflow().forward },
+        tunnel: Some(tunnel),
+        ..tcp_biflow()
+    };
+    let mapping = Mapping { enterprise_elements: false, ..BIFLOWS };
+    let of = |record: &FlowRecord| {
+        let layout = data_records(record, mapping).next().unwrap().shape.layout;
+        (layout, template(layout, mapping).fields().iter().any(|field| field.element.id == 296))
+    };
+    let plain = of(&tcp_biflow()).0;
+    assert!(of(&record).1, "a standard element for the id stays");
+    let unnamed = FlowRecord { tunnel: Some(Tunnel { id: None, ..tunnel }), ..record };
+    assert_eq!(of(&unnamed), (plain, false), "what cannot be told makes no Template of its own");
+}
+
+#[test]
 fn template_ids_are_the_same_in_every_version_of_us() {
     // A collector keeps templates over our restart: these numbers are for ever.
-    let id = |record: &FlowRecord, biflow| {
-        let data = data_records(record, biflow).next().unwrap();
-        data.shape.layout.template_id().get()
+    let under = |record: &FlowRecord, mapping| {
+        data_records(record, mapping).next().unwrap().template_id().get()
     };
+    let id = |record: &FlowRecord, biflow| under(record, Mapping { biflow, ..BIFLOWS });
     let tcp = tcp_biflow();
     assert_eq!(id(&tcp, true), 276);
     assert_eq!(id(&tcp, false), 272);
     assert_eq!(id(&udp_uniflow(1), true), 266);
+    for (time, distance) in [(TimeUnit::Microseconds, 16_384), (TimeUnit::Nanoseconds, 32_768)] {
+        assert_eq!(under(&tcp, Mapping { time, ..BIFLOWS }), 276 + distance);
+    }
     assert_eq!(id(&FlowRecord { version: IpVersion::V6, ..tcp }, true), 277);
     let vlan = VlanTags { outer: 5, inner: 6, count: 2 };
     assert_eq!(id(&FlowRecord { vlan, ..tcp }, true), 276 + 128);
@@ -59,8 +153,9 @@ fn template_ids_are_the_same_in_every_version_of_us() {
 
 #[test]
 fn every_template_and_record_fits_the_smallest_message() {
+    // Every unit of time takes eight octets, and no mapping adds a field.
     for layout in layouts() {
-        let template = template(layout);
+        let template = template(layout, BIFLOWS);
         let headers = MESSAGE_HEADER_LENGTH + SET_HEADER_LENGTH;
         assert!(template.definition().len() + headers <= MINIMUM_MESSAGE_SIZE, "{layout:?}");
         assert!(template.record_length() + headers <= MINIMUM_MESSAGE_SIZE, "{layout:?}");
@@ -70,7 +165,7 @@ fn every_template_and_record_fits_the_smallest_message() {
 #[test]
 fn templates_keep_what_collectors_and_the_standards_need() {
     for layout in layouts() {
-        let template = template(layout);
+        let template = template(layout, BIFLOWS);
         let fields = template.fields();
         // RFC 7011 §4.4: Flow Keys within the first 64 fields; ours are the first of all.
         let position = |id| fields.iter().position(|field| field.element.id == id);
@@ -97,8 +192,8 @@ fn templates_keep_what_collectors_and_the_standards_need() {
 #[test]
 fn a_tcp_biflow_is_these_octets() {
     let record = tcp_biflow();
-    let data = data_records(&record, true).next().unwrap();
-    let template = template(data.shape.layout);
+    let data = data_records(&record, BIFLOWS).next().unwrap();
+    let template = template(data.shape.layout, BIFLOWS);
     #[rustfmt::skip]
     let definition = [
         (0, 8, 4), (0, 12, 4), (0, 7, 2), (0, 11, 2), (0, 4, 1), (0, 60, 1), (0, 10, 4), (0, 148, 8),
@@ -115,7 +210,7 @@ fn a_tcp_biflow_is_these_octets() {
         .collect();
     assert_eq!(fields, definition);
 
-    let mut encoder = Encoder::new(0, 1_400);
+    let mut encoder = Encoder::new(0, 1_400, BIFLOWS);
     encoder.add(&data).unwrap();
     let message = encoder.finish(0).unwrap().octets.to_vec();
     let octets = &message[message.len() - template.record_length()..];
@@ -154,12 +249,12 @@ fn a_slice_in_which_only_the_far_side_spoke_is_turned_around() {
         }),
         ..tcp_biflow()
     };
-    let data: Vec<_> = data_records(&record, true).collect();
+    let data: Vec<_> = data_records(&record, BIFLOWS).collect();
     let [data] = data.as_slice() else { panic!("one record") };
     assert_eq!(data.shape.layout.sides, Sides::HalfBiflow);
     assert_eq!((data.packets(), data.octets()), (8, 9_000));
 
-    let mut encoder = Encoder::new(0, 1_400);
+    let mut encoder = Encoder::new(0, 1_400, BIFLOWS);
     encoder.add(data).unwrap();
     let fields = &decode(encoder.finish(0).unwrap().octets)[0];
     for (enterprise, id, value) in [
@@ -184,7 +279,7 @@ fn a_slice_in_which_only_the_far_side_spoke_is_turned_around() {
 #[test]
 fn without_biflows_each_direction_is_a_record() {
     let record = tcp_biflow();
-    let data: Vec<_> = data_records(&record, false).collect();
+    let data: Vec<_> = data_records(&record, UNIFLOWS).collect();
     assert_eq!(data.len(), 2);
     assert!(data.iter().all(|data| data.shape.layout.sides == Sides::Uniflow));
     assert_eq!(data.iter().map(DataRecord::packets).collect::<Vec<_>>(), [10, 8]);
@@ -192,7 +287,7 @@ fn without_biflows_each_direction_is_a_record() {
     assert_eq!(data.iter().map(|data| data.shape.turned).collect::<Vec<_>>(), [false, true]);
 
     let half = FlowRecord { forward: Direction::default(), ..record };
-    let data: Vec<_> = data_records(&half, false).collect();
+    let data: Vec<_> = data_records(&half, UNIFLOWS).collect();
     assert_eq!(data.len(), 1);
     assert!(data[0].shape.turned);
 }
@@ -208,14 +303,17 @@ fn an_unseen_transport_header_has_no_fields() {
         reverse: Direction::default(),
         ..tcp_biflow()
     };
-    let data = data_records(&record, true).next().unwrap();
+    let data = data_records(&record, BIFLOWS).next().unwrap();
     assert_eq!(data.shape.layout.transport, Transport::None);
     let icmp = FlowRecord { protocol: 1, ..record };
-    assert_eq!(data_records(&icmp, true).next().unwrap().shape.layout.transport, Transport::Icmp);
+    assert_eq!(
+        data_records(&icmp, BIFLOWS).next().unwrap().shape.layout.transport,
+        Transport::Icmp
+    );
     // ICMP for IPv6 in an IPv4 packet has no element.
     let strange = FlowRecord { protocol: 58, ..record };
     assert_eq!(
-        data_records(&strange, true).next().unwrap().shape.layout.transport,
+        data_records(&strange, BIFLOWS).next().unwrap().shape.layout.transport,
         Transport::None
     );
 }
@@ -279,6 +377,7 @@ fn check_direction(
     fields: &Fields,
     enterprise: u32,
     direction: &Direction,
+    unit: TimeUnit,
 ) -> Result<(), TestCaseError> {
     let number = |id| one(fields, enterprise, id).map(|text| text.parse::<u64>().unwrap());
     prop_assert_eq!(number(1), Some(direction.octets));
@@ -288,9 +387,17 @@ fn check_direction(
     prop_assert_eq!(number(52), Some(direction.minimum_ttl.into()));
     prop_assert_eq!(number(53), Some(direction.maximum_ttl.into()));
     prop_assert_eq!(number(5), Some(direction.tos.into()));
-    for (id, time) in [(152, direction.first), (153, direction.last)] {
-        let text = DateTime::from_milliseconds(time.as_millis()).to_string();
-        prop_assert_eq!(one(fields, enterprise, id), Some(text.as_str()));
+    let (first, precision) = match unit {
+        TimeUnit::Milliseconds => (152, Precision::Milliseconds),
+        TimeUnit::Microseconds => (154, Precision::Microseconds),
+        TimeUnit::Nanoseconds => (156, Precision::Nanoseconds),
+    };
+    for (id, time) in [(first, direction.first), (first + 1, direction.last)] {
+        // NTP times have eras of 136 years (RFC 7011 §6.1.10): this one ends in 2104.
+        let readable = unit == TimeUnit::Milliseconds || time.as_secs() < 4_233_462_144;
+        let (seconds, nanoseconds) = (time.as_secs().cast_signed(), time.subsec_nanos());
+        let text = DateTime { seconds, nanoseconds, precision }.to_string();
+        prop_assert!(!readable || one(fields, enterprise, id) == Some(text.as_str()), "{text}");
     }
     // Values stay in the range of their element (RFC 7012 §2.1).
     if let Some(flags) = number(6) {
@@ -314,11 +421,12 @@ proptest! {
     #[test]
     fn records_come_back_as_they_went(
         records in prop::collection::vec(any_record(), 1..20),
-        biflow: bool,
+        mapping in any_mapping(),
     ) {
-        let mut encoder = Encoder::new(1, 1_400);
+        let Mapping { biflow, time, enterprise_elements } = mapping;
+        let mut encoder = Encoder::new(1, 1_400, mapping);
         let mut messages = Vec::new();
-        let data: Vec<_> = records.iter().flat_map(|record| data_records(record, biflow)).collect();
+        let data: Vec<_> = records.iter().flat_map(|record| data_records(record, mapping)).collect();
         for data in &data {
             if encoder.add(data).is_err() {
                 messages.extend_from_slice(encoder.finish(5).unwrap().octets);
@@ -369,7 +477,25 @@ proptest! {
                 });
                 prop_assert_eq!(one(fields, 0, id), section.as_deref());
             }
+            if !enterprise_elements {
+                prop_assert!(fields.keys().all(|&(enterprise, _)| enterprise != 32473));
+            }
             if let Some(tunnel) = record.tunnel {
+                let standard = match (tunnel.kind, tunnel.id) {
+                    (TunnelKind::Gre, Some(key)) => Some((296, key.to_string())),
+                    (TunnelKind::Vxlan, Some(id)) => {
+                        Some((351, (1 << 56 | u64::from(id & 0xff_ffff)).to_string()))
+                    }
+                    (TunnelKind::Nvgre, Some(id)) => {
+                        Some((351, (2 << 56 | u64::from(id & 0xff_ffff)).to_string()))
+                    }
+                    _ => None,
+                };
+                if let Some((id, value)) = standard {
+                    prop_assert_eq!(one(fields, 0, id), Some(value.as_str()));
+                }
+            }
+            if let Some(tunnel) = record.tunnel.filter(|_| enterprise_elements) {
                 let id = match tunnel.version { IpVersion::V4 => 4, IpVersion::V6 => 6 };
                 for (id, address) in [(id, tunnel.source), (id + 1, tunnel.destination)] {
                     let outer = address_text(tunnel.version, address);
@@ -382,7 +508,7 @@ proptest! {
             }
             if let Some(fragments) = one(fields, 32473, 3) {
                 prop_assert_eq!(fragments, record.forward.fragments.to_string());
-            } else {
+            } else if enterprise_elements {
                 prop_assert_eq!(record.forward.fragments, 0);
             }
             let reverse_fragments = one(fields, 32473, 0x4003);
@@ -391,9 +517,9 @@ proptest! {
             if let Some(fragments) = reverse_fragments {
                 prop_assert_eq!(fragments, record.reverse.fragments.to_string());
             }
-            check_direction(fields, 0, &record.forward)?;
+            check_direction(fields, 0, &record.forward, time)?;
             if data.shape.layout.sides == Sides::Biflow {
-                check_direction(fields, 29305, &record.reverse)?;
+                check_direction(fields, 29305, &record.reverse, time)?;
             } else {
                 prop_assert!(fields.keys().all(|&(enterprise, _)| enterprise != 29305));
             }

@@ -104,10 +104,10 @@ fn templates_are_sent_again_by_time_also_while_idle() {
     assert!(is_template_message(&refreshed[0]));
     // Both, and neither is a withdrawal (RFC 7011 §8.4).
     let definition = crate::export::mapping::template;
-    let layout = |record| data_records(record, true).next().unwrap().shape.layout;
+    let layout = |record| data_records(record, Mapping::default()).next().unwrap().shape.layout;
     let both = [
-        definition(layout(&udp_uniflow(1))).definition(),
-        definition(layout(&tcp_biflow())).definition(),
+        definition(layout(&udp_uniflow(1)), Mapping::default()).definition(),
+        definition(layout(&tcp_biflow()), Mapping::default()).definition(),
     ]
     .concat();
     assert_eq!(refreshed[0][20..], both);
