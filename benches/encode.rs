@@ -27,7 +27,11 @@ fn encode(c: &mut Criterion) {
         let batches: Vec<_> = (0..RECORDS / 256)
             .map(|n| {
                 let records = (n * 256..(n + 1) * 256).map(record).collect();
-                Arc::new(RecordBatch { records, clock: Timestamp::from_parts(1_700_000_000, 0) })
+                Arc::new(RecordBatch {
+                    records,
+                    clock: Timestamp::from_parts(1_700_000_000, 0),
+                    interfaces: 0,
+                })
             })
             .collect();
         group.bench_function(name, |b| {

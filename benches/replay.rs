@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flowtap::capture::file::Replay;
-use flowtap::export::{Exporter, Pace, Target};
+use flowtap::export::{Exporter, Metering, Pace, Target};
 use flowtap::{decode, export, flow, pipeline};
 
 use crate::workload::HeaderCut;
@@ -48,7 +48,8 @@ fn meter(capture: &Path, target: Target, packets: u64) {
         flow: flow::Config::default(),
         workers: 1,
     };
-    let outcome = pipeline::replay(config, &files, exporter, &AtomicBool::new(false));
+    let (metering, stop) = (Metering::default(), AtomicBool::new(false));
+    let outcome = pipeline::replay(config, &metering, &files, exporter, &stop);
     assert_eq!(outcome.ledger.check(), Ok(()));
     assert_eq!(outcome.ledger.metered_packets, packets);
 }

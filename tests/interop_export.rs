@@ -173,6 +173,7 @@ fn export(target: &str, biflow: bool) -> Totals {
         exporter.send(&Arc::new(RecordBatch {
             records: records.to_vec(),
             clock: Timestamp::from_parts(1_700_000_100, 0),
+            interfaces: 0,
         }));
     }
     let reports = exporter.finish();

@@ -1,6 +1,8 @@
 //! Live capture: one source per worker, each reading every interface, or its share of them.
 
 use std::fmt;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -208,6 +210,20 @@ impl FrameSource for LiveSource {
     }
 }
 
+/// What the operator of interface `name` wrote about it (`ifAlias`), in whatever octets; empty if
+/// nothing, or where the system does not know such a thing.
+pub fn alias(name: &str) -> Vec<u8> {
+    alias_in(Path::new("/sys/class/net"), name)
+}
+
+fn alias_in(interfaces: &Path, name: &str) -> Vec<u8> {
+    let mut alias = fs::read(interfaces.join(name).join("ifalias")).unwrap_or_default();
+    if alias.last() == Some(&b'\n') {
+        alias.pop();
+    }
+    alias
+}
+
 /// Monotonic time, to pace look-ups of links and to end a drain. Packet time comes from the kernel.
 #[expect(clippy::disallowed_methods, reason = "a live source waits for the world, not for packets")]
 pub(super) fn now() -> Instant {
@@ -236,6 +252,18 @@ mod tests {
             let error = open(backend, &config).unwrap_err().to_string();
             assert!(error.starts_with("lo: given twice"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_alias_is_what_the_operator_wrote() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("eth5")).unwrap();
+        assert!(alias_in(directory.path(), "eth5").is_empty());
+        for (file, alias) in [("uplink für 2\n", "uplink für 2"), ("\n", ""), ("", "")] {
+            fs::write(directory.path().join("eth5/ifalias"), file).unwrap();
+            assert_eq!(alias_in(directory.path(), "eth5"), alias.as_bytes());
+        }
+        assert!(alias("no-such-link").is_empty());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! `flowtap capture`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::capture::live::{self, LiveConfig};
+use crate::capture::live::{self, LiveConfig, LiveSource};
 use crate::cli::args::{Backend, Capture};
 use crate::cli::ending;
-use crate::export::Pace;
+use crate::export::{Interface, Metering, Pace};
 use crate::flow::Seed;
 use crate::pipeline::{self, LiveRun};
 use crate::time::Timestamp;
@@ -27,31 +29,32 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     };
     let live_config =
         LiveConfig { interfaces: interface, workers, filter, ..LiveConfig::default() };
-    let exporter = ending::exporter(&meter, Pace::Live)?;
-    let mut sources = live::open(backend, &live_config)?;
-    let summary = ending::SummaryFile::open(&meter)?;
     let wall_clock = wall_clock();
+    let flow = meter.flow(
+        // Flows of two runs must not share an id: at one new Flow a nanosecond they would.
+        Seed::Random { first_flow_id: wall_clock.as_nanos() },
+        workers,
+    );
+    let facts = Arc::new(ending::facts(&flow, Some(wall_clock)));
+    let metering = Metering { facts, ..Metering::default() };
+    let exporter = ending::exporter(&meter, Pace::Live, &metering)?;
+    let mut sources = live::open(backend, &live_config)?;
+    metering.points.learn(usize::MAX, |_, _| observation_points(&sources));
+    let summary = ending::SummaryFile::open(&meter)?;
     let say = |text: &dyn std::fmt::Display| {
         if !meter.quiet {
             let _ = writeln!(io::stderr(), "flowtap: {text}");
         }
     };
-    for notice in sources.iter_mut().flat_map(live::LiveSource::notices) {
+    for notice in sources.iter_mut().flat_map(LiveSource::notices) {
         say(&notice);
     }
     let names = live_config.interfaces.join(", ");
     let plural = if workers == 1 { "" } else { "s" };
     say(&format_args!("capturing on {names} with {workers} worker{plural}"));
     let run = LiveRun {
-        config: pipeline::Config {
-            decode: meter.decode(),
-            flow: meter.flow(
-                // Flows of two runs must not share an id: at one new Flow a nanosecond they would.
-                Seed::Random { first_flow_id: wall_clock.as_nanos() },
-                workers,
-            ),
-            workers,
-        },
+        config: pipeline::Config { decode: meter.decode(), flow, workers },
+        metering,
         sources,
         stop,
         duration,
@@ -59,6 +62,18 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     };
     let outcome = run.run(exporter, |notice| say(notice));
     ending::report(&outcome, &meter, summary)
+}
+
+/// The interfaces under observation, each once, with what their operator says of them.
+fn observation_points(sources: &[LiveSource]) -> Vec<Interface> {
+    let points: BTreeMap<_, _> = sources
+        .iter()
+        .flat_map(LiveSource::interfaces)
+        .map(|point| (point.index, point.name.as_str()))
+        .collect();
+    let interface =
+        |(index, name): (u32, &str)| Interface::new(index, name.as_bytes(), &live::alias(name));
+    points.into_iter().map(interface).collect()
 }
 
 /// One for each processor; with libpcap, which cannot share an interface, no more than interfaces.

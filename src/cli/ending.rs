@@ -14,12 +14,15 @@ use crate::cli::args::Meter;
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
 use crate::export::{
-    self, Exporter, FileTarget, JsonOutput, Observer, Pace, RecordSink, Target, TargetReport,
+    self, Exporter, Facts, FileTarget, JsonOutput, Metering, Observer, Pace, RecordSink, Target,
+    TargetReport,
 };
+use crate::flow;
 use crate::pipeline::Outcome;
+use crate::time::Timestamp;
 
 /// Opens the targets of a run; a table on standard output when there is none.
-pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
+pub(super) fn exporter(meter: &Meter, pace: Pace, metering: &Metering) -> anyhow::Result<Exporter> {
     let config = export::Config {
         observation_domain: meter.observation_domain,
         targets: meter.export.clone(),
@@ -30,7 +33,8 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
             Pace::Replay => 64,
             Pace::Live => 512,
         },
-        biflow: meter.flow(crate::flow::Seed::Fixed, 1).biflow,
+        biflow: meter.flow(flow::Seed::Fixed, 1).biflow,
+        metering: metering.clone(),
         observer: if meter.quiet { Observer::default() } else { Observer::new(say) },
         ..export::Config::default()
     };
@@ -42,6 +46,20 @@ pub(super) fn exporter(meter: &Meter, pace: Pace) -> anyhow::Result<Exporter> {
         Vec::new()
     };
     Ok(Exporter::start(&config, extra)?)
+}
+
+/// What the Exporting Process says of metering: live, when it was `started`.
+pub(super) fn facts(flow: &flow::Config, started: Option<Timestamp>) -> Facts {
+    // Unique on this machine (RFC 7012 §5.2); in a replay the same each time.
+    let process = if started.is_some() { std::process::id() } else { 1 };
+    Facts {
+        metering_process: process,
+        exporting_process: process,
+        active_timeout: flow.active_timeout,
+        idle_timeout: flow.idle_timeout,
+        started,
+        vlan_key: flow.vlan_key,
+    }
 }
 
 fn say(notice: &export::Notice<'_>) {

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::capture::file;
 use crate::cli::args::{Meter, Replay};
 use crate::cli::ending;
-use crate::export::{FileTarget, JsonOutput, Pace, Target};
+use crate::export::{FileTarget, JsonOutput, Metering, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline;
 
@@ -27,18 +27,16 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
         None => Arc::default(),
     };
     let summary = ending::SummaryFile::open(&meter)?;
-    let exporter = ending::exporter(&meter, Pace::Replay)?;
-    let config = pipeline::Config {
-        decode: meter.decode(),
-        flow: meter.flow(Seed::Fixed, 1),
-        workers: workers.get(),
-    };
+    let flow = meter.flow(Seed::Fixed, 1);
+    let metering = Metering { facts: Arc::new(ending::facts(&flow, None)), ..Metering::default() };
+    let exporter = ending::exporter(&meter, Pace::Replay, &metering)?;
+    let config = pipeline::Config { decode: meter.decode(), flow, workers: workers.get() };
     let done = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
         if !meter.quiet && io::stderr().is_terminal() && !prints_on_terminal(&meter) {
             scope.spawn(|| show_progress(&files, &done));
         }
-        let outcome = pipeline::replay(config, &files, exporter, &stop);
+        let outcome = pipeline::replay(config, &metering, &files, exporter, &stop);
         done.store(true, Ordering::Relaxed);
         outcome
     });

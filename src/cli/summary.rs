@@ -9,8 +9,8 @@ use crate::export::TargetReport;
 use crate::flow::FlowEndReason;
 use crate::pipeline::{Ledger, Outcome};
 
-/// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets` are octets on
-/// the wire, all other octets are those of IP packets.
+/// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets` and
+/// `ignored_octets` are octets on the wire, all other octets are those of IP packets.
 pub(super) fn json(outcome: &Outcome) -> Value {
     let ledger = &outcome.ledger;
     let ignored: Map<String, Value> =
@@ -31,6 +31,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "metered_packets": ledger.metered_packets,
         "metered_octets": ledger.metered_octets,
         "ignored_packets": ignored,
+        "ignored_octets": ledger.ignored_octets,
         "kernel_dropped_packets": ledger.drops.kernel,
         "interface_dropped_packets": ledger.drops.interface,
         "exported_flows": ledger.exported_flows,

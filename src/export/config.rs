@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::export::account::Observer;
 use crate::export::clock::{Clock, SystemClock};
+use crate::export::options::Metering;
 use crate::export::target::Target;
 
 /// Settings of the Exporting Process.
@@ -30,6 +31,8 @@ pub struct Config {
     pub udp: UdpConfig,
     /// Collectors over TCP.
     pub tcp: TcpConfig,
+    /// The Metering Process that we report of (RFC 7011 §4).
+    pub metering: Metering,
     /// Real time.
     pub clock: Arc<dyn Clock>,
     /// Who hears of changes in the state of a target.
@@ -112,6 +115,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(5),
             udp: UdpConfig::default(),
             tcp: TcpConfig::default(),
+            metering: Metering::default(),
             clock: Arc::new(SystemClock::new()),
             observer: Observer::default(),
         }

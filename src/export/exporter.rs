@@ -27,6 +27,9 @@ pub struct RecordBatch {
     pub records: Vec<FlowRecord>,
     /// Packet time when they expired; in a replay this is Export Time.
     pub clock: Timestamp,
+    /// Observation Points that were known then, of `Config::metering`: a replay must not tell of
+    /// more, or what it says would depend on how far ahead the capture was read.
+    pub interfaces: usize,
 }
 
 /// The Exporting Process (RFC 7011 §2): every target gets every record.

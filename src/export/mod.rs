@@ -39,7 +39,7 @@ pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
-pub use options::{Facts, Interface, MeteringCounters};
+pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
 pub(crate) use output::reader_has_left;
 pub use profile::{Mapping, MappingError, Profile, Refresh, TimeUnit};
 pub use sink::RecordSink;

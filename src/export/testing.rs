@@ -63,7 +63,7 @@ pub(crate) fn udp_uniflow(n: u32) -> FlowRecord {
 }
 
 pub(crate) fn batch(records: Vec<FlowRecord>) -> Arc<RecordBatch> {
-    Arc::new(RecordBatch { records, clock: Timestamp::from_parts(1_700_000_100, 0) })
+    Arc::new(RecordBatch { records, clock: Timestamp::from_parts(1_700_000_100, 0), interfaces: 0 })
 }
 
 /// How many records of Flows are in a stream of Messages, and their packets and octets.

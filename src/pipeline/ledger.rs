@@ -20,8 +20,11 @@ pub struct Ledger {
     pub metered_packets: u64,
     /// Their octets: IP header(s) and payload, by the length fields of the metered IP packet.
     pub metered_octets: u64,
-    /// `ignoredPacketTotalCount` (IE 164), by reason.
+    /// Frames that were not metered, by reason. `ignoredPacketTotalCount` (IE 164) is told of those
+    /// that may have been IP packets, and of what the kernel dropped.
     pub ignored: HashMap<DecodeError, u64, RandomState>,
+    /// Their octets on the wire: where an IP packet begins in what cannot be decoded, nobody can say.
+    pub ignored_octets: u64,
     /// Metered packets that were broken or suspicious, by kind; one packet may count in several.
     pub anomalies: [u64; PacketAnomaly::ALL.len()],
     /// `exportedFlowRecordTotalCount` (IE 42): records handed to the Exporting Process.
@@ -83,8 +86,9 @@ impl Ledger {
 
     /// Counts one ignored packet.
     #[cold]
-    pub(super) fn count_ignored(&mut self, reason: DecodeError) {
+    pub(super) fn count_ignored(&mut self, reason: DecodeError, octets: u64) {
         *self.ignored.entry(reason).or_insert(0) += 1;
+        self.ignored_octets += octets;
     }
 
     #[cold]
@@ -121,6 +125,7 @@ impl Ledger {
             metered_packets,
             metered_octets,
             ignored,
+            ignored_octets,
             anomalies,
             exported_flows,
             exported_packets,
@@ -138,6 +143,7 @@ impl Ledger {
         for (reason, count) in ignored {
             *self.ignored.entry(*reason).or_insert(0) += count;
         }
+        self.ignored_octets += ignored_octets;
         self.anomalies.iter_mut().zip(anomalies).for_each(|(sum, count)| *sum += count);
         self.exported_flows += exported_flows;
         self.exported_packets += exported_packets;
@@ -221,7 +227,7 @@ mod tests {
     #[test]
     fn shares_add_up_but_for_what_all_workers_saw_alike() {
         let mut share = Ledger { received_packets: 5, clock_steps: 1, ..Ledger::default() };
-        (0..2).for_each(|_| share.count_ignored(DecodeError::NotIp));
+        (0..2).for_each(|_| share.count_ignored(DecodeError::NotIp, 60));
         (0..3).for_each(|_| share.count_metered(40, AnomalySet::NONE));
         share.drops = Drops { kernel: 7, interface: 1 };
         share.expired[0] = 4;
@@ -229,7 +235,7 @@ mod tests {
         sum.merge(&share);
         sum.merge(&share);
         assert_eq!((sum.received_packets, sum.metered_packets, sum.metered_octets), (10, 6, 240));
-        assert_eq!((sum.ignored_packets(), sum.expired[0]), (4, 8));
+        assert_eq!((sum.ignored_packets(), sum.ignored_octets, sum.expired[0]), (4, 240, 8));
         assert_eq!(sum.drops, Drops { kernel: 14, interface: 2 });
         assert_eq!(sum.clock_steps, 1, "one clock, set back once");
     }

@@ -9,7 +9,7 @@ use core_affinity::CoreId;
 
 use crate::capture::live::{LiveSource, Notice};
 use crate::capture::{FrameSource, Polled};
-use crate::export::Exporter;
+use crate::export::{Exporter, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
 use crate::pipeline::clock::{Clocks, LiveClock};
 use crate::pipeline::worker::Worker;
@@ -40,6 +40,8 @@ impl LiveFrames for LiveSource {
 pub struct LiveRun<S = LiveSource> {
     /// How to meter; as many workers as sources.
     pub config: Config,
+    /// What the Exporting Process reports of us; every Observation Point is in it.
+    pub metering: Metering,
     /// Opened sources, one for each worker.
     pub sources: Vec<S>,
     /// Set it to stop the run: what the kernel holds is still metered, then everything is flushed.
@@ -55,7 +57,7 @@ impl<S: LiveFrames> LiveRun<S> {
     /// well. `notify` hears of interfaces that go down and come back.
     pub fn run(self, exporter: Exporter, notify: impl Fn(&Notice) + Sync) -> Outcome {
         let started = now();
-        let Self { config, sources, stop, duration, wall_clock } = self;
+        let Self { config, metering, sources, stop, duration, wall_clock } = self;
         let cache = FlowCache::new(config.flow);
         let clocks = Clocks::new(sources.len(), wall_clock, started);
         // Not `stop` itself: a signal during the flush must not count as the second one.
@@ -66,8 +68,11 @@ impl<S: LiveFrames> LiveRun<S> {
                 .into_iter()
                 .enumerate()
                 .map(|(number, source)| {
+                    let mut worker =
+                        Worker::new(config.decode, &cache, &exporter, &metering, false);
+                    worker.interfaces = metering.points.len();
                     let thread = LiveWorker {
-                        worker: Worker::new(config.decode, &cache, &exporter, false),
+                        worker,
                         source,
                         cache: &cache,
                         clock: clocks.clock(number),
@@ -83,7 +88,7 @@ impl<S: LiveFrames> LiveRun<S> {
             ending.store(true, Ordering::Relaxed);
             threads.into_iter().map(ScopedJoinHandle::join).collect()
         });
-        close_books(shares, &cache, exporter, started)
+        close_books(shares, &cache, exporter, &metering, started)
     }
 }
 
@@ -111,6 +116,7 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
         }
         let mut capture_errors = Vec::new();
         let mut swept = now();
+        let mut counted = swept;
         let mut stopped = false;
         loop {
             if self.ending.load(Ordering::Relaxed) && !stopped {
@@ -130,6 +136,10 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
                     break;
                 }
             }
+            if at.duration_since(counted) >= DROPS_INTERVAL {
+                counted = at;
+                self.worker.count_drops(self.source.drops(), self.clock.now());
+            }
             let is_time = at.duration_since(swept) >= SWEEP_INTERVAL;
             let sweep = self.clock.common().filter(|_| is_time).map(|now| {
                 swept = at;
@@ -137,9 +147,9 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             });
             self.worker.end_block(Turn::Any, sweep, self.clock.now());
         }
+        self.worker.count_drops(self.source.drops(), self.clock.now());
         self.worker.end_block(Turn::Any, None, self.clock.now());
         self.clock.retire();
-        self.worker.ledger.drops = self.source.drops();
         self.worker.ledger.clock_steps = self.clock.steps();
         Share { ledger: self.worker.ledger, capture_errors, clock: (0, self.clock.now()) }
     }
@@ -161,6 +171,8 @@ const BLOCK: usize = 4096;
 const PATIENCE: Duration = Duration::from_millis(20);
 /// How often a worker looks for Flows that are due.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);
+/// How often the system is asked what was dropped, which takes some system calls.
+const DROPS_INTERVAL: Duration = Duration::from_secs(1);
 /// A burst of deadlines is spread: of sixteen shards each exports in one sweep a quarter of its
 /// Flows at most, so that queues and sockets have room to breathe. A million Flows that end at the
 /// same moment on a silent link have left after some 25 sweeps, half a second.

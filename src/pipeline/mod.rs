@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::capture::CaptureError;
 use crate::decode;
-use crate::export::{Exporter, RecordBatch, TargetReport};
+use crate::export::{Exporter, Metering, RecordBatch, TargetReport};
 use crate::flow::{self, FlowCache};
 use crate::time::Timestamp;
 
@@ -63,6 +63,7 @@ fn close_books(
     shares: Vec<thread::Result<Share>>,
     cache: &FlowCache,
     exporter: Exporter,
+    metering: &Metering,
     started: Instant,
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -82,9 +83,10 @@ fn close_books(
             Err(panic) => outcome.panics.push(what_it_said(panic.as_ref())),
         }
     }
+    let interfaces = metering.points.len();
     cache.flush(clock.1, |records| {
         outcome.ledger.count_exported(&records);
-        exporter.send_patiently(&Arc::new(RecordBatch { records, clock: clock.1 }));
+        exporter.send_patiently(&Arc::new(RecordBatch { records, clock: clock.1, interfaces }));
     });
     outcome.ledger.peak_flows = cache.peak_flows() as u64;
     outcome.targets = exporter.finish();

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::capture::file::{FileSource, Replay};
+use crate::capture::file::{DescribedInterface, Replay};
 use crate::capture::{FrameSource, Polled};
-use crate::export::Exporter;
+use crate::export::{Exporter, Interface, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
 use crate::pipeline::worker::Worker;
 use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, close_books, now};
@@ -18,7 +18,15 @@ use crate::time::Timestamp;
 /// cache in the order of the capture. With one worker they also leave in the same order each time.
 ///
 /// Once `stop` is set nothing more is read; what was read is accounted for all the same.
-pub fn replay(config: Config, files: &Replay, exporter: Exporter, stop: &AtomicBool) -> Outcome {
+///
+/// Observation Points are added to `metering` as the files describe them.
+pub fn replay(
+    config: Config,
+    metering: &Metering,
+    files: &Replay,
+    exporter: Exporter,
+    stop: &AtomicBool,
+) -> Outcome {
     let started = now();
     let cache = FlowCache::new(config.flow);
     let workers = config.workers.max(1);
@@ -27,25 +35,38 @@ pub fn replay(config: Config, files: &Replay, exporter: Exporter, stop: &AtomicB
             let (cache, exporter) = (&cache, &exporter);
             scope.spawn(move || {
                 let _guard = CloseOnPanic(cache);
-                let worker = Worker::new(config.decode, cache, exporter, workers > 1);
-                read(worker, files.source(), workers > 1, stop)
+                let worker = Worker::new(config.decode, cache, exporter, metering, workers > 1);
+                read(worker, metering, files, workers > 1, stop)
             })
         };
         let threads: Vec<_> = (0..workers).map(spawn).collect();
         threads.into_iter().map(|thread| thread.join()).collect()
     });
-    let mut outcome = close_books(shares, &cache, exporter, started);
+    learn_interfaces(metering, files, usize::MAX);
+    let mut outcome = close_books(shares, &cache, exporter, metering, started);
     outcome.ledger.clock_steps = files.clock_steps();
     outcome
 }
 
-fn read(mut worker: Worker<'_>, mut source: FileSource, ordered: bool, stop: &AtomicBool) -> Share {
+fn read(
+    mut worker: Worker<'_>,
+    metering: &Metering,
+    files: &Replay,
+    ordered: bool,
+    stop: &AtomicBool,
+) -> Share {
+    let mut source = files.source();
     let mut capture_errors = Vec::new();
     let mut last = (0, Timestamp::EPOCH);
     // Between blocks only: a ticket that was drawn has to have its turn.
     while !stop.load(Ordering::Relaxed) {
         match source.poll(BLOCK, Duration::ZERO, |frame| worker.observe(&frame)) {
             Ok(Polled::Frames { ticket, clock, .. }) => {
+                if source.interfaces_described() > worker.interfaces {
+                    worker.interfaces = source.interfaces_described();
+                    learn_interfaces(metering, files, worker.interfaces);
+                }
+                worker.count_drops(source.drops(), clock);
                 let turn = if ordered { Turn::Ticket(ticket) } else { Turn::Any };
                 let sweep = Sweep { now: clock, budget: SWEEP_BUDGET };
                 worker.end_block(turn, Some(sweep), clock);
@@ -55,8 +76,19 @@ fn read(mut worker: Worker<'_>, mut source: FileSource, ordered: bool, stop: &At
             Err(error) => capture_errors.push(error),
         }
     }
-    worker.ledger.drops = source.drops();
+    worker.count_drops(source.drops(), last.1);
+    worker.tell_ignored();
     Share { ledger: worker.ledger, capture_errors, clock: last }
+}
+
+/// Makes the first `known` interfaces of the capture known to the Exporting Process.
+fn learn_interfaces(metering: &Metering, files: &Replay, known: usize) {
+    metering.points.learn(known, |start, end| {
+        let interface = |DescribedInterface { number, name, description }| {
+            Interface::new(number, &name, &description)
+        };
+        files.described(start, end).into_iter().map(interface).collect()
+    });
 }
 
 /// Frames read at once. Expiry by the clock happens between blocks, so the size is part of what

@@ -38,8 +38,54 @@ pub(super) fn write_capture(path: &Path, packets: impl IntoIterator<Item = (u32,
     fs::write(path, file).expect("room for a capture");
 }
 
-/// Records as a target got them.
-pub(super) type Got = Arc<Mutex<Vec<FlowRecord>>>;
+/// Writes a pcapng file: interfaces by name, and packets as frames of one of those before them.
+pub(super) fn write_pcapng(path: &Path, blocks: &[Block<'_>]) {
+    let mut file = block(0x0a0d_0d0a, &[0x1a2b_3c4d, 1, u32::MAX, u32::MAX], &[]);
+    for told in blocks {
+        file.extend(match told {
+            Block::Interface(name) => {
+                let length = u32::try_from(name.len()).expect("short");
+                let mut options = (length << 16 | 2).to_le_bytes().to_vec();
+                options.extend(*name);
+                block(1, &[1, 0], &options)
+            }
+            Block::Dropped(count) => block(5, &[0, 0, 0, 8 << 16 | 7, *count, 0], &[]),
+            Block::Frame { interface, microseconds, octets } => {
+                let length = u32::try_from(octets.len()).expect("short");
+                block(6, &[*interface, 0, *microseconds, length, length], octets)
+            }
+        });
+    }
+    fs::write(path, file).expect("room for a capture");
+}
+
+/// A block of [`write_pcapng`].
+pub(super) enum Block<'a> {
+    Interface(&'a [u8]),
+    /// Packets that the kernel dropped on the first interface.
+    Dropped(u32),
+    Frame {
+        interface: u32,
+        microseconds: u32,
+        octets: &'a [u8],
+    },
+}
+
+fn block(block_type: u32, words: &[u32], octets: &[u8]) -> Vec<u8> {
+    let padded = octets.len().next_multiple_of(4);
+    let length = u32::try_from(12 + 4 * words.len() + padded).expect("short");
+    let mut block = Vec::new();
+    for word in [block_type, length].iter().chain(words) {
+        block.extend(word.to_le_bytes());
+    }
+    block.extend(octets);
+    block.resize(block.len() + padded - octets.len(), 0);
+    block.extend(length.to_le_bytes());
+    block
+}
+
+/// Records as a target got them, each with the Observation Points that were known then.
+pub(super) type Got = Arc<Mutex<Vec<(FlowRecord, usize)>>>;
 
 /// An exporter with one target, and what that gets.
 pub(super) fn exporter(pace: Pace) -> (Exporter, Got) {
@@ -56,7 +102,7 @@ pub(super) fn config(flow: flow::Config, workers: usize) -> Config {
 /// What a target got, in an order that does not depend on when.
 pub(super) fn sorted(got: &Got) -> Vec<String> {
     let records = got.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut text: Vec<_> = records.iter().map(|record| format!("{record:?}")).collect();
+    let mut text: Vec<_> = records.iter().map(|(record, _)| format!("{record:?}")).collect();
     text.sort();
     text
 }
@@ -72,7 +118,8 @@ impl RecordSink for Collecting {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         // A panic here loses the batch, and with it the test that counts its records.
         assert!((1..=1024).contains(&batch.records.len()), "{} records", batch.records.len());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(&batch.records);
+        let records = batch.records.iter().map(|record| (*record, batch.interfaces));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
         account.sent(Totals::of(&batch.records, true));
         Ok(())
     }

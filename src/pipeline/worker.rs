@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::decode::{self, PacketAnomaly};
-use crate::export::{Exporter, RecordBatch};
+use crate::capture::Drops;
+use crate::decode::{self, DecodeError, PacketAnomaly};
+use crate::export::{Exporter, Ignored, Metering, RecordBatch};
 use crate::flow::{Batch, FlowCache, FlowRecord, Sweep, Turn};
 use crate::frame::Frame;
 use crate::pipeline::ledger::Ledger;
@@ -15,10 +16,17 @@ pub(super) struct Worker<'a> {
     decode: decode::Config,
     cache: &'a FlowCache,
     exporter: &'a Exporter,
+    metering: &'a Metering,
     batch: Batch,
     expired: Vec<FlowRecord>,
     /// Whether batches of several workers must enter the cache in order, each as a whole.
     ordered: bool,
+    /// Observation Points that are known at the end of this block.
+    pub(super) interfaces: usize,
+    /// What was ignored since it was told last.
+    ignored: Ignored,
+    /// Packets dropped by the kernel, as far as they were told.
+    kernel_drops: u64,
     pub(super) ledger: Ledger,
 }
 
@@ -27,15 +35,20 @@ impl<'a> Worker<'a> {
         decode: decode::Config,
         cache: &'a FlowCache,
         exporter: &'a Exporter,
+        metering: &'a Metering,
         ordered: bool,
     ) -> Self {
         Self {
             decode,
             cache,
             exporter,
+            metering,
             batch: Batch::default(),
             expired: Vec::new(),
             ordered,
+            interfaces: 0,
+            ignored: Ignored::default(),
+            kernel_drops: 0,
             ledger: Ledger::default(),
         }
     }
@@ -55,17 +68,42 @@ impl<'a> Worker<'a> {
                     self.meter(Turn::Any, None);
                 }
             }
-            Err(reason) => self.ledger.count_ignored(reason),
+            Err(reason) => self.ignore(frame, reason),
+        }
+    }
+
+    #[cold]
+    fn ignore(&mut self, frame: &Frame<'_>, reason: DecodeError) {
+        let octets = u64::from(frame.wire_length);
+        self.ledger.count_ignored(reason, octets);
+        // RFC 7011 §4.2 counts IP packets.
+        if reason != DecodeError::NotIp {
+            self.ignored.add(1, octets, frame.at);
+        }
+    }
+
+    /// Tells what the source says the kernel dropped since the start; when, it cannot say.
+    pub(super) fn count_drops(&mut self, drops: Drops, clock: Timestamp) {
+        self.ledger.drops = drops;
+        if let Some(news @ 1..) = drops.kernel.checked_sub(self.kernel_drops) {
+            self.kernel_drops = drops.kernel;
+            self.ignored.add(news, 0, clock);
         }
     }
 
     /// Ends a block of frames: what is left of it is metered, what is due leaves.
     pub(super) fn end_block(&mut self, turn: Turn, sweep: Option<Sweep>, clock: Timestamp) {
         self.meter(turn, sweep);
+        self.tell_ignored();
         if !self.expired.is_empty() {
             let records = std::mem::take(&mut self.expired);
             self.hand_over(records, clock);
         }
+    }
+
+    /// Adds what was ignored since the last call to what the Exporting Process reports.
+    pub(super) fn tell_ignored(&mut self) {
+        self.metering.counters.ignore(std::mem::take(&mut self.ignored));
     }
 
     /// Hands records to the Exporting Process, in batches of which a queue can hold many.
@@ -82,7 +120,8 @@ impl<'a> Worker<'a> {
     fn send(&mut self, records: Vec<FlowRecord>, clock: Timestamp) {
         if !records.is_empty() {
             self.ledger.count_exported(&records);
-            self.exporter.send(&Arc::new(RecordBatch { records, clock }));
+            let interfaces = self.interfaces;
+            self.exporter.send(&Arc::new(RecordBatch { records, clock, interfaces }));
         }
     }
 

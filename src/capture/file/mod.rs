@@ -13,6 +13,7 @@
 mod batch;
 mod block;
 mod clock;
+mod described;
 mod input;
 mod interface;
 mod opened;
@@ -27,13 +28,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use self::clock::CLOCK_STEP;
+pub use self::described::DescribedInterface;
 
 use self::batch::{Batch, Found};
 use self::clock::CaptureClock;
+use self::described::DescribedInterfaces;
 use self::opened::Opened;
 use self::window::{CHUNK, Chunks};
 use super::{CaptureError, Drops, FrameSource, Polled};
@@ -83,6 +86,7 @@ impl Replay {
             waiting,
             chunks: Chunks::of(chunk),
             clock: CaptureClock::default(),
+            described: DescribedInterfaces::default(),
             next_ticket: 0,
         });
         let steps = AtomicU64::new(0);
@@ -91,7 +95,18 @@ impl Replay {
 
     /// A source for one worker. All sources of a replay share its frames.
     pub fn source(&self) -> FileSource {
-        FileSource { shared: Arc::clone(&self.shared), found: Vec::new(), drops: Drops::default() }
+        FileSource {
+            shared: Arc::clone(&self.shared),
+            found: Vec::new(),
+            drops: Drops::default(),
+            described: 0,
+        }
+    }
+
+    /// The interfaces that were described `start`th to before `end`th, in the order of the capture;
+    /// fewer if there are not so many as yet.
+    pub fn described(&self, start: usize, end: usize) -> Vec<DescribedInterface> {
+        self.shared.state().described.range(start, end)
     }
 
     /// How far the replay has come. Takes no lock.
@@ -123,6 +138,15 @@ pub struct FileSource {
     /// What the last walk found; kept for its memory.
     found: Vec<Found>,
     drops: Drops,
+    described: usize,
+}
+
+impl FileSource {
+    /// How many interfaces the capture had described before the end of the last batch: like the
+    /// batch itself, a matter of the files alone. [`Replay::described`] tells which.
+    pub const fn interfaces_described(&self) -> usize {
+        self.described
+    }
 }
 
 impl FrameSource for FileSource {
@@ -143,8 +167,10 @@ impl FrameSource for FileSource {
         mut each: F,
     ) -> Result<Polled, CaptureError> {
         let Some(taken) = self.shared.take(max, &mut self.found, &mut self.drops)? else {
+            self.described = usize::MAX; // all there are
             return Ok(Polled::End);
         };
+        self.described = taken.described;
         for found in &self.found {
             let end = found.start + found.captured as usize;
             each(Frame {
@@ -179,6 +205,8 @@ struct Shared {
 struct Taken {
     chunk: Arc<Vec<u8>>,
     polled: Polled,
+    /// Interfaces described so far.
+    described: usize,
 }
 
 impl Shared {
@@ -189,10 +217,7 @@ impl Shared {
         found: &mut Vec<Found>,
         drops: &mut Drops,
     ) -> Result<Option<Taken>, CaptureError> {
-        // No code of others runs under the lock, and the state is whole between any two statements
-        // that could panic, so a worker that died elsewhere poisons nothing.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *state;
+        let state = &mut *self.state();
         loop {
             let opened = match &mut state.current {
                 Some(opened) => opened,
@@ -213,18 +238,28 @@ impl Shared {
             let news = opened.take_drops();
             drops.kernel = drops.kernel.saturating_add(news.kernel);
             drops.interface = drops.interface.saturating_add(news.interface);
+            for interface in opened.take_described() {
+                state.described.append(interface);
+            }
             if let Ok(true) = walked {
                 let ticket = state.next_ticket;
                 state.next_ticket += 1;
                 self.steps.store(state.clock.steps(), Ordering::Relaxed);
                 let clock = state.clock.now();
                 let polled = Polled::Frames { count: found.len(), ticket, clock };
-                return Ok(Some(Taken { chunk: opened.window.chunk(), polled }));
+                let described = state.described.len();
+                return Ok(Some(Taken { chunk: opened.window.chunk(), polled, described }));
             }
             state.current = None;
             self.count_as_read(state.end);
             walked?;
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code of others runs under the lock, and the state is whole between any two statements
+        // that could panic, so a worker that died elsewhere poisons nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves the progress to the end of a file, whatever was damaged in it.
@@ -244,6 +279,7 @@ struct State {
     waiting: VecDeque<Waiting>,
     chunks: Chunks,
     clock: CaptureClock,
+    described: DescribedInterfaces,
     next_ticket: u64,
 }
 

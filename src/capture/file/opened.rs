@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::batch::{Batch, Stop};
+use super::described::DescribedInterface;
 use super::input::{Input, fill};
 use super::pcap::Pcap;
 use super::pcapng::PcapNg;
@@ -93,6 +94,14 @@ impl Opened {
         match &mut self.format {
             Format::Pcap(_) => Drops::default(),
             Format::PcapNg(pcapng) => pcapng.take_drops(),
+        }
+    }
+
+    /// Interfaces that the capture described since the last call.
+    pub(super) fn take_described(&mut self) -> Vec<DescribedInterface> {
+        match &mut self.format {
+            Format::Pcap(pcap) => pcap.take_described().into_iter().collect(),
+            Format::PcapNg(pcapng) => pcapng.take_described(),
         }
     }
 

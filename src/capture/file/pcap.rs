@@ -4,6 +4,7 @@
 //! record without any mark between them, so nothing can be found again behind a damaged one.
 
 use super::batch::{Batch, Found, Stop, longest_packet};
+use super::described::DescribedInterface;
 use crate::frame::LinkType;
 use crate::time::Timestamp;
 
@@ -17,6 +18,8 @@ pub(super) struct Pcap {
     lengths: LengthOrder,
     link_type: LinkType,
     longest: u32,
+    /// The one interface, until somebody took it.
+    described: Option<DescribedInterface>,
 }
 
 impl Pcap {
@@ -68,7 +71,13 @@ impl Pcap {
             lengths,
             link_type: LinkType::from_number(link_type_number),
             longest: longest_packet(link_type_number),
+            described: Some(DescribedInterface::unnamed(INTERFACE)),
         })
+    }
+
+    /// The interface, once.
+    pub(super) const fn take_described(&mut self) -> Option<DescribedInterface> {
+        self.described.take()
     }
 
     /// Walks the records from `position` on, which is left behind the last one taken.
@@ -114,7 +123,7 @@ impl Pcap {
                 start: at + self.record_header_length,
                 captured,
                 wire_length: original,
-                interface: 1,
+                interface: INTERFACE,
                 link_type: self.link_type,
                 at: Timestamp::from_nanos(nanoseconds),
             };
@@ -193,6 +202,8 @@ const fn halves(word: u32) -> (u16, u16) {
     (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
 }
 
+/// The Observation Point: the format knows no other.
+const INTERFACE: u32 = 1;
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 const MICROSECOND: u64 = 1_000;

@@ -8,6 +8,7 @@ use super::batch::{Batch, Found, Stop, longest_packet};
 use super::block::{
     BLOCK_HEADER, block_body, check_length, half, next_option, quad, too_short, word, words,
 };
+use super::described::{DescribedInterface, MOST_DESCRIBED, beginning};
 use super::interface::{Interface, Resolution};
 use crate::capture::Drops;
 use crate::frame::LinkType;
@@ -25,6 +26,8 @@ pub(super) struct PcapNg {
     last_time: Timestamp,
     /// Newly read in drop counters, since somebody took them.
     drops: Drops,
+    /// Interfaces described since somebody took them.
+    described: Vec<DescribedInterface>,
 }
 
 impl PcapNg {
@@ -51,12 +54,18 @@ impl PcapNg {
             longest_block: LONGEST_BLOCK,
             last_time: Timestamp::EPOCH,
             drops: Drops::default(),
+            described: Vec::new(),
         }))
     }
 
     /// Drops that blocks told of since the last call.
     pub(super) fn take_drops(&mut self) -> Drops {
         std::mem::take(&mut self.drops)
+    }
+
+    /// Interfaces described since the last call.
+    pub(super) fn take_described(&mut self) -> Vec<DescribedInterface> {
+        std::mem::take(&mut self.described)
     }
 
     /// Walks the blocks from `position` on, which is left behind the last one taken.
@@ -277,6 +286,7 @@ impl PcapNg {
             offset: 0,
             drops: Drops::default(),
         };
+        let mut described = DescribedInterface::unnamed(interface.number);
         // The time of every packet hangs on these, so they are read strictly, as libpcap does.
         while let Some((code, value)) = next_option::<BIG_ENDIAN>(&mut options)? {
             match (code, value) {
@@ -291,8 +301,13 @@ impl PcapNg {
                         value.len()
                     )));
                 }
+                (IF_NAME, value) => described.name = beginning(value),
+                (IF_DESCRIPTION, value) => described.description = beginning(value),
                 _ => {}
             }
+        }
+        if self.described.len() < MOST_DESCRIBED {
+            self.described.push(described);
         }
         self.longest_block = self.longest_block.max(interface.longest as usize + ROOM_FOR_OPTIONS);
         self.interfaces.push(interface);
@@ -357,6 +372,8 @@ const ENHANCED_PACKET: u32 = 6;
 
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
+const IF_NAME: u16 = 2;
+const IF_DESCRIPTION: u16 = 3;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 const ISB_IFDROP: u16 = 5;

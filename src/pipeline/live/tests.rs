@@ -21,7 +21,7 @@ fn an_idle_flow_leaves_a_silent_link_within_a_second_of_its_deadline() {
         assert!(now() < started + idle_timeout + Duration::from_secs(1), "still in the cache");
         thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(run.got.lock().unwrap()[0].end_reason, FlowEndReason::IdleTimeout);
+    assert_eq!(run.got.lock().unwrap()[0].0.end_reason, FlowEndReason::IdleTimeout);
     let outcome = run.stop();
     assert_eq!((outcome.ledger.check(), outcome.ledger.metered_packets), (Ok(()), 1));
 }
@@ -34,11 +34,30 @@ fn what_the_kernel_holds_when_the_run_is_stopped_is_metered_and_losses_are_added
         ..Script::of([Act::Packet(at(1_000), port)])
     };
     let run = Run::start(vec![script(1, 3), script(2, 4)], flow::Config::default(), None);
+    let counters = Arc::clone(&run.metering.counters);
     let outcome = run.stop();
     let ledger = &outcome.ledger;
     assert_eq!((ledger.check(), ledger.received_packets, ledger.exported_flows), (Ok(()), 4, 2));
     assert_eq!(ledger.expired[FlowEndReason::ForcedEnd as usize - 1], 2);
     assert_eq!(ledger.drops, Drops { kernel: 7, interface: 2 });
+    // RFC 7011 §4.2: what we were too slow for was not processed either, but nobody saw its octets.
+    let ignored = counters.ignored();
+    assert_eq!((ignored.packets, ignored.octets, ignored.last), (7, 0, at(1_001)));
+}
+
+#[test]
+fn drops_are_told_while_the_run_goes_on() {
+    let drops = Drops { kernel: 5, interface: 0 };
+    let script = Script { drops, ..Script::of([Act::Packet(at(5_000), 1)]) };
+    let run = Run::start(vec![script], flow::Config::default(), None);
+    let started = now();
+    while run.metering.counters.ignored().packets < 5 {
+        assert!(now() < started + Duration::from_secs(5), "not told");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let counters = Arc::clone(&run.metering.counters);
+    run.stop();
+    assert_eq!(counters.ignored().packets, 5, "told once");
 }
 
 #[test]
@@ -70,6 +89,7 @@ fn a_duration_may_be_nothing_or_beyond_all_clocks() {
 /// A run in a thread of its own.
 struct Run {
     stop: Arc<AtomicBool>,
+    metering: Metering,
     got: Got,
     thread: thread::JoinHandle<Outcome>,
 }
@@ -78,14 +98,16 @@ impl Run {
     fn start(sources: Vec<Script>, flow: flow::Config, duration: Option<Duration>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (exporter, got) = exporter(Pace::Live);
+        let metering = Metering::default();
         let run = LiveRun {
             config: config(flow, sources.len()),
+            metering: metering.clone(),
             sources,
             stop: Arc::clone(&stop),
             duration,
             wall_clock: at(1_000),
         };
-        Self { stop, got, thread: thread::spawn(move || run.run(exporter, |_| {})) }
+        Self { stop, metering, got, thread: thread::spawn(move || run.run(exporter, |_| {})) }
     }
 
     fn stop(self) -> Outcome {

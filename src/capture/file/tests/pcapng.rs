@@ -1,8 +1,9 @@
 use super::writer::{
-    ORDERS, Order, block, enhanced, enhanced_of, interface, obsolete, option, packet, section,
-    section_of, simple, statistics,
+    ORDERS, Order, block, enhanced, enhanced_of, interface, obsolete, option, packet, pcap_of,
+    section, section_of, simple, statistics,
 };
-use super::{read, refusal, replay, seconds};
+use super::{CHUNK, Outcome, read, refusal, replay, seconds};
+use crate::capture::file::DescribedInterface;
 use crate::capture::{Drops, FrameSource, Polled};
 use crate::frame::LinkType;
 use crate::time::Timestamp;
@@ -240,4 +241,64 @@ fn sections_that_cannot_be_are_no_capture() {
             assert!(refusal(&odd).contains(&format!("block of {length} octets")));
         }
     }
+}
+
+#[test]
+fn interfaces_are_described_in_the_order_of_the_capture_and_no_sooner_than_their_packets() {
+    let order = Order::Little;
+    let named = |name: &[u8], description: &[u8]| {
+        let options = [option(order, 2, name), option(order, 3, description)].concat();
+        interface(order, 1, 0, &options)
+    };
+    let mut file = section(order);
+    file.extend(named(b"eth0", "Verbindung für 2".as_bytes()));
+    file.extend(enhanced(order, 0, 1, &packet(4)));
+    file.extend(named(b"\xff\x00\x1b", &[b'x'; 400]));
+    file.extend(enhanced(order, 1, 2, &packet(4)));
+    file.extend(section(order));
+    file.extend(interface(order, 1, 0, &[]));
+    file.extend(enhanced(order, 0, 3, &packet(4)));
+    // Described behind the last packet.
+    file.extend(named(b"late", b""));
+    let described = |number, name: &[u8], description: &[u8]| DescribedInterface {
+        number,
+        name: name.into(),
+        description: description.into(),
+    };
+
+    // A pcap file before and the same capture again behind: nothing new.
+    let (pcap, _) = pcap_of(&[4]);
+    let replay = replay(&[&pcap, &file, &file], 64).unwrap();
+    let mut source = replay.source();
+    let mut known = Vec::new();
+    while source.poll(1, Duration::ZERO, |_| ()).unwrap() != Polled::End {
+        known.push(source.interfaces_described());
+    }
+    assert_eq!(known[..4], [1, 2, 3, 4]);
+    assert!(known.is_sorted(), "{known:?}");
+
+    let expected = [
+        described(1, b"", b""),
+        described(1, b"eth0", "Verbindung für 2".as_bytes()),
+        described(2, b"\xff\x00\x1b", &[b'x'; 255]),
+        described(3, b"", b""),
+        described(4, b"late", b""),
+    ];
+    assert_eq!(replay.described(0, usize::MAX), expected);
+    assert_eq!(replay.described(1, 2), expected[1..2]);
+    assert_eq!(replay.described(9, 9), []);
+}
+
+#[test]
+fn descriptions_without_end_are_not_kept() {
+    let order = Order::Little;
+    let mut file = section(order);
+    for _ in 0..5_000 {
+        file.extend(interface(order, 1, 0, &[]));
+    }
+    file.extend(enhanced(order, 4_999, 1, &packet(4)));
+    let replay = replay(&[&file], CHUNK).unwrap();
+    let outcome = Outcome::of(replay.source(), 9);
+    assert_eq!((outcome.frames.len(), outcome.frames[0].interface), (1, 5_000));
+    assert_eq!(replay.described(0, usize::MAX).len(), 4_096);
 }

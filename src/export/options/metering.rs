@@ -1,0 +1,234 @@
+//! What the Metering Process tells the Exporting Process of itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::export::options::text::readable;
+use crate::time::Timestamp;
+
+/// The Metering Process as the Exporting Process knows it. Clones tell of the same.
+#[derive(Clone, Debug, Default)]
+pub struct Metering {
+    /// What does not change while a run lasts.
+    pub facts: Arc<Facts>,
+    /// What the workers count.
+    pub counters: Arc<MeteringCounters>,
+    /// Where packets are observed.
+    pub points: Arc<ObservationPoints>,
+}
+
+/// What does not change while a run lasts.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Facts {
+    /// `meteringProcessId` (IE 143).
+    pub metering_process: u32,
+    /// `exportingProcessId` (IE 144).
+    pub exporting_process: u32,
+    /// `flowActiveTimeout` (IE 36).
+    pub active_timeout: Duration,
+    /// `flowIdleTimeout` (IE 37).
+    pub idle_timeout: Duration,
+    /// `systemInitTimeMilliseconds` (IE 160): when metering began; unknown in a replay.
+    pub started: Option<Timestamp>,
+    /// Whether the outermost VLAN id is part of the Flow Key.
+    pub vlan_key: bool,
+}
+
+/// An Observation Point.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Interface {
+    /// `ingressInterface` (IE 10).
+    pub index: u32,
+    /// `interfaceName` (IE 82).
+    pub name: String,
+    /// `interfaceDescription` (IE 83).
+    pub description: String,
+}
+
+impl Interface {
+    /// An Observation Point by what a system or a capture says of it, in whatever octets.
+    ///
+    /// Both texts are always there, because one Collector shows only the name and another only the
+    /// description: a description that is missing is the name, as `ifDescr` is on Linux, and a name
+    /// that is missing is that of the capture. Never that of its file: where captures lie is nobody
+    /// else's business.
+    pub fn new(index: u32, name: &[u8], description: &[u8]) -> Self {
+        let mut name = readable(name);
+        if name.is_empty() {
+            name = if index == 1 { "capture".to_owned() } else { format!("capture-{index}") };
+        }
+        let mut description = readable(description);
+        if description.is_empty() {
+            description.clone_from(&name);
+        }
+        Self { index, name, description }
+    }
+}
+
+/// The Observation Points met so far: a list that only grows, so that its first part says the same
+/// to everyone at any time.
+#[derive(Debug, Default)]
+pub struct ObservationPoints(RwLock<Vec<Interface>>);
+
+impl ObservationPoints {
+    /// Makes sure that the first `known` points are in the list, by appending those from
+    /// `describe(start, known)` that are not, fewer if there are not so many. Workers may learn of
+    /// them in any order.
+    pub fn learn(&self, known: usize, describe: impl FnOnce(usize, usize) -> Vec<Interface>) {
+        let mut points = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if points.len() < known {
+            let start = points.len();
+            points.extend(describe(start, known));
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there is none as yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those from `start` up to `end`, as far as there are any.
+    pub(crate) fn range(&self, start: usize, end: usize) -> Vec<Interface> {
+        let points = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        points.get(start..end.min(points.len())).unwrap_or_default().to_vec()
+    }
+}
+
+/// Packets that the Metering Process did not process (RFC 7011 §4.2).
+///
+/// These are packets that were observed: those that could not be decoded, and those that the kernel
+/// dropped because we were too slow. What an interface lost was not observed, and frames that carry
+/// no IP at all, ARP and the like, are not what the elements count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ignored {
+    /// `ignoredPacketTotalCount` (IE 164).
+    pub packets: u64,
+    /// `ignoredOctetTotalCount` (IE 165), as octets on the wire: where an IP packet begins in what
+    /// cannot be decoded, nobody can say. Packets that the kernel dropped have none, for the same
+    /// reason.
+    pub octets: u64,
+    /// When the first of them was observed.
+    pub first: Timestamp,
+    /// When the last of them was observed.
+    pub last: Timestamp,
+}
+
+impl Default for Ignored {
+    fn default() -> Self {
+        Self { packets: 0, octets: 0, first: Timestamp::MAX, last: Timestamp::EPOCH }
+    }
+}
+
+impl Ignored {
+    /// Adds `packets` that had `octets` together and were observed about `at`.
+    pub fn add(&mut self, packets: u64, octets: u64, at: Timestamp) {
+        self.packets = self.packets.saturating_add(packets);
+        self.octets = self.octets.saturating_add(octets);
+        self.first = self.first.min(at);
+        self.last = self.last.max(at);
+    }
+}
+
+/// What workers count and the Exporting Process reports. Workers add their share once a block, so
+/// it costs nothing on the way of a packet.
+#[derive(Debug)]
+pub struct MeteringCounters {
+    packets: AtomicU64,
+    octets: AtomicU64,
+    first: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Default for MeteringCounters {
+    fn default() -> Self {
+        Self {
+            packets: AtomicU64::new(0),
+            octets: AtomicU64::new(0),
+            first: AtomicU64::new(u64::MAX),
+            last: AtomicU64::new(0),
+        }
+    }
+}
+
+impl MeteringCounters {
+    /// Adds the share of a worker, which was not added before.
+    pub fn ignore(&self, share: Ignored) {
+        if share.packets == 0 {
+            return;
+        }
+        self.first.fetch_min(share.first.as_nanos(), Ordering::Relaxed);
+        self.last.fetch_max(share.last.as_nanos(), Ordering::Relaxed);
+        self.octets.fetch_add(share.octets, Ordering::Relaxed);
+        // Last, and acquired first: who sees the packets sees their times.
+        self.packets.fetch_add(share.packets, Ordering::Release);
+    }
+
+    /// What was ignored so far.
+    pub fn ignored(&self) -> Ignored {
+        Ignored {
+            packets: self.packets.load(Ordering::Acquire),
+            octets: self.octets.load(Ordering::Relaxed),
+            first: Timestamp::from_nanos(self.first.load(Ordering::Relaxed)),
+            last: Timestamp::from_nanos(self.last.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_parts(seconds, 0)
+    }
+
+    #[test]
+    fn shares_add_up_and_keep_the_outermost_times() {
+        let counters = MeteringCounters::default();
+        assert_eq!(counters.ignored(), Ignored::default());
+        for times in [[7, 9], [3, 8]] {
+            let mut share = Ignored::default();
+            times.into_iter().for_each(|time| share.add(1, 60, at(time)));
+            counters.ignore(share);
+        }
+        counters.ignore(Ignored::default());
+        assert_eq!(
+            counters.ignored(),
+            Ignored { packets: 4, octets: 240, first: at(3), last: at(9) }
+        );
+    }
+
+    #[test]
+    fn points_are_learnt_once_in_whatever_order_workers_come_by() {
+        let all: Vec<_> = (1..=4).map(|index| Interface::new(index, b"", b"")).collect();
+        let points = ObservationPoints::default();
+        let learn = |known| {
+            points.learn(known, |start, end| all[start..end.min(all.len())].to_vec());
+            points.len()
+        };
+        assert_eq!([0, 3, 1, 2, usize::MAX].map(learn), [0, 3, 3, 3, 4]);
+        assert_eq!(points.range(0, usize::MAX), all);
+        assert_eq!(points.range(1, 3), all[1..3]);
+        assert_eq!(points.range(4, 9), []);
+        assert_eq!(points.range(5, 9), []);
+    }
+
+    #[test]
+    fn an_interface_always_has_a_name_and_a_description() {
+        let texts = |name: &[u8], description: &[u8]| {
+            let Interface { name, description, .. } = Interface::new(2, name, description);
+            (name, description)
+        };
+        let pair = |name: &str, description: &str| (name.to_owned(), description.to_owned());
+        assert_eq!(texts(b"eth0", b"uplink"), pair("eth0", "uplink"));
+        assert_eq!(texts(b"eth0", b""), pair("eth0", "eth0"));
+        assert_eq!(texts(b"\0", b"uplink"), pair("capture-2", "uplink"));
+        assert_eq!(Interface::new(1, b"", b"").name, "capture");
+    }
+}

@@ -1,0 +1,288 @@
+//! From facts to options records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::export::account::Totals;
+use crate::export::options::kind::{Kind, OptionsTemplates};
+use crate::export::options::metering::{Interface, Metering};
+use crate::export::profile::Mapping;
+use crate::ipfix::date_time::DateTime;
+use crate::ipfix::element::InformationElement;
+use crate::ipfix::exported::{self as element, ElementType, FLOWTAP_ELEMENT_TYPES};
+use crate::ipfix::template::Template;
+use crate::ipfix::value::Value;
+use crate::time::Timestamp;
+
+/// One options record to send: its Options Template, and the record's octets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct OptionsRecord {
+    pub(crate) template: Arc<Template>,
+    pub(crate) octets: Vec<u8>,
+}
+
+/// What the Exporting Process knows at this moment, per Collecting Process.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Exported {
+    /// Messages before the one that will carry the record.
+    pub(crate) messages: u64,
+    /// Flow Records in them; options records do not count.
+    pub(crate) flow_records: u64,
+    /// Octets of them.
+    pub(crate) octets: u64,
+    /// What will never arrive.
+    pub(crate) not_sent: Totals,
+    /// When the first of it was given up.
+    pub(crate) first_not_sent: Option<Timestamp>,
+    /// When the last of it was given up.
+    pub(crate) last_not_sent: Option<Timestamp>,
+}
+
+/// Everything that is said at the start of a session, of a file, and on the options clock.
+#[derive(Debug)]
+pub(crate) struct Options {
+    metering: Metering,
+    rules: OptionsRules,
+    templates: OptionsTemplates,
+}
+
+/// What one target is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct OptionsRules {
+    pub(crate) observation_domain: u32,
+    pub(crate) mapping: Mapping,
+    /// Statistics and reliability of the processes.
+    pub(crate) statistics: bool,
+    /// Sampling by the elements of NetFlow v9 instead of those of RFC 5476.
+    pub(crate) legacy_sampling: bool,
+}
+
+impl Options {
+    pub(crate) fn new(metering: Metering, rules: OptionsRules) -> Self {
+        Self { metering, rules, templates: OptionsTemplates::new() }
+    }
+
+    /// The Options Templates of all records that the target may get.
+    pub(crate) fn templates(&self) -> Vec<Arc<Template>> {
+        let told = |kind: &Kind| self.tells(*kind);
+        Kind::ALL.iter().copied().filter(told).map(|kind| self.templates.of(kind).clone()).collect()
+    }
+
+    /// What does not change: sampling, timeouts, biflow method, types of our elements, and the first
+    /// `interfaces` Observation Points.
+    pub(crate) fn standing(&self, interfaces: usize) -> Vec<OptionsRecord> {
+        let mut records = vec![self.sampling(), self.timeouts()];
+        records.extend(self.biflow_method());
+        records.extend(self.element_types());
+        records.extend(self.interfaces(0, interfaces));
+        records
+    }
+
+    /// Names of the Observation Points from `start` up to `end`, in the order they were met.
+    pub(crate) fn interfaces(&self, start: usize, end: usize) -> Vec<OptionsRecord> {
+        let interface = |Interface { index, name, description }: Interface| {
+            // RFC 7011 §6.1.6: cut between characters, by the encoder.
+            let values = [number(index), Value::String(&name), Value::String(&description)];
+            self.record(Kind::Interface, &values)
+        };
+        self.metering.points.range(start, end).into_iter().map(interface).collect()
+    }
+
+    /// What changes: statistics of the Metering Process, and what was lost, if anything was.
+    pub(crate) fn statistics(&self, exported: &Exported, now: Timestamp) -> Vec<OptionsRecord> {
+        if !self.rules.statistics {
+            return Vec::new();
+        }
+        let mut records = vec![self.metering_statistics(exported)];
+        records.extend(self.metering_reliability());
+        records.extend(self.exporting_reliability(exported, now));
+        records
+    }
+
+    /// Which fields of a Template are Flow Keys; to be sent with it.
+    ///
+    /// RFC 7011 §4.4: the first field is the lowest bit.
+    pub(crate) fn flow_keys(&self, template: &Template) -> Option<OptionsRecord> {
+        if template.is_options() {
+            return None;
+        }
+        let fields = template.fields().iter().map(|field| &field.element);
+        let bits = fields.zip(0..u64::BITS).filter(|(element, _)| self.is_flow_key(element));
+        let indicator = bits.fold(0, |indicator, (_, bit)| indicator | 1 << bit);
+        let values = [number(template.id().get()), Value::Unsigned(indicator)];
+        (indicator != 0).then(|| self.record(Kind::FlowKeys, &values))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn metering(&self) -> &Metering {
+        &self.metering
+    }
+
+    fn tells(&self, kind: Kind) -> bool {
+        let OptionsRules { observation_domain: _, mapping, statistics, legacy_sampling } =
+            self.rules;
+        match kind {
+            Kind::MeteringStatistics | Kind::MeteringReliability | Kind::ExportingReliability => {
+                statistics
+            }
+            Kind::FlowKeys | Kind::Interface => true,
+            Kind::Timeouts => self.metering.facts.started.is_none(),
+            Kind::TimeoutsAndStart => self.metering.facts.started.is_some(),
+            Kind::BiflowMethod => mapping.biflow,
+            Kind::ElementType | Kind::ElementTypeAndRange => mapping.enterprise_elements,
+            Kind::Selector => !legacy_sampling,
+            Kind::LegacySampling => legacy_sampling,
+        }
+    }
+
+    /// RFC 7011 §4.1. `exported` is told without the Message that will carry this.
+    fn metering_statistics(&self, exported: &Exported) -> OptionsRecord {
+        let [domain, process] = self.metering_process();
+        let &Exported { messages, flow_records, octets, .. } = exported;
+        let [messages, flow_records, octets] =
+            [messages, flow_records, octets].map(Value::Unsigned);
+        let values = [domain, process, messages, flow_records, octets];
+        self.record(Kind::MeteringStatistics, &values)
+    }
+
+    /// RFC 7011 §4.2; nothing as long as nothing was ignored, for there would be no times to tell.
+    fn metering_reliability(&self) -> Option<OptionsRecord> {
+        let ignored = self.metering.counters.ignored();
+        let [domain, process] = self.metering_process();
+        let values = [
+            domain,
+            process,
+            Value::Unsigned(ignored.packets),
+            Value::Unsigned(ignored.octets),
+            milliseconds(ignored.first),
+            milliseconds(ignored.last),
+        ];
+        (ignored.packets != 0).then(|| self.record(Kind::MeteringReliability, &values))
+    }
+
+    /// RFC 7011 §4.3; nothing as long as everything arrived, or may yet.
+    fn exporting_reliability(&self, exported: &Exported, now: Timestamp) -> Option<OptionsRecord> {
+        let &Exported { not_sent, first_not_sent, last_not_sent, .. } = exported;
+        let last = last_not_sent.unwrap_or(now);
+        let values = [
+            number(self.metering.facts.exporting_process),
+            Value::Unsigned(not_sent.records),
+            Value::Unsigned(not_sent.packets),
+            Value::Unsigned(not_sent.octets),
+            milliseconds(first_not_sent.unwrap_or(last)),
+            milliseconds(last),
+        ];
+        (!not_sent.is_zero()).then(|| self.record(Kind::ExportingReliability, &values))
+    }
+
+    /// Every packet is metered, and that is said too: a Collector that is told nothing goes on
+    /// multiplying by the rate of the exporter that had this address before.
+    fn sampling(&self) -> OptionsRecord {
+        if self.rules.legacy_sampling {
+            let domain = number(self.rules.observation_domain);
+            return self.record(Kind::LegacySampling, &[domain, number(1_u32), number(1_u32)]);
+        }
+        // RFC 5476 §6.5.2.1: one packet is taken, none is left out.
+        let values = [number(SELECTOR), number(COUNT_BASED), number(1_u32), number(0_u32)];
+        self.record(Kind::Selector, &values)
+    }
+
+    fn timeouts(&self) -> OptionsRecord {
+        let facts = &self.metering.facts;
+        let [domain, process] = self.metering_process();
+        let active = number(seconds(facts.active_timeout));
+        let idle = number(seconds(facts.idle_timeout));
+        match facts.started {
+            None => self.record(Kind::Timeouts, &[domain, process, active, idle]),
+            Some(started) => {
+                let values = [domain, process, active, idle, milliseconds(started)];
+                self.record(Kind::TimeoutsAndStart, &values)
+            }
+        }
+    }
+
+    /// RFC 5103 §6.3. Over UDP it stands in every record besides, because this may get lost.
+    fn biflow_method(&self) -> Option<OptionsRecord> {
+        let process = number(self.metering.facts.exporting_process);
+        let values = [process, number(DIRECTION_BY_INITIATOR)];
+        self.rules.mapping.biflow.then(|| self.record(Kind::BiflowMethod, &values))
+    }
+
+    /// RFC 5610 §3.
+    fn element_types(&self) -> Vec<OptionsRecord> {
+        if !self.rules.mapping.enterprise_elements {
+            return Vec::new();
+        }
+        FLOWTAP_ELEMENT_TYPES.iter().map(|told| self.element_type(told)).collect()
+    }
+
+    fn element_type(&self, told: &ElementType) -> OptionsRecord {
+        let &ElementType { element, data_type_code, semantics, units, range, description } = told;
+        // The number without the enterprise bit, which a reverse element has none of either.
+        let mut values = vec![number(element.id), number(element.enterprise)];
+        values.extend([number(data_type_code), number(semantics), number(units)]);
+        if let Some((begin, end)) = range {
+            values.extend([Value::Unsigned(begin), Value::Unsigned(end)]);
+        }
+        values.push(Value::String(element.name));
+        values.push(Value::String(description));
+        let kind = if range.is_some() { Kind::ElementTypeAndRange } else { Kind::ElementType };
+        self.record(kind, &values)
+    }
+
+    fn is_flow_key(&self, element: &InformationElement) -> bool {
+        let vlan = VLAN_KEYS.contains(element) && self.metering.facts.vlan_key;
+        vlan || FLOW_KEYS.contains(element)
+    }
+
+    /// RFC 7011 §4.1: the scope of what one Metering Process says of one Observation Domain.
+    fn metering_process(&self) -> [Value<'static>; 2] {
+        [self.rules.observation_domain, self.metering.facts.metering_process].map(number)
+    }
+
+    fn record(&self, kind: Kind, values: &[Value<'_>]) -> OptionsRecord {
+        let template = self.templates.of(kind).clone();
+        let octets = template.encode(values).expect("every field has the size of its type");
+        OptionsRecord { template, octets }
+    }
+}
+
+fn number(number: impl Into<u64>) -> Value<'static> {
+    Value::Unsigned(number.into())
+}
+
+fn milliseconds(time: Timestamp) -> Value<'static> {
+    Value::DateTime(DateTime::from_milliseconds(time.as_millis()))
+}
+
+/// Whole seconds, rounded up: a timeout of 0 would say that every packet is a Flow.
+fn seconds(timeout: Duration) -> u16 {
+    let seconds = timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0));
+    u16::try_from(seconds).unwrap_or(u16::MAX)
+}
+
+/// What makes packets a Flow, wherever it stands in a Template. Type and code take the place of
+/// ports for ICMP.
+const FLOW_KEYS: &[InformationElement] = &[
+    element::SOURCE_IPV4_ADDRESS,
+    element::DESTINATION_IPV4_ADDRESS,
+    element::SOURCE_IPV6_ADDRESS,
+    element::DESTINATION_IPV6_ADDRESS,
+    element::SOURCE_TRANSPORT_PORT,
+    element::DESTINATION_TRANSPORT_PORT,
+    element::PROTOCOL_IDENTIFIER,
+    element::IP_VERSION,
+    element::ICMP_TYPE_CODE_IPV4,
+    element::ICMP_TYPE_CODE_IPV6,
+];
+
+/// The outermost VLAN id, where it is part of the key.
+const VLAN_KEYS: &[InformationElement] = &[element::VLAN_ID, element::DOT1Q_VLAN_ID];
+
+/// `biflowDirection` (IE 239): who sent the first packet is the source.
+const DIRECTION_BY_INITIATOR: u8 = 1;
+
+/// Our one Selector.
+const SELECTOR: u64 = 1;
+/// `selectorAlgorithm` (IE 304): systematic count-based sampling.
+const COUNT_BASED: u16 = 1;
