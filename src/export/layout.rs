@@ -166,7 +166,7 @@ impl Layout {
     /// This layout without the features that `mapping` has no elements for.
     #[inline]
     pub(crate) fn under(self, mapping: Mapping) -> Self {
-        if mapping.enterprise_elements {
+        if mapping.enterprise_elements || (self.tunnel.is_none() && !self.fragments) {
             return self;
         }
         // The addresses of a tunnel have none but ours; its id may have.

@@ -67,11 +67,15 @@ pub(crate) fn data_records(
         (true, forward, reverse) => (Sides::HalfBiflow, reverse && !forward, false),
         (false, forward, reverse) => (Sides::Uniflow, reverse && !forward, reverse && forward),
     };
-    let one = move |turned| {
-        let layout = Layout::of(record, sides, turned).under(mapping);
-        DataRecord { record, shape: Shape { layout, turned, mapping } }
-    };
+    let one = move |turned| DataRecord { record, shape: Shape::of(record, sides, turned, mapping) };
     std::iter::once(one(turned)).chain(again.then(|| one(true)))
+}
+
+impl Shape {
+    #[inline]
+    fn of(record: &FlowRecord, sides: Sides, turned: bool, mapping: Mapping) -> Self {
+        Self { layout: Layout::of(record, sides, turned).under(mapping), turned, mapping }
+    }
 }
 
 impl<'a> DataRecord<'a> {

@@ -41,9 +41,12 @@ pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
 pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
 pub(crate) use output::reader_has_left;
-pub use profile::{Mapping, MappingError, Profile, Refresh, TimeUnit};
+pub use profile::{
+    Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules, Reason, Refresh,
+    SamplingElements, TimeUnit, UnknownProfile,
+};
 pub use sink::RecordSink;
 pub use target::{
-    Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,
-    TargetError, TlsOptions, Transport,
+    Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,
+    JsonOutput, OptionError, Target, TargetError, TlsOptions, Transport,
 };

@@ -45,6 +45,12 @@ impl Templates {
             .by_layout
             .get_mut(usize::from(layout.number()))
             .expect("there is a slot for every number below the count");
-        slot.get_or_insert_with(|| Arc::new(template(layout, self.mapping)))
+        slot.get_or_insert_with(|| first_of_its_kind(layout, self.mapping))
     }
+}
+
+/// Kept apart, so that what is done for every record is small.
+#[cold]
+fn first_of_its_kind(layout: Layout, mapping: Mapping) -> Arc<Template> {
+    Arc::new(template(layout, mapping))
 }
