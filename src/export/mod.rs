@@ -42,8 +42,8 @@ pub use json::each_data_record;
 pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
 pub(crate) use output::reader_has_left;
 pub use profile::{
-    Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules, Reason, Refresh,
-    SamplingElements, TimeUnit, UnknownProfile,
+    InterfaceScope, Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules,
+    Reason, Refresh, SamplingElements, TimeUnit, UnknownProfile,
 };
 pub use sink::RecordSink;
 pub use target::{

@@ -28,7 +28,7 @@ use crate::export::file::name::NamePattern;
 use crate::export::file::rotation::Rotation;
 use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, data_records};
-use crate::export::options::{Exported, ObservationPoints, Options, OptionsRules};
+use crate::export::options::{Exported, ObservationPoints, Options};
 use crate::export::output::{
     Naming, Output, TemporaryFile, is_special, is_standard_output, left_over, reader_has_left,
 };
@@ -128,13 +128,9 @@ impl FileSink {
         let start = rotation.start(config.clock.wall());
         let is_live = config.pace == Pace::Live;
         let observation_domain = options.observation_domain.unwrap_or(config.observation_domain);
-        let mapping = Mapping {
-            biflow: options.biflow.unwrap_or(config.biflow),
-            time: options.time.unwrap_or_default(),
-            ..Mapping::default()
-        };
-        let rules =
-            OptionsRules { observation_domain, mapping, statistics: true, legacy_sampling: false };
+        let mapping = options.mapping(config.biflow);
+        let rules = options.options_records(config.biflow);
+        let records = Options::new(config.metering.clone(), observation_domain, mapping, rules);
         let mut sink = Self {
             target: target.to_owned(),
             rotation,
@@ -142,7 +138,7 @@ impl FileSink {
             mapping,
             pace: config.pace,
             clock: Arc::clone(&config.clock),
-            options: Arc::new(Options::new(config.metering.clone(), rules)),
+            options: Arc::new(records),
             points: Arc::clone(&config.metering.points),
             interfaces: 0,
             exported: Exported::default(),

@@ -1,8 +1,12 @@
 use proptest::prelude::*;
 
+mod round_trip;
+
 use super::*;
 use crate::ipfix::element::{DataType, InformationElement};
-use crate::ipfix::template::{FieldSpecifier, TemplateId};
+use crate::ipfix::exported;
+use crate::ipfix::sets::DataSets;
+use crate::ipfix::template::{FieldSpecifier, TemplateId, VARIABLE_LENGTH};
 
 const OCTETS: InformationElement = InformationElement {
     enterprise: 0,
@@ -184,6 +188,153 @@ fn a_message_written_again_keeps_its_sequence_number() {
     writer.renumber();
     writer.add_record(&template, fill(&template, 1)).unwrap();
     assert_eq!(header_field(writer.finish(0).unwrap(), 8), 0);
+}
+
+/// An Options Template with one scope field of four octets and a name of variable length.
+fn options(id: u16) -> Arc<Template> {
+    let field = |element, length| FieldSpecifier { element, length };
+    let fields = vec![
+        field(exported::INGRESS_INTERFACE, 4),
+        field(exported::INTERFACE_NAME, VARIABLE_LENGTH),
+    ];
+    Arc::new(Template::options(TemplateId::new(id).unwrap(), 1, fields).unwrap())
+}
+
+#[test]
+fn each_options_template_and_options_record_has_a_set_of_its_own() {
+    // nfdump reads the first Options Template of a Set, and the first record of a sampler.
+    let (plain, other, first, second) =
+        (template(256, 1), template(257, 2), options(300), options(301));
+    let mut writer = MessageWriter::new(1, 1400);
+    for template in [&plain, &first, &second, &other] {
+        writer.add_template(template).unwrap();
+    }
+    assert_eq!(writer.templates(), [plain, first.clone(), second.clone(), other]);
+    writer.add_octets(&first, b"\0\0\0\x01\x01a").unwrap();
+    writer.add_octets(&first, b"\0\0\0\x02\x00").unwrap();
+    assert_eq!(writer.len(), 16 + (4 + 8) + (4 + 14) + (4 + 14) + (4 + 8) + (4 + 6) + (4 + 5));
+    assert_eq!(writer.records(), 2);
+    #[rustfmt::skip]
+    assert_eq!(&writer.finish(0).unwrap()[16..], [
+        0, 2,  0, 12,  1, 0,  0, 1,  0, 1,  0, 1,
+        0, 3,  0, 18,  1, 44,  0, 2,  0, 1,  0, 10,  0, 4,  0, 82,  0xff, 0xff,
+        0, 3,  0, 18,  1, 45,  0, 2,  0, 1,  0, 10,  0, 4,  0, 82,  0xff, 0xff,
+        0, 2,  0, 12,  1, 1,  0, 1,  0, 1,  0, 2,
+        1, 44,  0, 10,  0, 0, 0, 1,  1, b'a',
+        1, 44,  0, 9,  0, 0, 0, 2,  0,
+    ]);
+    // RFC 7011 §3.1: records of Options Templates count, Templates do not.
+    assert_eq!((writer.sequence(), writer.records(), writer.len()), (2, 0, 0));
+}
+
+#[test]
+fn both_kinds_of_templates_share_their_ids() {
+    // RFC 7011 §3.4.1, §8.
+    let mut writer = MessageWriter::new(0, 1400);
+    writer.add_template(&options(256)).unwrap();
+    assert_eq!(writer.add_template(&template(256, 1)), Err(Refused::RedefinedTemplate(256)));
+    assert_eq!(writer.add_template(&options(256)), Ok(()), "sent again");
+    assert!(writer.defines_id(256) && !writer.defines_id(257));
+    writer.restart();
+    assert!(!writer.defines_id(256));
+    assert_eq!(writer.add_template(&template(256, 1)), Ok(()), "a new session");
+}
+
+#[test]
+fn octets_are_exactly_one_record() {
+    let (fixed, variable) = (template(256, 4), options(300));
+    let mut writer = MessageWriter::new(0, 1400);
+    let undefined = writer.add_octets(&fixed, &[0; 4]);
+    assert_eq!(undefined, Err(Refused::UndefinedTemplate(256)));
+    writer.add_template(&fixed).unwrap();
+    writer.add_template(&variable).unwrap();
+    let templates = writer.len();
+    for length in [0, 3, 5, 8] {
+        let refused = writer.add_octets(&fixed, &vec![0; length]);
+        assert_eq!(refused, Err(Refused::RecordLength(256)), "{length}");
+    }
+    for octets in [&b"\0\0\0\x01"[..], b"\0\0\0\x01\x02a", b"\0\0\0\x01\x00a", b"\0\0\0\x01\xff\0"]
+    {
+        assert_eq!(writer.add_octets(&variable, octets), Err(Refused::RecordLength(300)));
+    }
+    // Only octets can be of variable length.
+    let written = writer.add_record(&variable, |out| out.put([0; 5]));
+    assert_eq!(written, Err(Refused::RecordLength(300)));
+    assert_eq!((writer.len(), writer.records()), (templates, 0));
+    writer.add_octets(&fixed, &[7; 4]).unwrap();
+    writer.add_octets(&fixed, &[8; 4]).unwrap();
+    assert_eq!(writer.len(), templates + 4 + 8, "Data Records share a Set");
+}
+
+#[test]
+fn sets_are_taken_over_as_they_are() {
+    let (first, second) = (template(256, 2), template(300, 1));
+    let mut sets = DataSets::new(1400);
+    sets.add_record(&first, |out| out.put([1, 2])).unwrap();
+    sets.add_record(&second, |out| out.put([3])).unwrap();
+    sets.add_record(&second, |out| out.put([4])).unwrap();
+    let sets = sets.take();
+
+    let mut writer = MessageWriter::new(0, 16 + 20 + 4 + sets.len() + 4 + 2);
+    writer.add_template(&first).unwrap();
+    let before = writer.len();
+    assert_eq!(writer.add_sets(&sets, 3), Err(Refused::UndefinedTemplate(300)));
+    assert_eq!((writer.len(), writer.records()), (before, 0));
+    writer.add_template(&second).unwrap();
+    assert_eq!(writer.add_sets(&sets, 3), Ok(()));
+    assert_eq!(writer.records(), 3);
+    assert_eq!(writer.add_template(&second), Err(Refused::MessageFull), "no Template after data");
+    assert_eq!(writer.add_sets(&sets, 3), Err(Refused::MessageFull));
+    writer.add_record(&second, |out| out.put([5])).unwrap();
+    let message = writer.finish(0).unwrap();
+    let tail = [&sets[..], &[1, 44, 0, 5, 5]].concat();
+    assert!(message.ends_with(&tail), "{message:?}");
+    assert_eq!(writer.sequence(), 4);
+
+    assert_eq!(writer.add_sets(&sets, 3), Ok(()));
+    assert_eq!(&writer.finish(0).unwrap()[16..], sets);
+    writer.limit_size(16 + sets.len() - 1);
+    assert_eq!(writer.add_sets(&sets, 3), Err(Refused::TooLarge(sets.len())));
+    assert!(writer.is_empty());
+    // A Message that could not be sent is written again in two.
+    assert_eq!(writer.sequence(), 7);
+    writer.renumber();
+    assert_eq!(writer.sequence(), 4);
+    writer.renumber();
+    assert_eq!(writer.sequence(), 4, "once");
+}
+
+#[test]
+fn malformed_sets_leave_no_trace() {
+    let (plain, variable) = (template(256, 2), options(300));
+    let mut writer = MessageWriter::new(0, 1400);
+    writer.add_template(&plain).unwrap();
+    writer.add_template(&variable).unwrap();
+    writer.add_octets(&plain, &[9, 9]).unwrap();
+    let before = writer.len();
+    for (sets, records, refused) in [
+        (&[][..], 0, Refused::MalformedSets),
+        (&[1], 1, Refused::MalformedSets),
+        (&[1, 0, 0, 4], 0, Refused::MalformedSets),
+        (&[1, 0, 0, 7, 1, 2], 1, Refused::MalformedSets),
+        (&[1, 0, 0, 6, 1, 2, 0], 1, Refused::MalformedSets),
+        // Another number of records.
+        (&[1, 0, 0, 8, 1, 2, 3, 4], 1, Refused::MalformedSets),
+        (&[1, 0, 0, 8, 1, 2, 3, 4], 3, Refused::MalformedSets),
+        // Not a record; padding, too, is none.
+        (&[1, 0, 0, 7, 1, 2, 0], 1, Refused::RecordLength(256)),
+        (&[1, 44, 0, 8, 0, 0, 0, 1], 1, Refused::RecordLength(300)),
+        (&[1, 44, 0, 9, 0, 0, 0, 1, 1], 1, Refused::RecordLength(300)),
+        // Sets of Templates and Sets without a meaning.
+        (&[0, 2, 0, 12, 1, 9, 0, 1, 0, 1, 0, 1], 0, Refused::MalformedSets),
+        (&[0, 255, 0, 6, 1, 2], 1, Refused::MalformedSets),
+        (&[1, 1, 0, 6, 1, 2], 1, Refused::UndefinedTemplate(257)),
+    ] {
+        assert_eq!(writer.add_sets(sets, records), Err(refused), "{sets:?}");
+        assert_eq!((writer.len(), writer.records()), (before, 1));
+    }
+    let two = [1, 44, 0, 15, 0, 0, 0, 1, 1, b'a', 0, 0, 0, 2, 0];
+    assert_eq!(writer.add_sets(&two, 2), Ok(()));
 }
 
 fn header_field(message: &[u8], offset: usize) -> u32 {
