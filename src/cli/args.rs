@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::show::ShowFormat;
+use crate::cli::UsageError;
+use crate::cli::show::{Key, Measure, Question, ShowFormat, View};
 use crate::export::Target;
 use crate::{decode, flow};
 
@@ -94,15 +95,115 @@ pub(super) struct Capture {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SHOW_EXAMPLES, after_long_help = SHOW_HELP)]
 pub(super) struct Show {
-    /// IPFIX file (RFC 5655), plain, gzip or zstd; - is standard input
+    /// IPFIX files (RFC 5655), plain, gzip or zstd, read one after the other; - is standard input,
+    /// as is no file at all
     #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
+    pub(super) files: Vec<PathBuf>,
 
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub(super) format: ShowFormat,
+
+    /// Only flows of which this is true, for example 'dst port 443 and src net 10.0.0.0/8'
+    ///
+    /// The words are those of tcpdump and nfdump; see the end of --help for all of them.
+    #[arg(long = "where", value_name = "EXPRESSION", help_heading = "Which flows")]
+    pub(super) filter: Option<String>,
+
+    /// Print the first N only, and read no further than that needs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Which flows")]
+    pub(super) limit: Option<u64>,
+
+    /// The N largest flows, or groups with --group
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = "Order and sums")]
+    pub(super) top: Option<usize>,
+
+    /// What --top and --group go by: octets, packets, flows, duration, start, end, or an element
+    /// [default: octets]
+    #[arg(long, value_name = "MEASURE", help_heading = "Order and sums")]
+    pub(super) by: Option<Measure>,
+
+    /// Sum up flows that have these in common, separated by commas, for example src,service
+    ///
+    /// src, dst, host; srcport, dstport, port, service (destination port and protocol); proto,
+    /// version; srcnet/24, dstnet/24, net/24 (IPv6: /64, or say both: net/24/48); vlan; srcmac,
+    /// dstmac, mac; srcinterface, dstinterface, interface; domain; reason; minute, hour, day; or
+    /// the name of any element. With host, port, net, mac and interface, both ends of a flow count.
+    #[arg(long, value_name = "KEYS", value_delimiter = ',', help_heading = "Order and sums")]
+    pub(super) group: Vec<Key>,
+
+    /// All flows in the order of octets, packets, duration, start, end, or an element
+    ///
+    /// The largest come first, of times the earliest. Flows are held in memory for this; --top
+    /// holds no more than it prints.
+    #[arg(long, value_name = "MEASURE", conflicts_with_all = ["top", "by", "group"], help_heading = "Order and sums")]
+    pub(super) sort: Option<Measure>,
+
+    /// The other way round
+    #[arg(long, help_heading = "Order and sums")]
+    pub(super) reverse: bool,
+
+    /// Groups that memory is used for, some 250 octets each; the flows of all others are one row
+    #[arg(long, value_name = "N", default_value = "2000000", value_parser = positive, help_heading = "Order and sums")]
+    pub(super) max_groups: usize,
 }
+
+impl Show {
+    /// What is asked.
+    pub(super) fn question(&self) -> Result<Question, UsageError> {
+        let filter = match &self.filter {
+            Some(text) => {
+                Some(text.parse().map_err(|error| UsageError(format!("--where: {error}")))?)
+            }
+            None => None,
+        };
+        let (is_reversed, most) = (self.reverse, self.top);
+        let view = match (&self.group[..], self.sort, self.top) {
+            ([], None, None) if self.by.is_some() || is_reversed => {
+                let option = if is_reversed { "--reverse" } else { "--by" };
+                return Err(UsageError(format!("{option} needs --top, --group or --sort")));
+            }
+            ([], None, None) => View::Records,
+            ([], sort, _) => match sort.or(self.by).unwrap_or_default() {
+                Measure::Flows => {
+                    return Err(UsageError(
+                        "each record is one flow; --by flows needs --group".into(),
+                    ));
+                }
+                by => View::Ranked { by, is_reversed, most },
+            },
+            (keys, ..) => {
+                // Spans of time are read in their order, unless the largest are asked for.
+                let is_series = most.is_none() && matches!(keys, [key] if key.is_time());
+                let usual = if is_series { Measure::Start } else { Measure::default() };
+                View::Grouped {
+                    keys: keys.to_vec(),
+                    by: self.by.unwrap_or(usual),
+                    is_reversed,
+                    most,
+                    most_groups: self.max_groups,
+                }
+            }
+        };
+        Ok(Question { filter, view, limit: self.limit, format: self.format })
+    }
+}
+
+const SHOW_EXAMPLES: &str = "Examples:
+  flowtap show flows.ipfix
+      all flows as a table
+  flowtap show *.ipfix.zst --where 'dst port 443 and src net 10.0.0.0/8' --top 20
+      the 20 largest of these flows in a set of files
+  flowtap show day.ipfix --group src --top 20 --by octets
+      the 20 addresses from which most octets come and to which they return
+  flowtap show day.ipfix --group hour --where 'host 192.0.2.1'
+      what one host did, hour by hour
+  zcat old.gz | flowtap show --format json - new.ipfix | jq .sourceIPv4Address
+      standard input and a file, as JSON";
+
+const SHOW_HELP: &str = "";
 
 /// What both meters take.
 #[derive(Debug, Args)]
@@ -241,6 +342,13 @@ fn max_flows(text: &str) -> Result<usize, String> {
         Ok(number)
     } else {
         Err(format!("must be between 1 and {MOST_FLOWS}"))
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.replace('_', "").parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("must be a number from 1".to_owned()),
     }
 }
 

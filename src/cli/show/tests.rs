@@ -11,7 +11,7 @@ fn shown(octets: &[u8], format: ShowFormat) -> (String, Option<String>) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), octets).unwrap();
     let mut out = Vec::new();
-    let result = show(file.path(), format, &mut out);
+    let result = show(&[file.path().to_owned()], &format.into(), &mut out);
     let path = file.path().display().to_string();
     let error = result.err().map(|error| format!("{error:#}").replace(&path, "FILE"));
     (String::from_utf8(out).unwrap(), error)
@@ -144,7 +144,8 @@ fn what_is_no_ipfix_is_said_to_be_none() {
     let (text, error) = shown(b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", ShowFormat::Json);
     let expected = "FILE: malformed at offset 0: a packet capture, not IPFIX";
     assert_eq!((text.as_str(), error.as_deref()), ("", Some(expected)));
-    let missing = show(Path::new("/nonexistent/x.ipfix"), ShowFormat::Json, &mut Vec::new());
+    let path = PathBuf::from("/nonexistent/x.ipfix");
+    let missing = show(&[path], &ShowFormat::Json.into(), &mut Vec::new());
     let error = format!("{:#}", missing.unwrap_err());
     assert!(error.starts_with("/nonexistent/x.ipfix: cannot open: No such file"), "{error}");
 }
@@ -208,8 +209,9 @@ fn nobody_listening_is_no_error() {
     // Enough to be written before the end as well.
     std::fs::write(file.path(), flows().repeat(2_000)).unwrap();
     for format in [ShowFormat::Table, ShowFormat::Json, ShowFormat::Csv] {
-        assert!(show(file.path(), format, &mut Closed).is_ok(), "{format:?}");
-        assert!(show(file.path(), format, &mut Full).is_err(), "{format:?}");
+        let (files, question) = ([file.path().to_owned()], Question::from(format));
+        assert!(show(&files, &question, &mut Closed).is_ok(), "{format:?}");
+        assert!(show(&files, &question, &mut Full).is_err(), "{format:?}");
     }
 }
 
