@@ -191,19 +191,48 @@ impl Show {
     }
 }
 
-const SHOW_EXAMPLES: &str = "Examples:
+macro_rules! show_examples {
+    () => {
+        "Examples:
   flowtap show flows.ipfix
       all flows as a table
   flowtap show *.ipfix.zst --where 'dst port 443 and src net 10.0.0.0/8' --top 20
       the 20 largest of these flows in a set of files
   flowtap show day.ipfix --group src --top 20 --by octets
-      the 20 addresses from which most octets come and to which they return
+      the 20 sources whose flows have the most octets, of both directions
   flowtap show day.ipfix --group hour --where 'host 192.0.2.1'
       what one host did, hour by hour
-  zcat old.gz | flowtap show --format json - new.ipfix | jq .sourceIPv4Address
-      standard input and a file, as JSON";
+  zcat old.gz | flowtap show --format json - new.ipfix
+      standard input and a file, as JSON"
+    };
+}
 
-const SHOW_HELP: &str = "";
+const SHOW_EXAMPLES: &str = show_examples!();
+
+const SHOW_HELP: &str = concat!(
+    show_examples!(),
+    "
+
+Expressions:
+  host 192.0.2.1    ip 2001:db8::1    net 10.0.0.0/8    host in [192.0.2.1, 192.0.2.2]
+  port 443    port 1024-65535    port > 1023    port in [80, 443]
+  tcp    udp    icmp    icmp6    proto gre    proto 47    ipv4    ipv6    tcp port 443
+  vlan 100    vlan    mac 02:00:5e:00:53:01    interface 3    interface eth0    domain 1
+  packets > 1000    octets > 1.5M    duration > 10s    (k, M, G, T: powers of 1000)
+  flags S    flags SA    flags = S    tos 0xb8    dscp 46
+  start >= 2026-01-31T10:15:00Z    end < 2026-02-01    (UTC unless an offset is given)
+  end reason idle    (idle, active, end, forced, full)
+  tcpWindowSize > 1000    flowEndReason = 3    interfaceName = \"eth0\"    exists dot1qVlanId
+      any element by its name, with = != < <= > >= or in [a, b]; reverseOctetDeltaCount and
+      the like for the way back
+  and or not, && || !, parentheses; not before and before or
+
+  src or dst may stand before host, net, port, mac and interface, and one end is enough without
+  either. src is where the flow came from, in a biflow the initiator. packets and octets are the
+  sum of both directions; src octets are those that the source sent, dst octets those that came
+  back; flags, tos and dscp likewise, of either direction without src or dst. A != is true if none
+  is equal. What a record does not tell is neither equal nor less nor more: the test is false."
+);
 
 /// What both meters take.
 #[derive(Debug, Args)]

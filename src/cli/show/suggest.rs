@@ -30,16 +30,19 @@ fn by_number(name: &str) -> Option<Field> {
     (field.to_string() == name).then_some(field)
 }
 
-/// The one of `known` that differs least from `word`, if that is little.
+/// The one of `known`, or the element, that differs least from `word`, if that is little.
 pub(super) fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    closest_of(word, known.chain(InformationElement::all().iter().map(|element| element.name)))
+}
+
+/// The one of `known` that differs least from `word`, if that is little.
+pub(super) fn closest_of<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
     if word.len() > LONGEST_WORD {
         return None;
     }
     let allowed = (word.chars().count() / 3).max(1);
-    let elements = InformationElement::all().iter().map(|element| element.name);
     known
-        .chain(elements)
         .filter(|known| known.len().abs_diff(word.len()) <= allowed)
         .map(|known| (distance(&word, &known.to_ascii_lowercase()), known))
         .filter(|&(distance, _)| distance <= allowed)

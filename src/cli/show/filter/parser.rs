@@ -15,6 +15,7 @@ use super::SyntaxError;
 use super::expression::{End, Expression, Flags, Interface, Numbers, Test};
 use super::lexer::{self, Kind, Token};
 use super::literal;
+use crate::cli::show::suggest;
 use crate::cli::table::names;
 use values::Wanted;
 
@@ -83,7 +84,6 @@ impl Parser<'_> {
     }
 
     fn test(&mut self) -> Result<Expression, SyntaxError> {
-        let place = self.next;
         let Kind::Word(word) = self.peek().clone() else {
             return Err(self.error("a test is missing here", EXAMPLES));
         };
@@ -103,10 +103,8 @@ impl Parser<'_> {
         }
         let end = self.end()?;
         let Kind::Word(word) = self.peek().clone() else {
-            return Err(self.error(
-                "what of this end?",
-                "After src and dst: host, net, port, mac, interface, packets, octets, flags, tos.",
-            ));
+            let help = format!("After src and dst: {}.", DIRECTED.join(", "));
+            return Err(self.error("what of this end?", &help));
         };
         if let Some(test) = self.directed(&word, end.unwrap_or(End::Either))? {
             return Ok(Expression::Test(test));
@@ -117,12 +115,12 @@ impl Parser<'_> {
                 let prefixes = self.prefixes()?;
                 return Ok(Expression::Test(Test::Address(end.unwrap_or(End::Either), prefixes)));
             }
-            return Err(self.error(
-                &format!("`{word}` has no ends or directions"),
-                "After src and dst: host, net, port, mac, interface, packets, octets, flags, tos.",
-            ));
+            let help = match suggest::closest_of(&word, DIRECTED.iter().copied()) {
+                Some(known) => format!("Did you mean `{known}`?"),
+                None => format!("After src and dst: {}.", DIRECTED.join(", ")),
+            };
+            return Err(self.error(&format!("`{word}` has no ends or directions"), &help));
         }
-        debug_assert_eq!(place, self.next, "nothing was taken yet");
         self.undirected(&word).map(Expression::Test)
     }
 
@@ -339,6 +337,9 @@ fn joined(mut terms: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -
     }
 }
 
+/// What may stand after `src` and `dst`.
+const DIRECTED: &[&str] =
+    &["host", "net", "port", "mac", "interface", "packets", "octets", "flags", "tos", "dscp"];
 /// What is not the name of an element.
 const KEYWORDS: &[&str] = &[
     "src",

@@ -47,7 +47,16 @@ impl Ranking<'_> {
 
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let has_others = self.others.flows > 0;
-        let lines: Vec<_> = self.cells(has_others, "(others)", KeyValue::for_table).collect();
+        let mut lines: Vec<_> = self.cells(has_others, "(others)", KeyValue::for_table).collect();
+        for heading in lines.iter_mut().take(1).flatten() {
+            // Names of elements stay as they are.
+            if heading.chars().all(|c| !c.is_ascii_uppercase()) {
+                heading.get_mut(..1).unwrap_or_default().make_ascii_uppercase();
+            }
+        }
+        for time in lines.iter_mut().skip(1).flat_map(|line| line.iter_mut().rev().take(TIMES)) {
+            *time = time.replace('T', " ").replace('Z', "");
+        }
         let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = lines.iter().filter_map(|line: &Vec<String>| line.get(column));
