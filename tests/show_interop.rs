@@ -141,7 +141,7 @@ fn export(capture: &Path, options: &[&str]) -> Vec<u8> {
 
 fn shown(file: &Path) -> Vec<Value> {
     let mut out = Vec::new();
-    show(file, ShowFormat::Json, &mut out).expect("show reads it");
+    show(&[file.to_owned()], &ShowFormat::Json.into(), &mut out).expect("show reads it");
     let text = String::from_utf8(out).expect("JSON is UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
 }

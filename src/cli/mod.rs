@@ -40,15 +40,10 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
                 other => other.map_err(Into::into),
             }
         }
-        Command::Show(arguments) => {
-            let mut out = io::BufWriter::new(io::stdout().lock());
-            let shown = show::show(&arguments.file, arguments.format, &mut out);
-            let flushed = out.flush();
-            match shown.and_then(|()| flushed.map_err(Into::into)) {
-                Err(error) if is_broken_pipe(&error) => Ok(()),
-                other => other,
-            }
-        }
+        Command::Show(arguments) => match show::run(arguments) {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            other => other,
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

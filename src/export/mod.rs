@@ -47,4 +47,5 @@ pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,
     JsonOutput, OptionError, Target, TargetError, TlsOptions, Transport,
 };
+pub(crate) use target::parse_size;
 pub use transport::tls::{FileUse, TlsError};

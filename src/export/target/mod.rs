@@ -21,6 +21,7 @@ pub use collector::{Collector, DEFAULT_PORT, DEFAULT_TLS_PORT, Transport};
 pub use error::{OptionError, TargetError};
 pub use file::FileTarget;
 pub use group::{Group, GroupMode};
+pub(crate) use units::parse_size;
 pub use options::{CollectorOptions, TlsOptions};
 
 /// A place to export to.

@@ -13,7 +13,7 @@ pub(super) fn duration_text(duration: Duration) -> String {
 }
 
 /// A number of octets such as `100MB` or `64Mi`; without a unit it is one of octets.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     let unit = unit.strip_suffix('B').unwrap_or(unit);
