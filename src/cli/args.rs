@@ -297,9 +297,9 @@ Expressions:
 pub(super) struct Meter {
     /// Where flow records go; repeat it for several, each gets every record
     ///
-    /// udp://HOST[:PORT]     IPFIX collector over UDP; also tcp:// and sctp://, port 4739
+    /// udp://HOST:PORT       IPFIX collector over UDP; also tcp:// and sctp://
     ///
-    /// tls://HOST[:PORT]     over TLS, port 4740
+    /// tls://HOST:PORT       over TLS
     ///
     /// failover:URL,URL...   the first of these collectors that can be reached
     ///
@@ -319,7 +319,8 @@ pub(super) struct Meter {
     /// (PEM), name=NAME, peer=NAME (repeat it). Of files: rotate=TIME (PATH is a pattern for
     /// strftime then), size=OCTETS, compress=zstd.
     ///
-    /// An IPv6 address stands in brackets. Without any target the flows are printed as a table. Flow
+    /// The port may be left out: it is 4739 then, and 4740 for TLS. An IPv6 address stands in brackets.
+    /// Without any target the flows are printed as a table. Flow
     /// records are personal data on most networks: send them over UDP, TCP or SCTP only on networks
     /// you trust.
     #[arg(long, value_name = "TARGET", help_heading = "Output")]
