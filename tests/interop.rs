@@ -258,15 +258,14 @@ impl Nfacctd {
 fn ipfixdump_sums(dump: &str) -> Found {
     let mut found = Found::default();
     for line in dump.lines() {
-        if line.starts_with("--- data record") {
-            found.flows += 1;
-        }
         let Some((name, value)) = line.split_once(" : ") else {
             continue;
         };
         match name.split_whitespace().last() {
             Some("packetDeltaCount" | "reversePacketDeltaCount") => found.packets += parsed(value),
             Some("octetDeltaCount" | "reverseOctetDeltaCount") => found.octets += parsed(value),
+            // One in every record of a flow, and in no options record.
+            Some("flowEndReason") => found.flows += 1,
             _ => {}
         }
     }
@@ -287,9 +286,9 @@ fn tshark_sums(file: &Path) -> Found {
         found.octets += columns.next().unwrap_or(0);
     }
     let details = run(tshark(file).arg("-V"));
-    // "Flow 7" heads a record; "Flow End Reason" and the like stand in it.
-    let number = |line: &str| line.trim().strip_prefix("Flow ")?.parse::<u64>().ok();
-    found.flows = details.lines().filter_map(number).count() as u64;
+    // One in every record of a flow, and in no options record.
+    let reasons = details.lines().filter(|line| line.trim().starts_with("Flow End Reason:"));
+    found.flows = reasons.count() as u64;
     found
 }
 

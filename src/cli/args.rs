@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::show::ShowFormat;
-use crate::export::{SpoolConfig, Target};
+use crate::cli::UsageError;
+use crate::cli::profiles::ProfilesFormat;
+use crate::cli::show::{Key, Measure, Question, ShowFormat, View};
+use crate::export::{SpoolConfig, Target, parse_size};
 use crate::{decode, flow};
 
 /// flowtap turns packets into flow records and throws the payload away at once.
@@ -32,6 +34,8 @@ pub(super) enum Command {
     Capture(Capture),
     /// Print an IPFIX file, of flowtap or of any other exporter
     Show(Show),
+    /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
+    Profiles(Profiles),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -41,6 +45,8 @@ const EXAMPLES: &str = "Examples:
       write them as an IPFIX file, and the ledger as JSON to the terminal
   flowtap capture -i eth1 -i eth2 --export udp://192.0.2.10:4739
       meter both directions of a TAP and send the flows to a collector
+  flowtap capture -i eth1 --export 'failover:tls://a.example,tls://b.example?ca=ca.pem'
+      send them encrypted to one collector, and to the other one while the first is away
   flowtap show flows.ipfix --format json
       print the records of an IPFIX file, one JSON object a line";
 
@@ -140,34 +146,183 @@ pub(super) struct Spool {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SHOW_EXAMPLES, after_long_help = SHOW_HELP)]
 pub(super) struct Show {
-    /// IPFIX file (RFC 5655), plain, gzip or zstd; - is standard input
+    /// IPFIX files (RFC 5655), plain, gzip or zstd, read one after the other; - is standard input,
+    /// as is no file at all
     #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
+    pub(super) files: Vec<PathBuf>,
 
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub(super) format: ShowFormat,
+
+    /// Only flows of which this is true, for example 'dst port 443 and src net 10.0.0.0/8'
+    ///
+    /// The words are those of tcpdump and nfdump; see the end of --help for all of them.
+    #[arg(long = "where", value_name = "EXPRESSION", help_heading = "Which flows")]
+    pub(super) filter: Option<String>,
+
+    /// Print the first N only, and read no further than that needs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Which flows")]
+    pub(super) limit: Option<u64>,
+
+    /// The N largest flows, or groups with --group
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = "Order and sums")]
+    pub(super) top: Option<usize>,
+
+    /// What --top and --group go by: octets, packets, flows, duration, start, end, or an element
+    /// [default: octets]
+    #[arg(long, value_name = "MEASURE", help_heading = "Order and sums")]
+    pub(super) by: Option<Measure>,
+
+    /// Sum up flows that have these in common, separated by commas, for example src,service
+    ///
+    /// src, dst, host; srcport, dstport, port, service (destination port and protocol); proto,
+    /// version; srcnet/24, dstnet/24, net/24 (IPv6: /64, or say both: net/24/48); vlan; srcmac,
+    /// dstmac, mac; srcinterface, dstinterface, interface; domain; reason; minute, hour, day; or
+    /// the name of any element. With host, port, net, mac and interface, both ends of a flow count.
+    #[arg(long, value_name = "KEYS", value_delimiter = ',', help_heading = "Order and sums")]
+    pub(super) group: Vec<Key>,
+
+    /// All flows in the order of octets, packets, duration, start, end, or an element
+    ///
+    /// The largest come first, of times the earliest. Flows are held in memory for this; --top
+    /// holds no more than it prints.
+    #[arg(long, value_name = "MEASURE", conflicts_with_all = ["top", "by", "group"], help_heading = "Order and sums")]
+    pub(super) sort: Option<Measure>,
+
+    /// The other way round
+    #[arg(long, help_heading = "Order and sums")]
+    pub(super) reverse: bool,
+
+    /// Groups that memory is used for, some 250 octets each; the flows of all others are one row
+    #[arg(long, value_name = "N", default_value = "2000000", value_parser = positive, help_heading = "Order and sums")]
+    pub(super) max_groups: usize,
 }
+
+#[derive(Debug, Args)]
+pub(super) struct Profiles {
+    /// How to print them
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub(super) format: ProfilesFormat,
+}
+
+impl Show {
+    /// What is asked.
+    pub(super) fn question(&self) -> Result<Question, UsageError> {
+        let filter = match &self.filter {
+            Some(text) => {
+                Some(text.parse().map_err(|error| UsageError(format!("--where: {error}")))?)
+            }
+            None => None,
+        };
+        let (is_reversed, most) = (self.reverse, self.top);
+        let view = match (&self.group[..], self.sort, self.top) {
+            ([], None, None) if self.by.is_some() || is_reversed => {
+                let option = if is_reversed { "--reverse" } else { "--by" };
+                return Err(UsageError(format!("{option} needs --top, --group or --sort")));
+            }
+            ([], None, None) => View::Records,
+            ([], sort, _) => match sort.or(self.by).unwrap_or_default() {
+                Measure::Flows => {
+                    return Err(UsageError(
+                        "each record is one flow; --by flows needs --group".into(),
+                    ));
+                }
+                by => View::Ranked { by, is_reversed, most },
+            },
+            (keys, ..) => {
+                // Spans of time are read in their order, unless the largest are asked for.
+                let is_series = most.is_none() && matches!(keys, [key] if key.is_time());
+                let usual = if is_series { Measure::Start } else { Measure::default() };
+                View::Grouped {
+                    keys: keys.to_vec(),
+                    by: self.by.unwrap_or(usual),
+                    is_reversed,
+                    most,
+                    most_groups: self.max_groups,
+                }
+            }
+        };
+        Ok(Question { filter, view, limit: self.limit, format: self.format })
+    }
+}
+
+macro_rules! show_examples {
+    () => {
+        "Examples:
+  flowtap show flows.ipfix
+      all flows as a table
+  flowtap show *.ipfix.zst --where 'dst port 443 and src net 10.0.0.0/8' --top 20
+      the 20 largest of these flows in a set of files
+  flowtap show day.ipfix --group src --top 20 --by octets
+      the 20 sources whose flows have the most octets, of both directions
+  flowtap show day.ipfix --group hour --where 'host 192.0.2.1'
+      what one host did, hour by hour
+  zcat old.gz | flowtap show --format json - new.ipfix
+      standard input and a file, as JSON"
+    };
+}
+
+const SHOW_EXAMPLES: &str = show_examples!();
+
+const SHOW_HELP: &str = concat!(
+    show_examples!(),
+    "
+
+Expressions:
+  host 192.0.2.1    ip 2001:db8::1    net 10.0.0.0/8    host in [192.0.2.1, 192.0.2.2]
+  port 443    port 1024-65535    port > 1023    port in [80, 443]
+  tcp    udp    icmp    icmp6    proto gre    proto 47    ipv4    ipv6    tcp port 443
+  vlan 100    vlan    mac 02:00:5e:00:53:01    interface 3    interface eth0    domain 1
+  packets > 1000    octets > 1.5M    duration > 10s    (k, M, G, T: powers of 1000)
+  flags S    flags SA    flags = S    tos 0xb8    dscp 46
+  start >= 2026-01-31T10:15:00Z    end < 2026-02-01    (UTC unless an offset is given)
+  end reason idle    (idle, active, end, forced, full)
+  tcpWindowSize > 1000    flowEndReason = 3    interfaceName = \"eth0\"    exists dot1qVlanId
+      any element by its name, with = != < <= > >= or in [a, b]; reverseOctetDeltaCount and
+      the like for the way back
+  and or not, && || !, parentheses; not before and before or
+
+  src or dst may stand before host, net, port, mac and interface, and one end is enough without
+  either. src is where the flow came from, in a biflow the initiator. packets and octets are the
+  sum of both directions; src octets are those that the source sent, dst octets those that came
+  back; flags, tos and dscp likewise, of either direction without src or dst. A != is true if none
+  is equal. What a record does not tell is neither equal nor less nor more: the test is false."
+);
 
 /// What both meters take.
 #[derive(Debug, Args)]
 pub(super) struct Meter {
     /// Where flow records go; repeat it for several, each gets every record
     ///
-    /// file:PATH          IPFIX file (RFC 5655)
+    /// udp://HOST:PORT       IPFIX collector over UDP; also tcp:// and sctp://
     ///
-    /// udp://HOST:PORT    IPFIX collector over UDP
+    /// tls://HOST:PORT       over TLS
     ///
-    /// tcp://HOST:PORT    IPFIX collector over TCP
+    /// failover:URL,URL...   the first of these collectors that can be reached
     ///
-    /// json:PATH          one JSON object a flow; json:- is standard output
+    /// balance:URL,URL...    each flow to one of these collectors
     ///
-    /// null:              count and drop
+    /// file:PATH             IPFIX file (RFC 5655)
     ///
-    /// The port may be left out and is 4739 then; an IPv6 address stands in brackets. Without any target the
-    /// flows are printed as a table. Flow records are personal data on most networks: send them
-    /// over UDP or TCP only on networks you trust.
+    /// json:PATH             one JSON object a flow; json:- is standard output
+    ///
+    /// null:                 count and drop
+    ///
+    /// Options follow as ?KEY=VALUE&KEY=VALUE, values percent-encoded; quote them for the shell.
+    /// Of collectors and files: profile=NAME (what the collector can read: see flowtap profiles),
+    /// biflow=on|off, time=ms|us|ns, observation_domain=N. Of collectors: options_refresh=TIME,
+    /// source=ADDRESS, rate=N (messages a second at most). Over UDP: template_refresh=TIME,
+    /// mtu=OCTETS. Over TCP, TLS and SCTP: reconnect=TIME. Over TLS: ca=FILE, cert=FILE, key=FILE
+    /// (PEM), name=NAME, peer=NAME (repeat it). Of files: rotate=TIME (PATH is a pattern for
+    /// strftime then), size=OCTETS, compress=zstd.
+    ///
+    /// The port may be left out: it is 4739 then, and 4740 for TLS. An IPv6 address stands in brackets.
+    /// Without any target the flows are printed as a table. Flow
+    /// records are personal data on most networks: send them over UDP, TCP or SCTP only on networks
+    /// you trust.
     #[arg(long, value_name = "TARGET", help_heading = "Output")]
     pub(super) export: Vec<Target>,
 
@@ -316,16 +471,11 @@ fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match &text[digits.len()..] {
-        "" => 1,
-        "k" => 1000,
-        "M" => 1000000,
-        "G" => 1000000000,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(unit)
+fn positive(text: &str) -> Result<usize, String> {
+    match text.replace('_', "").parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("must be a number from 1".to_owned()),
+    }
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {
@@ -372,6 +522,20 @@ mod tests {
         assert_eq!([parse("1"), parse("512")], [Ok(()); 2]);
         for number in ["0", "513", "-1", "many", "99999999999999999999"] {
             assert_eq!(parse(number), Err(2), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_target_is_refused_with_what_would_be_right() {
+        for (target, hint) in [
+            ("udp://c?profil=nfdump", "did you mean `profile`?"),
+            ("tcp://c?mtu=1400", "leave it out"),
+            ("failover:udp://c", "use failover:URL,URL"),
+        ] {
+            let error = Arguments::try_parse_from(["flowtap", "replay", "x", "--export", target])
+                .expect_err("a wrong target");
+            assert!(error.to_string().contains(hint), "{error}");
+            assert_eq!(error.exit_code(), 2);
         }
     }
 

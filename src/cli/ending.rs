@@ -275,3 +275,24 @@ fn place_of(path: &Path) -> Option<PathBuf> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_says_the_same_of_itself_each_time() {
+        let flow = flow::Config { vlan_key: false, ..flow::Config::default() };
+        let replay = facts(&flow, None);
+        assert_eq!((replay.metering_process, replay.exporting_process), (1, 1));
+        assert_eq!(replay.started, None);
+        let started = Timestamp::from_parts(1_700_000_000, 0);
+        let live = facts(&flow, Some(started));
+        assert_eq!(live.metering_process, std::process::id());
+        assert_eq!((live.started, live.vlan_key), (Some(started), false));
+        assert_eq!(
+            (live.active_timeout, live.idle_timeout),
+            (flow.active_timeout, flow.idle_timeout)
+        );
+    }
+}

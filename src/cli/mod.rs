@@ -4,6 +4,7 @@ mod args;
 mod capture;
 mod ending;
 mod flow_table;
+pub mod profiles;
 mod replay;
 pub mod show;
 mod summary;
@@ -33,15 +34,16 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     let outcome = match arguments.command {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Capture(arguments) => capture::run(arguments),
-        Command::Show(arguments) => {
-            let mut out = io::BufWriter::new(io::stdout().lock());
-            let shown = show::show(&arguments.file, arguments.format, &mut out);
-            let flushed = out.flush();
-            match shown.and_then(|()| flushed.map_err(Into::into)) {
-                Err(error) if is_broken_pipe(&error) => Ok(()),
-                other => other,
+        Command::Profiles(arguments) => {
+            match profiles::print(arguments.format, &mut io::stdout().lock()) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                other => other.map_err(Into::into),
             }
         }
+        Command::Show(arguments) => match show::run(arguments) {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            other => other,
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,51 +1,51 @@
-//! `flowtap show`: prints any IPFIX file (RFC 5655), ours or another exporter's.
+//! `flowtap show`: prints IPFIX files (RFC 5655), ours or another exporter's, and answers questions
+//! about the flows in them.
 
 mod csv;
+mod filter;
+mod group;
 mod input;
+mod losses;
+mod measure;
+mod question;
+mod ranked;
+mod subject;
+mod suggest;
 mod summary;
+mod view;
+mod walk;
 
-use std::collections::HashMap;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use super::UsageError;
+use super::args;
+use super::table::Table;
+pub use filter::{Filter, SyntaxError};
+use group::Groups;
+pub use group::{Key, Unit, Which};
+pub use measure::Measure;
+pub use question::{Question, ShowFormat, View};
+use ranked::Ranked;
+use view::{CsvColumns, CsvRows, HeldCsv, HeldLines, HeldRows, JsonLines, Limit, Rows, Summed};
+use walk::{Notes, Walk};
 
-use super::table::{FlowRow, Table, TimeBase};
-use crate::ipfix::reader::{ReadError, Reader, Record};
-use crate::ipfix::value::Value;
-use summary::Summary;
-
-/// How flows are printed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-pub enum ShowFormat {
-    /// Aligned columns for people, and sums below them
-    #[default]
-    Table,
-    /// One JSON object a record and line, element names as keys
-    Json,
-    /// One header row, one row a flow, for spreadsheets
-    Csv,
-}
-
-/// Prints the records of the IPFIX messages in `path`, or on standard input for `-`.
+/// Prints what is asked of the IPFIX messages in `files`, one after the other; `-` is standard
+/// input.
 ///
-/// Compression by gzip or zstd is undone. What comes before damage is printed in any case. Records
-/// of Options Templates, which tell of the exporter rather than of flows, are objects among others
-/// in JSON, are summed up below the table, and are left out of CSV. Nobody listening any more (a
-/// closed pipe) is no error. Notes on oddities follow the table; for JSON and CSV they go to
-/// standard error, to keep the output clean.
+/// Compression by gzip or zstd is undone. What comes before damage is printed in any case, and so are
+/// the other files. Records of Options Templates, which tell of the exporter rather than of flows,
+/// are objects among others in JSON unless only some flows are asked for, are summed up below the
+/// table, and are left out of CSV. Nobody listening any more (a closed pipe) is no error. Notes on
+/// oddities follow the table; for JSON and CSV they go to standard error, to keep the output clean.
 ///
 /// # Errors
 ///
-/// If the file cannot be opened or read, is no IPFIX, or is damaged: names file and offset. If
-/// `out` cannot be written.
-pub fn show(path: &Path, format: ShowFormat, out: &mut dyn Write) -> anyhow::Result<()> {
+/// If a file cannot be opened or read, is no IPFIX, or is damaged: names file and offset; of
+/// several, each is told on standard error when it is met. If `out` cannot be written.
+pub fn show(files: &[PathBuf], question: &Question, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
-    let result = match format {
-        ShowFormat::Table => show_table(path, &mut out),
-        ShowFormat::Json => show_json(path, &mut out),
-        ShowFormat::Csv => show_csv(path, &mut out),
-    };
+    let result = answer(files, question, &mut out);
     // Whatever was wrong with the input, its front is to be seen.
     let result = match out.flush() {
         Err(error) if result.is_ok() => Err(error.into()),
@@ -61,130 +61,109 @@ pub fn show(path: &Path, format: ShowFormat, out: &mut dyn Write) -> anyhow::Res
     }
 }
 
-fn show_table(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut reader = Reader::new(input::open(path)?);
-    let mut table = Table::new(&mut *out);
-    let mut summary = Summary::default();
-    let mut clocks = SystemClocks::default();
-    let damage = loop {
-        match reader.next_record() {
-            Ok(Some(record)) if record.template().is_options() => {
-                clocks.learn(&record);
-                summary.add_options_record(&record);
-            }
-            Ok(Some(record)) => table.push(&FlowRow::new(record.fields(), clocks.base(&record)))?,
-            Ok(None) => break None,
-            Err(error) => break Some(error),
-        }
+/// Runs the command as typed, on standard output.
+pub(super) fn run(arguments: args::Show) -> anyhow::Result<()> {
+    let files = if !arguments.files.is_empty() {
+        arguments.files.clone()
+    } else if io::stdin().is_terminal() {
+        let advice = "no FILE, and nothing is piped in; see flowtap show --help";
+        return Err(UsageError(advice.to_owned()).into());
+    } else {
+        vec![PathBuf::from("-")]
     };
-    table.flush()?;
-    let totals = *table.totals();
-    summary.write(out, &totals, reader.statistics())?;
-    name_file(damage, path)
+    let question = arguments.question()?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    show(&files, &question, &mut out)?;
+    out.flush().map_err(Into::into)
 }
 
-fn show_json(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut reader = Reader::new(input::open(path)?);
-    let damage = loop {
-        match reader.next_record() {
-            Ok(Some(record)) => {
-                serde_json::to_writer(&mut *out, &record).map_err(io::Error::from)?;
-                out.write_all(b"\n")?;
-            }
-            Ok(None) => break None,
-            Err(error) => break Some(error),
-        }
+fn answer(files: &[PathBuf], question: &Question, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Question { filter, view, limit, format } = question;
+    let (filter, format) = (filter.as_ref(), *format);
+    let notes = match (format, view) {
+        (ShowFormat::Table, _) => Notes::Summary,
+        (ShowFormat::Csv, View::Records) => Notes::StandardErrorOptionsToo,
+        (ShowFormat::Csv | ShowFormat::Json, _) => Notes::StandardError,
     };
-    warn(path, &summary::oddities(reader.statistics()));
-    name_file(damage, path)
-}
-
-fn show_csv(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let source = input::Source::new(path)?;
-    let mut columns = csv::Columns::default();
-    let mut reader = Reader::new(source.open()?);
-    let mut records = 0;
-    // Damage is met, and told, once more.
-    while let Ok(Some(record)) = reader.next_record() {
-        if record.template().is_options() {
-            continue;
-        }
-        records += 1;
-        if !columns.add(&record, records) {
-            bail!("{}: more than {} columns", path.display(), csv::MAXIMUM_COLUMNS);
-        }
-    }
-    columns.write_header(out)?;
-
-    let mut reader = Reader::new(source.open()?);
-    let mut cells = Vec::new();
-    let mut written = 0;
-    let damage = loop {
-        match reader.next_record() {
-            Ok(Some(record)) if record.template().is_options() => {}
-            // The file has grown since.
-            Ok(Some(_)) if written == records => break None,
-            Ok(Some(record)) => {
-                written += 1;
-                columns.write(out, &record, records + written, &mut cells)?;
+    let mut walk = Walk::new(filter, notes);
+    match view {
+        View::Records => show_records(files, filter, Limit::new(*limit), format, &mut walk, out)?,
+        &View::Ranked { by, is_reversed, most } => {
+            let most = least(most, *limit);
+            match format {
+                ShowFormat::Table => {
+                    let mut rows = HeldRows(Ranked::new(by, is_reversed, most));
+                    walk.files(files, &mut rows)?;
+                    rows.write(out)?;
+                }
+                ShowFormat::Json => {
+                    let mut lines = HeldLines(Ranked::new(by, is_reversed, most));
+                    walk.files(files, &mut lines)?;
+                    lines.write(out)?;
+                }
+                ShowFormat::Csv => {
+                    let mut rows = HeldCsv::new(Ranked::new(by, is_reversed, most));
+                    walk.files(files, &mut rows)?;
+                    rows.write(out)?;
+                }
             }
-            Ok(None) => break None,
-            Err(error) => break Some(error),
         }
-    };
-    let mut notes = summary::oddities(reader.statistics());
-    let options = reader.statistics().options_records;
-    if options > 0 {
-        notes.push(format!("{options} options records left out; --format json has them"));
-    }
-    warn(path, &notes);
-    name_file(damage, path)
-}
-
-/// When exporters started, as their options records tell, by Observation Domain.
-#[derive(Default)]
-struct SystemClocks(HashMap<u32, i64>);
-
-impl SystemClocks {
-    fn learn(&mut self, record: &Record<'_>) {
-        let time = record.fields().find_map(|(field, value)| match (field.iana(), value) {
-            (Some(SYSTEM_INIT_TIME), Value::DateTime(time)) => Some(time.as_milliseconds()),
-            _ => None,
-        });
-        // Bounded, as the reader bounds the domains.
-        if let (Some(header), Some(time)) = (record.header(), time) {
-            self.0.insert(header.observation_domain, time);
+        View::Grouped { keys, by, is_reversed, most, most_groups } => {
+            let mut groups = Summed(Groups::new(keys, *by, *most_groups));
+            walk.files(files, &mut groups)?;
+            let ranking = groups.0.rank(*is_reversed, least(*most, *limit));
+            ranking.write(format, out)?;
+            walk.summary.add_groups(&ranking, notes);
         }
     }
+    if format == ShowFormat::Table {
+        walk.summary.write(out)?;
+    }
+    walk.end()
+}
 
-    fn base(&self, record: &Record<'_>) -> TimeBase {
-        let Some(header) = record.header() else { return TimeBase::default() };
-        TimeBase {
-            export_time: Some(header.export_time),
-            system_init_milliseconds: self.0.get(&header.observation_domain).copied(),
+/// Prints records as they come.
+fn show_records(
+    files: &[PathBuf],
+    filter: Option<&Filter>,
+    limit: Limit,
+    format: ShowFormat,
+    walk: &mut Walk<'_>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    match format {
+        ShowFormat::Table => {
+            let mut rows = Rows { table: Table::new(out), limit };
+            walk.files(files, &mut rows)?;
+            rows.table.flush()?;
+        }
+        ShowFormat::Json => {
+            let with_options = filter.is_none();
+            walk.files(files, &mut JsonLines { out, limit, with_options })?;
+        }
+        ShowFormat::Csv => {
+            let sources = input::sources(files);
+            let mut columns = CsvColumns::new(limit);
+            // Damage is met, and told, once more.
+            Walk::new(filter, Notes::Nowhere).sources(&sources, &mut columns)?;
+            let mut rows = CsvRows::new(columns, out, limit)?;
+            walk.sources(&sources, &mut rows)?;
         }
     }
+    Ok(())
 }
 
-fn name_file(damage: Option<ReadError>, path: &Path) -> anyhow::Result<()> {
-    match damage {
-        None => Ok(()),
-        Some(error) => Err(anyhow!("{}: {error}", path.display())),
-    }
-}
-
-fn warn(path: &Path, notes: &[String]) {
-    for note in notes {
-        eprintln!("flowtap: {}: {note}", path.display());
+fn least(most: Option<usize>, limit: Option<u64>) -> Option<usize> {
+    let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    match (most, limit) {
+        (Some(most), Some(limit)) => Some(most.min(limit)),
+        (most, limit) => most.or(limit),
     }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
-
-/// `systemInitTimeMilliseconds` (IE 160), not reversed.
-const SYSTEM_INIT_TIME: (u16, bool) = (160, false);
 
 #[cfg(test)]
 mod tests;

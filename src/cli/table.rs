@@ -10,15 +10,18 @@
 //! which the flows began. Widths grow when a later row needs more. Only numbers, addresses and words of ours are printed, so no record can bring a
 //! terminal into disorder.
 
-mod names;
+mod facts;
+pub(in crate::cli) mod names;
 mod row;
 
 use std::io::{self, Write};
 
 use crate::ipfix::date_time::{DateTime, Precision};
 
-use row::{Counters, Moment};
-pub use row::{FlowRow, TimeBase};
+use row::Counters;
+
+pub use facts::{Facts, Moment, Side, TimeBase};
+pub use row::FlowRow;
 
 /// Writes rows as they come, in bounded memory.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Table<W> {
     /// Rows that wait until there are enough to know good widths.
     waiting: Vec<Cells>,
     is_started: bool,
+    /// Rows stay in the order in which they come, and have their dates beside them.
+    is_in_given_order: bool,
     widths: [usize; COLUMNS],
     date: Option<(i64, i64, i64)>,
     totals: Totals,
@@ -56,15 +61,18 @@ impl Totals {
         Some((time(self.start?), time(self.end?)))
     }
 
-    fn add(&mut self, row: &FlowRow) {
+    /// Counts a flow in.
+    pub fn add(&mut self, facts: &Facts) {
+        let (packets, octets) = (facts.packets(), facts.octets());
+        self.add_flow(packets.unwrap_or(0), octets.unwrap_or(0), facts.start, facts.end);
+    }
+
+    fn add_flow(&mut self, packets: u64, octets: u64, start: Option<Moment>, end: Option<Moment>) {
         self.flows += 1;
-        self.packets = self.packets.saturating_add(row.packets());
-        self.octets = self.octets.saturating_add(row.octets());
-        self.start = match (self.start, row.start) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        self.end = self.end.max(row.end.or(row.start));
+        self.packets = self.packets.saturating_add(packets);
+        self.octets = self.octets.saturating_add(octets);
+        self.start = facts::earliest(self.start, start);
+        self.end = self.end.max(end.or(start));
     }
 }
 
@@ -75,6 +83,7 @@ impl<W: Write> Table<W> {
             out,
             waiting: Vec::new(),
             is_started: false,
+            is_in_given_order: false,
             widths: [0; COLUMNS],
             date: None,
             totals: Totals::default(),
@@ -86,14 +95,22 @@ impl<W: Write> Table<W> {
         Self { widths: USUAL, ..Self::new(out) }
     }
 
+    /// An empty table whose rows are not put in the order of their beginnings.
+    pub fn in_given_order(out: W) -> Self {
+        Self { is_in_given_order: true, ..Self::new(out) }
+    }
+
     /// Adds a row. The first ten thousand appear together.
     ///
     /// # Errors
     ///
     /// Those of the output.
     pub fn push(&mut self, row: &FlowRow) -> io::Result<()> {
-        self.totals.add(row);
-        let cells = Cells::new(row);
+        self.totals.add_flow(row.packets(), row.octets(), row.start, row.end);
+        let mut cells = Cells::new(row);
+        if self.is_in_given_order {
+            cells.put_date_beside_time();
+        }
         for ((width, cell), most) in self.widths.iter_mut().zip(&cells.columns).zip(WIDEST) {
             *width = (*width).max(columns_of(cell).min(most));
         }
@@ -136,7 +153,9 @@ impl<W: Write> Table<W> {
         let headings = std::array::from_fn(|index| self.heading(index).to_owned());
         self.write_groups(&headings)?;
         let mut rows = std::mem::take(&mut self.waiting);
-        rows.sort_by_key(|row| row.start);
+        if !self.is_in_given_order {
+            rows.sort_by_key(|row| row.start);
+        }
         for row in rows {
             self.write_row(&row)?;
         }
@@ -253,6 +272,14 @@ impl Cells {
                 row.end_reason.map(names::end_reason).unwrap_or_default(),
                 row.extra.clone(),
             ],
+        }
+    }
+}
+
+impl Cells {
+    fn put_date_beside_time(&mut self) {
+        if let (Some((year, month, day)), [start, ..]) = (self.date.take(), &mut self.columns) {
+            start.insert_str(0, &format!("{year:04}-{month:02}-{day:02} "));
         }
     }
 }

@@ -81,18 +81,6 @@ impl Layout {
     /// One more than the largest [`Self::number`].
     pub(crate) const COUNT: usize = NUMBERS as usize;
 
-    /// The layout with the fewest fields.
-    pub(crate) const PLAIN: Self = Self {
-        version: IpVersion::V4,
-        sides: Sides::Uniflow,
-        transport: Transport::None,
-        mac: false,
-        vlan_tags: VlanLevels::None,
-        mpls_labels: 0,
-        tunnel: None,
-        fragments: false,
-    };
-
     /// The layout for `record`, of which both directions are told, or the forward one, or if it is
     /// `turned` the reverse one.
     #[inline]

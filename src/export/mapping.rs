@@ -15,13 +15,13 @@ use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
-use crate::ipfix::template::TemplateId;
 use crate::time::Timestamp;
 
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
 pub(crate) use templates::Templates;
-#[allow(unused_imports, reason = "used as soon as bodies come back from disk")]
-pub(crate) use templates::{template, template_by_id};
+#[cfg(test)]
+pub(crate) use templates::template;
+pub(crate) use templates::template_by_id;
 use time::{Microseconds, Milliseconds, Nanoseconds, Unit};
 
 /// One Data Record to be: what it tells of a Flow Record, and how.
@@ -91,13 +91,6 @@ impl<'a> DataRecord<'a> {
     pub(crate) fn octets(&self) -> u64 {
         let reverse = if self.is_biflow() { self.record.reverse.octets } else { 0 };
         self.near().octets.saturating_add(reverse)
-    }
-
-    /// The ID of its Template.
-    #[allow(dead_code, reason = "used as soon as bodies are")]
-    #[inline]
-    pub(crate) fn template_id(&self) -> TemplateId {
-        self.shape.layout.template_id(self.shape.mapping.time)
     }
 
     /// Shows every field to `visitor`.

@@ -38,13 +38,14 @@ pub use json::each_data_record;
 pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
 pub(crate) use output::reader_has_left;
 pub use profile::{
-    Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules, Reason, Refresh,
-    SamplingElements, TimeUnit, UnknownProfile,
+    InterfaceScope, Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules,
+    Reason, Refresh, SamplingElements, TimeUnit, UnknownProfile,
 };
 pub use sink::RecordSink;
 pub use spool::SpoolError;
+pub(crate) use target::parse_size;
 pub use target::{
-    Collector, CollectorOptions, DEFAULT_PORT, FileTarget, Group, GroupMode, JsonOutput, Target,
-    TargetError, TlsOptions, Transport,
+    Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,
+    JsonOutput, OptionError, Target, TargetError, TlsOptions, Transport,
 };
 pub use transport::tls::{FileUse, TlsError};

@@ -30,6 +30,11 @@ impl InformationElement {
         ELEMENTS.get(index)
     }
 
+    /// Every element in the table.
+    pub fn all() -> &'static [Self] {
+        ELEMENTS
+    }
+
     /// The element with this name, as the registry spells it; walks the whole table.
     ///
     /// Where an enterprise took a name that IANA gave as well, IANA's element is found.

@@ -172,6 +172,17 @@ impl Template {
         &self.definition
     }
 
+    /// `flowKeyIndicator` (IE 173): bit by bit from the lowest, whether a field is a Flow Key, from
+    /// the first on (RFC 7011 §4.4). It cannot name a field that is not there.
+    ///
+    /// `None` if a Flow Key is not among the first 64 fields.
+    pub fn flow_key_indicator(&self, is_flow_key: impl Fn(&FieldSpecifier) -> bool) -> Option<u64> {
+        let mut keys = self.fields.iter().enumerate().filter(|(_, field)| is_flow_key(field));
+        keys.try_fold(0, |indicator, (index, _)| {
+            1_u64.checked_shl(u32::try_from(index).ok()?).map(|bit| indicator | bit)
+        })
+    }
+
     /// The Data Record at the front of `octets`, and what comes after it; `None` if they end
     /// before the record does.
     pub fn split_record<'a>(&self, octets: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {

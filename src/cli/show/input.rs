@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -23,16 +23,30 @@ pub(super) enum Source<'a> {
     Memory(Vec<u8>),
 }
 
+/// All of them, each with its name; what cannot be kept is told when it is its turn.
+pub(super) fn sources(files: &[PathBuf]) -> Vec<(&Path, anyhow::Result<Source<'_>>)> {
+    let mut room = SPOOL_LIMIT;
+    let mut sources = Vec::new();
+    for path in files {
+        let source = Source::new(path, room);
+        if let Ok(Source::Memory(octets)) = &source {
+            room -= octets.len() as u64;
+        }
+        sources.push((path.as_path(), source));
+    }
+    sources
+}
+
 impl<'a> Source<'a> {
     /// Keeps what cannot be read twice, in memory: flows are not spooled to a disk unasked.
-    pub(super) fn new(path: &'a Path) -> anyhow::Result<Self> {
+    fn new(path: &'a Path, room: u64) -> anyhow::Result<Self> {
         if !is_standard_input(path) && path.is_file() {
             return Ok(Self::File(path));
         }
         let mut octets = Vec::new();
-        let read = open_raw(path)?.take(SPOOL_LIMIT + 1).read_to_end(&mut octets);
+        let read = open_raw(path)?.take(room + 1).read_to_end(&mut octets);
         read.with_context(|| format!("{}: cannot read", path.display()))?;
-        if octets.len() as u64 > SPOOL_LIMIT {
+        if octets.len() as u64 > room {
             bail!(
                 "{}: more than {} MiB, which cannot be read twice; save it and show the file",
                 path.display(),

@@ -2,16 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 
+use super::group::Ranking;
+use super::losses::Losses;
+use super::walk::Notes;
 use crate::cli::table::Totals;
 use crate::ipfix::date_time::DateTime;
 use crate::ipfix::reader::{Record, Statistics, TemplateField};
 
-/// Options records by the Template they belong to.
+/// What was read, and what was asked for of it.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
+    /// Records of flows that were read.
+    pub(super) read: u64,
+    /// Sums of those that were asked for.
+    pub(super) totals: Totals,
+    has_filter: bool,
+    files: u64,
+    is_cut: bool,
+    statistics: Statistics,
+    /// Options records by the Template they belong to.
     options: BTreeMap<(u32, u16), OptionsRecords>,
     not_listed: u64,
+    losses: Losses,
+    groups: Option<(usize, usize)>,
+    notes: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -21,7 +37,12 @@ struct OptionsRecords {
 }
 
 impl Summary {
+    pub(super) fn new(has_filter: bool) -> Self {
+        Self { has_filter, ..Self::default() }
+    }
+
     pub(super) fn add_options_record(&mut self, record: &Record<'_>) {
+        self.losses.learn(record);
         let domain = record.header().map_or(0, |header| header.observation_domain);
         let key = (domain, record.template().id());
         if let Some(records) = self.options.get_mut(&key) {
@@ -36,23 +57,61 @@ impl Summary {
         }
     }
 
-    pub(super) fn write(
-        &self,
-        out: &mut dyn Write,
-        totals: &Totals,
+    /// Adds what was read of a file, and tells what was odd about it.
+    pub(super) fn end_file(
+        &mut self,
+        path: &Path,
         statistics: &Statistics,
-    ) -> io::Result<()> {
-        if totals.flows > 0 {
+        notes: Notes,
+        is_cut: bool,
+    ) {
+        self.files += 1;
+        self.is_cut |= is_cut;
+        add(&mut self.statistics, statistics);
+        if matches!(notes, Notes::Summary | Notes::Nowhere) {
+            return;
+        }
+        let options = statistics.options_records;
+        let left_out = format!("{options} options records left out; --format json has them");
+        let has_left_out = notes == Notes::StandardErrorOptionsToo && options > 0;
+        for note in oddities(statistics).into_iter().chain(has_left_out.then_some(left_out)) {
+            let _ = writeln!(io::stderr(), "flowtap: {}: {note}", path.display());
+        }
+    }
+
+    /// Tells of groups.
+    pub(super) fn add_groups(&mut self, ranking: &Ranking<'_>, notes: Notes) {
+        self.groups = Some(ranking.numbers());
+        if ranking.is_complete() {
+            return;
+        }
+        let (number, _) = ranking.numbers();
+        let note = format!(
+            "no room for more than {number} groups: records of others are summed in one row \
+             (--max-groups, or fewer groups by --where)"
+        );
+        if notes == Notes::Summary {
+            self.notes.push(note);
+        } else {
+            let _ = writeln!(io::stderr(), "flowtap: {note}");
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { totals, statistics, .. } = self;
+        if totals.flows > 0 || self.groups.is_some() {
             writeln!(out)?;
         }
+        if let Some((number, shown)) = self.groups {
+            let shown = if shown < number { format!("{shown} of ") } else { String::new() };
+            writeln!(out, "{shown}{}", count(u64::try_from(number).unwrap_or(u64::MAX), "group"))?;
+        }
         let Totals { flows, packets, octets, .. } = *totals;
-        write!(
-            out,
-            "{}: {}, {}",
-            count(flows, "flow"),
-            count(packets, "packet"),
-            count(octets, "octet")
-        )?;
+        match self.has_filter {
+            true => write!(out, "{flows} of {} match", count(self.read, "flow"))?,
+            false => write!(out, "{}", count(flows, "flow"))?,
+        }
+        write!(out, ": {}, {}", count(packets, "packet"), count(octets, "octet"))?;
         match totals.period() {
             Some((start, end)) => writeln!(out, ", {} to {}", text(start), text_after(start, end))?,
             None => writeln!(out)?,
@@ -61,33 +120,82 @@ impl Summary {
         if statistics.options_templates > 0 {
             write!(out, " and {}", count(statistics.options_templates, "options template"))?;
         }
-        writeln!(
+        write!(
             out,
-            " in {} of {}{}",
+            " in {} of {}",
             count(statistics.messages, "message"),
             count(statistics.octets, "octet"),
-            if statistics.sequence_gaps == 0 { ", no sequence gaps" } else { "" }
         )?;
+        if self.files > 1 {
+            write!(out, " in {}", count(self.files, "file"))?;
+        }
+        writeln!(out, "{}", if statistics.sequence_gaps == 0 { ", no sequence gaps" } else { "" })?;
         for OptionsRecords { elements, count: records } in self.options.values() {
             writeln!(out, "{}: {elements}", count(*records, "options record"))?;
         }
         if self.not_listed > 0 {
             writeln!(out, "{} of other templates", count(self.not_listed, "options record"))?;
         }
-        for note in oddities(statistics) {
+        self.losses.write(out)?;
+        if self.is_cut {
+            writeln!(out, "note: not read to the end, --limit was reached")?;
+        }
+        for note in oddities(statistics).iter().chain(&self.notes) {
             writeln!(out, "note: {note}")?;
         }
         Ok(())
     }
 }
 
+fn add(sum: &mut Statistics, other: &Statistics) {
+    let Statistics {
+        messages,
+        octets,
+        records,
+        options_records,
+        templates,
+        options_templates,
+        withdrawn_templates,
+        ignored_withdrawals,
+        sequence_gaps,
+        missing_records,
+        sequence_steps_back,
+        sets_without_template,
+        reserved_sets,
+        illegal_lengths,
+        irregular_padding,
+        irregular_flow_keys,
+    } = other;
+    sum.messages += messages;
+    sum.octets += octets;
+    sum.records += records;
+    sum.options_records += options_records;
+    sum.templates += templates;
+    sum.options_templates += options_templates;
+    sum.withdrawn_templates += withdrawn_templates;
+    sum.ignored_withdrawals += ignored_withdrawals;
+    sum.sequence_gaps += sequence_gaps;
+    sum.missing_records += missing_records;
+    sum.sequence_steps_back += sequence_steps_back;
+    sum.sets_without_template += sets_without_template;
+    sum.reserved_sets += reserved_sets;
+    sum.illegal_lengths += illegal_lengths;
+    sum.irregular_padding += irregular_padding;
+    sum.irregular_flow_keys += irregular_flow_keys;
+}
+
 /// What was wrong without being a reason to stop, a line each.
-pub(super) fn oddities(statistics: &Statistics) -> Vec<String> {
+fn oddities(statistics: &Statistics) -> Vec<String> {
     let notes = [
         (statistics.sets_without_template, "data set", "skipped, no template for it came before"),
         (statistics.sequence_steps_back, "message", "earlier in the sequence than the one before"),
         (statistics.illegal_lengths, "template field", "of a length that its type cannot have"),
         (statistics.irregular_padding, "set", "with octets at the end that are not a record"),
+        (
+            statistics.irregular_flow_keys,
+            "flow keys record",
+            "of a template or fields that are not",
+        ),
         (statistics.reserved_sets, "set", "skipped, its number has no meaning"),
         (statistics.ignored_withdrawals, "withdrawal", "ignored, there was no such template"),
     ];
@@ -110,7 +218,7 @@ fn names(fields: &[TemplateField]) -> String {
     names.join(", ")
 }
 
-fn count(number: u64, what: &str) -> String {
+pub(super) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 

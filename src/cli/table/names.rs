@@ -1,7 +1,7 @@
 //! Names that people know numbers by.
 
 /// An IP protocol number, or its name if it is a common one.
-pub(super) fn protocol(number: u64) -> String {
+pub(in crate::cli) fn protocol(number: u64) -> String {
     match number {
         0 => "HOPOPT",
         1 => "ICMP",
@@ -37,8 +37,19 @@ pub(super) fn protocol(number: u64) -> String {
     .to_owned()
 }
 
+/// The number of a protocol by the name that [`protocol`] gives it, or by `icmp6`, in any case.
+pub(in crate::cli) fn protocol_number(name: &str) -> Option<u64> {
+    if name.eq_ignore_ascii_case("icmp6") {
+        return Some(58);
+    }
+    (0..=255).find(|&number| {
+        protocol(number).eq_ignore_ascii_case(name)
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
 /// An EtherType, or its name if it is a common one.
-pub(super) fn ethernet_type(number: u64) -> String {
+pub(in crate::cli) fn ethernet_type(number: u64) -> String {
     match number {
         0x0800 => "IPv4",
         0x0806 => "ARP",
@@ -51,7 +62,7 @@ pub(super) fn ethernet_type(number: u64) -> String {
 }
 
 /// An ICMP message by its type × 256 + code.
-pub(super) fn icmp(is_v6: bool, type_code: u64) -> String {
+pub(in crate::cli) fn icmp(is_v6: bool, type_code: u64) -> String {
     let (kind, code) = (type_code >> 8, type_code & 0xff);
     let name = match (is_v6, kind, code) {
         (false, 0, _) | (true, 129, _) => "echo reply",
@@ -82,7 +93,7 @@ pub(super) fn icmp(is_v6: bool, type_code: u64) -> String {
 }
 
 /// `flowtapTunnelType` (32473/1).
-pub(super) fn tunnel(number: u64) -> String {
+pub(in crate::cli) fn tunnel(number: u64) -> String {
     match number {
         1 => "ip-in-ip",
         TUNNEL_GRE => "gre",
@@ -105,7 +116,7 @@ pub(super) const TUNNEL_VXLAN: u64 = 5;
 pub(super) const TUNNEL_GTP_U: u64 = 7;
 
 /// `flowEndReason` (IE 136) in one word.
-pub(super) fn end_reason(number: u64) -> String {
+pub(in crate::cli) fn end_reason(number: u64) -> String {
     match number {
         1 => "idle",
         2 => "active",
@@ -117,9 +128,14 @@ pub(super) fn end_reason(number: u64) -> String {
     .to_owned()
 }
 
+/// The number of the reason that [`end_reason`] gives this word.
+pub(in crate::cli) fn end_reason_number(name: &str) -> Option<u64> {
+    (1..=5).find(|&number| end_reason(number).eq_ignore_ascii_case(name))
+}
+
 /// `tcpControlBits` (IE 6) as letters: SYN, ACK, PSH and FIN each at its place, then RST, URG, ECE
 /// and CWR where they are set.
-pub(super) fn tcp_flags(bits: u64) -> String {
+pub(in crate::cli) fn tcp_flags(bits: u64) -> String {
     let letter = |(bit, letter): (u64, char), otherwise: Option<char>| {
         if bits & bit != 0 { Some(letter) } else { otherwise }
     };

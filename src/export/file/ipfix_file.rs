@@ -5,13 +5,14 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::export::account::{Account, Totals};
-use crate::export::file::options::OptionsData;
 use crate::export::file::window::{Window, session_details};
 use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, Templates};
+use crate::export::options::{Exported, Options, OptionsRecord};
 use crate::export::output::{Output, TemporaryFile};
 use crate::export::profile::Mapping;
 use crate::ipfix::message::{MessageWriter, Refused};
+use crate::time::Timestamp;
 
 /// An IPFIX File (RFC 5655): Messages and nothing else, and a Transport Session of its own, with
 /// sequence numbers from 0 and all Templates its records need.
@@ -19,17 +20,36 @@ use crate::ipfix::message::{MessageWriter, Refused};
 pub(super) struct IpfixFile {
     output: Output,
     mapping: Mapping,
+    options: Arc<Options>,
     templates: Templates,
     messages: MessageWriter,
     /// Records in the Message that is being written.
     pending: Totals,
+    /// Layouts of the records.
     layouts: Layouts,
+    /// Layouts of which the Flow Keys are told, at the top.
+    described: Layouts,
+    /// How many Observation Points are told.
+    interfaces: usize,
     window: Window,
     /// The first and the last Export Time.
-    exported: Option<(u64, u64)>,
+    export_times: Option<(u64, u64)>,
+    /// What this and the files before have.
+    exported: Exported,
     any_record: bool,
-    /// Octets that are kept free for what stands at the end.
-    end_room: usize,
+}
+
+/// What stands at the top of a file (RFC 5655 §4.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Top<'a> {
+    /// Layouts of the file before: their Templates are repeated.
+    pub(super) layouts: &'a [Layout],
+    /// Octets that these may have. What has no room is defined when it is used.
+    pub(super) room: usize,
+    /// Observation Points that are known.
+    pub(super) interfaces: usize,
+    /// Export Time.
+    pub(super) seconds: u64,
 }
 
 /// Why a file does not take something.
@@ -48,6 +68,8 @@ pub(super) struct Ended {
     pub(super) file: Option<TemporaryFile>,
     /// Layouts of its records: what the next file needs as well.
     pub(super) layouts: Vec<Layout>,
+    /// What it and the files before have.
+    pub(super) exported: Exported,
     /// Records that were added and are not in it.
     pub(super) unwritten: Totals,
     /// Why it ended early.
@@ -55,43 +77,65 @@ pub(super) struct Ended {
 }
 
 impl IpfixFile {
-    pub(super) fn new(output: Output, observation_domain: u32, mapping: Mapping) -> Self {
+    /// A file after others that have `exported` together.
+    pub(super) fn new(
+        output: Output,
+        observation_domain: u32,
+        mapping: Mapping,
+        options: Arc<Options>,
+        exported: Exported,
+    ) -> Self {
         Self {
             output,
             mapping,
+            options,
             templates: Templates::new(mapping),
             messages: MessageWriter::new(observation_domain, MESSAGE_SIZE),
             pending: Totals::default(),
             layouts: Layouts::default(),
+            described: Layouts::default(),
+            interfaces: 0,
             window: Window::default(),
-            exported: None,
+            export_times: None,
+            exported,
             any_record: false,
-            end_room: MOST_AT_END,
         }
     }
 
-    /// Writes what stands at the top (RFC 5655 §4.2): Templates of the file before, as long as they
-    /// take no more than `room` octets, and what describes the records.
-    pub(super) fn begin(
-        &mut self,
-        layouts: &[Layout],
-        room: usize,
-        options: &[OptionsData],
-        export_seconds: u64,
-        account: &mut Account,
-    ) -> Result<(), Fault> {
-        // The same will stand at the end, with other numbers.
-        self.end_room += 2 * options.iter().map(OptionsData::octets).sum::<usize>();
-        let mut left = room;
+    /// Writes what stands at the top.
+    pub(super) fn begin(&mut self, top: Top<'_>, account: &mut Account) -> Result<(), Fault> {
+        let Top { layouts, mut room, interfaces, seconds } = top;
+        let options = Arc::clone(&self.options);
+        let mut records = options.standing(interfaces);
         for &layout in layouts {
             let template = Arc::clone(self.templates.template(layout));
-            // What has no room is defined when it is used.
-            let Some(rest) = left.checked_sub(template.definition().len()) else { break };
-            left = rest;
-            self.put(export_seconds, account, |messages| messages.add_template(&template))?;
+            let Some(rest) = room.checked_sub(template.definition().len()) else { break };
+            room = rest;
+            self.put(seconds, account, |messages| messages.add_template(&template))?;
+            self.described.insert(layout);
+            records.extend(options.flow_keys(&template));
         }
-        self.describe(options, export_seconds, account)?;
-        self.end_message(export_seconds, account)
+        for template in options.templates() {
+            self.put(seconds, account, |messages| messages.add_template(&template))?;
+        }
+        self.interfaces = interfaces;
+        self.describe(&records, seconds, account)?;
+        self.end_message(seconds, account)
+    }
+
+    /// Tells of Observation Points that became known, ahead of records that name them.
+    pub(super) fn tell_interfaces(
+        &mut self,
+        known: usize,
+        seconds: u64,
+        account: &mut Account,
+    ) -> Result<(), Fault> {
+        if known <= self.interfaces {
+            return Ok(());
+        }
+        let records = self.options.interfaces(self.interfaces, known);
+        self.interfaces = known;
+        self.describe(&records, seconds, account)
     }
 
     /// Writes `record`, and its Template if this is the first of its kind.
@@ -106,6 +150,12 @@ impl IpfixFile {
         if self.layouts.is_new(layout) {
             if !self.messages.defines(template) {
                 self.messages.add_template(template)?;
+            }
+            // RFC 7011 §4.4.
+            if self.described.is_new(layout)
+                && let Some(OptionsRecord { template, octets }) = self.options.flow_keys(template)
+            {
+                self.messages.add_octets(&template, &octets)?;
             }
             self.layouts.insert(layout);
         }
@@ -124,9 +174,12 @@ impl IpfixFile {
     ) -> Result<(), Fault> {
         let Some(message) = self.messages.finish(export_seconds) else { return Ok(()) };
         // RFC 7011 §8.2: within a session Export Time does not step back.
-        let (first, last) = self.exported.unwrap_or((export_seconds, export_seconds));
-        self.exported = Some((first, last.max(export_seconds)));
+        let (first, last) = self.export_times.unwrap_or((export_seconds, export_seconds));
+        self.export_times = Some((first, last.max(export_seconds)));
         let totals = mem::take(&mut self.pending);
+        self.exported.messages += 1;
+        self.exported.flow_records += totals.records;
+        self.exported.octets += message.len() as u64;
         let added = self.output.add(totals, account, |out| out.extend_from_slice(message));
         added.map_err(Fault::Write)
     }
@@ -136,22 +189,24 @@ impl IpfixFile {
         self.output.flush(account).map_err(Fault::Write)
     }
 
-    /// Ends the file: writes the rest, and what is known of the file only now.
+    /// Ends the file: writes the rest, and what is known of the file only now, of the whole run too
+    /// if `with_statistics`.
     pub(super) fn end(
         mut self,
-        options: &[OptionsData],
-        export_seconds: u64,
+        with_statistics: bool,
+        now: Timestamp,
         account: &mut Account,
     ) -> Ended {
         let written = match self.output.is_broken() {
             true => Ok(()),
-            false => self.write_end(options, export_seconds, account),
+            false => self.write_end(with_statistics, now, account),
         };
         let (file, ended) = self.output.end(account);
         let mut unwritten = self.output.take_unwritten();
         unwritten += self.pending;
-        let outcome = written.and(ended.map_err(Fault::Write));
-        Ended { file, layouts: self.layouts.in_order, unwritten, outcome }
+        let outcome = written.and_then(|()| ended.map_err(Fault::Write));
+        let Self { layouts: Layouts { in_order: layouts, .. }, exported, .. } = self;
+        Ended { file, layouts, exported, unwritten, outcome }
     }
 
     /// Whether no Message has begun.
@@ -167,7 +222,7 @@ impl IpfixFile {
 
     /// Whether the file may still end with no more than `size` octets if another Message is written.
     pub(super) fn has_room(&self, size: u64) -> bool {
-        self.output.size_with(MESSAGE_SIZE + self.end_room) <= size
+        self.output.size_with(MESSAGE_SIZE + MOST_AT_END) <= size
     }
 
     /// Octets on the disk.
@@ -187,48 +242,39 @@ impl IpfixFile {
 
     fn write_end(
         &mut self,
-        options: &[OptionsData],
-        export_seconds: u64,
+        with_statistics: bool,
+        now: Timestamp,
         account: &mut Account,
     ) -> Result<(), Fault> {
-        self.end_message(export_seconds, account)?;
-        self.describe(options, export_seconds, account)?;
+        let seconds = now.as_secs();
+        self.end_message(seconds, account)?;
+        let mut records = match with_statistics {
+            true => self.options.statistics(&self.exported, now),
+            false => Vec::new(),
+        };
         if self.any_record {
-            let (first, last) = self.exported.unwrap_or((export_seconds, export_seconds));
-            let details = session_details(first, last.max(export_seconds));
-            let window = self.window.record(self.mapping.time);
-            let known: Vec<_> = window
-                .into_iter()
-                .chain(details)
-                .map(|(template, record)| OptionsData { template, records: vec![record] })
-                .collect();
-            self.end_message(export_seconds, account)?;
-            self.describe(&known, export_seconds, account)?;
-        } else if self.exported.is_none() && self.messages.is_empty() {
-            // A file without a Flow is a valid file with a Template, and not an empty one, which
-            // readers take for damaged.
-            let template = Arc::clone(self.templates.template(Layout::PLAIN));
-            self.put(export_seconds, account, |messages| messages.add_template(&template))?;
+            let (first, last) = self.export_times.unwrap_or((seconds, seconds));
+            records.extend(self.window.record(self.mapping.time));
+            records.extend(session_details(first, last.max(seconds)));
         }
-        self.end_message(export_seconds, account)
+        for OptionsRecord { template, .. } in &records {
+            if !self.messages.defines(template) {
+                self.put(seconds, account, |messages| messages.add_template(template))?;
+            }
+        }
+        self.describe(&records, seconds, account)?;
+        self.end_message(seconds, account)
     }
 
+    /// Writes records whose Templates are defined.
     fn describe(
         &mut self,
-        options: &[OptionsData],
-        export_seconds: u64,
+        records: &[OptionsRecord],
+        seconds: u64,
         account: &mut Account,
     ) -> Result<(), Fault> {
-        for OptionsData { template, .. } in options {
-            if !self.messages.defines(template) {
-                self.put(export_seconds, account, |messages| messages.add_template(template))?;
-            }
-        }
-        for OptionsData { template, records } in options {
-            for record in records {
-                let add = |messages: &mut MessageWriter| messages.add_octets(template, record);
-                self.put(export_seconds, account, add)?;
-            }
+        for OptionsRecord { template, octets } in records {
+            self.put(seconds, account, |messages| messages.add_octets(template, octets))?;
         }
         Ok(())
     }
@@ -260,6 +306,7 @@ struct Layouts {
 }
 
 impl Layouts {
+    /// Whether `layout` was not inserted.
     #[inline]
     fn is_new(&self, layout: Layout) -> bool {
         let number = usize::from(layout.number());
@@ -285,6 +332,5 @@ impl Default for Layouts {
 /// far above the headers, which cost nothing then (RFC 5655 §9).
 pub(super) const MESSAGE_SIZE: usize = 16_384;
 
-/// Octets of the Message with what is known at the end, with a frame of its own around it if the
-/// file is compressed.
-const MOST_AT_END: usize = 512;
+/// Octets of what is known at the end, with a frame of its own around it if the file is compressed.
+const MOST_AT_END: usize = 1_024;

@@ -6,8 +6,6 @@
 mod closer;
 mod ipfix_file;
 mod name;
-#[allow(dead_code, reason = "used as soon as there are options records")]
-mod options;
 mod rotation;
 mod window;
 
@@ -25,14 +23,12 @@ use crate::export::config::{Config, Pace};
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::file::closer::Closer;
-use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, MESSAGE_SIZE};
+use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, MESSAGE_SIZE, Top};
 use crate::export::file::name::NamePattern;
-#[expect(unused_imports, reason = "used as soon as there are options records")]
-pub(crate) use crate::export::file::options::OptionsData;
-use crate::export::file::options::{OptionsSource, Part};
 use crate::export::file::rotation::Rotation;
 use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, data_records};
+use crate::export::options::{Exported, ObservationPoints, Options};
 use crate::export::output::{
     Naming, Output, TemporaryFile, is_special, is_standard_output, left_over, reader_has_left,
 };
@@ -60,7 +56,12 @@ pub(crate) struct FileSink {
     mapping: Mapping,
     pace: Pace,
     clock: Arc<dyn Clock>,
-    options: OptionsSource,
+    options: Arc<Options>,
+    points: Arc<ObservationPoints>,
+    /// Observation Points that are known.
+    interfaces: usize,
+    /// What all files have.
+    exported: Exported,
     flush_timer: FlushTimer,
     /// Frames of a compressed file are to be larger than Messages.
     frame_timer: FlushTimer,
@@ -107,6 +108,8 @@ enum State {
 struct Current {
     file: IpfixFile,
     start: Timestamp,
+    /// When it last got records.
+    filled: Timestamp,
     /// Octets at its top, once they are written.
     top: Option<u64>,
 }
@@ -124,18 +127,21 @@ impl FileSink {
         let place = Place::new(path.clone(), rotation, *compress).map_err(failed)?;
         let start = rotation.start(config.clock.wall());
         let is_live = config.pace == Pace::Live;
+        let observation_domain = options.observation_domain.unwrap_or(config.observation_domain);
+        let mapping = options.mapping(config.biflow);
+        let rules = options.options_records(config.biflow);
+        let records = Options::new(config.metering.clone(), observation_domain, mapping, rules);
         let mut sink = Self {
             target: target.to_owned(),
             rotation,
-            observation_domain: options.observation_domain.unwrap_or(config.observation_domain),
-            mapping: Mapping {
-                biflow: options.biflow.unwrap_or(config.biflow),
-                time: options.time.unwrap_or_default(),
-                ..Mapping::default()
-            },
+            observation_domain,
+            mapping,
             pace: config.pace,
             clock: Arc::clone(&config.clock),
-            options: OptionsSource::default(),
+            options: Arc::new(records),
+            points: Arc::clone(&config.metering.points),
+            interfaces: 0,
+            exported: Exported::default(),
             flush_timer: FlushTimer::new(config.flush_timer()),
             frame_timer: FlushTimer::new(is_live.then_some(FRAME_TIMEOUT)),
             now: if is_live { config.clock.wall() } else { Timestamp::EPOCH },
@@ -159,19 +165,14 @@ impl FileSink {
         Ok(sink)
     }
 
-    /// Asks `options` what to write at the top and at the end of every file.
-    #[allow(dead_code, reason = "used as soon as there are options records")]
-    pub(crate) fn with_options(mut self, options: OptionsSource) -> Self {
-        self.options = options;
-        self
-    }
-
     /// Begins a file, of which nothing is written yet.
     fn open(&mut self) -> io::Result<()> {
         let start = self.rotation.start(self.now);
         let output = self.place.create(start)?;
-        let file = IpfixFile::new(output, self.observation_domain, self.mapping);
-        self.state = State::Writing(Box::new(Current { file, start, top: None }));
+        let options = Arc::clone(&self.options);
+        let domain = self.observation_domain;
+        let file = IpfixFile::new(output, domain, self.mapping, options, self.exported);
+        self.state = State::Writing(Box::new(Current { file, start, filled: self.now, top: None }));
         Ok(())
     }
 
@@ -189,14 +190,15 @@ impl FileSink {
         if current.top.is_some() {
             return Ok(());
         }
-        let options = self.options.of(Part::Top);
         // What stands at the top leaves most of a file to records.
-        let room = self
-            .rotation
-            .size
-            .map_or(usize::MAX, |size| usize::try_from(size / 4).unwrap_or(usize::MAX));
-        let now = self.now.as_secs();
-        let mut begun = current.file.begin(&self.layouts, room, &options, now, account);
+        let room = self.rotation.size.map(|size| usize::try_from(size / 4).unwrap_or(usize::MAX));
+        let top = Top {
+            layouts: &self.layouts,
+            room: room.unwrap_or(usize::MAX),
+            interfaces: self.interfaces,
+            seconds: self.now.as_secs(),
+        };
+        let mut begun = current.file.begin(top, account);
         if self.in_trouble && begun.is_ok() {
             // Not only into memory.
             begun = current.file.flush(account);
@@ -205,23 +207,32 @@ impl FileSink {
         begun.or_else(|fault| self.settle(fault, account))
     }
 
+    fn tell_interfaces(&mut self, account: &mut Account) -> Result<(), ExportError> {
+        let State::Writing(current) = &mut self.state else { return Ok(()) };
+        let told = current.file.tell_interfaces(self.interfaces, self.now.as_secs(), account);
+        told.or_else(|fault| self.settle(fault, account))
+    }
+
     fn add(&mut self, record: &DataRecord<'_>, account: &mut Account) -> Result<(), ExportError> {
         loop {
-            match &mut self.state {
-                State::Writing(current) => {
-                    if current.file.is_between_messages() && current.file.has_records() {
-                        self.make_room(account)?;
-                    }
-                }
-                State::Waiting => self.begin(account)?,
-                State::Suspended { .. } => {}
+            if let State::Writing(current) = &self.state
+                && current.file.is_between_messages()
+                && current.file.has_records()
+            {
+                self.make_room(account)?;
+            }
+            if let State::Waiting = self.state {
+                self.begin(account)?;
             }
             let State::Writing(current) = &mut self.state else {
-                account.lost(LossReason::TargetFailed, Totals::of_data(record));
+                self.lose(LossReason::TargetFailed, Totals::of_data(record), account);
                 return Ok(());
             };
             match current.file.add(record) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    current.filled = self.now;
+                    return Ok(());
+                }
                 Err(Refused::MessageFull) => self.end_message(account)?,
                 Err(source) => {
                     return Err(ExportError::Encode { target: self.target.clone(), source });
@@ -280,33 +291,43 @@ impl FileSink {
 
     /// Ends the file and begins the next one, in a replay once there is a record for it.
     fn rotate(&mut self, account: &mut Account) -> Result<(), ExportError> {
-        self.end_file(account)?;
+        self.end_file(self.pace == Pace::Live, account)?;
         match (&self.state, self.pace) {
             (State::Waiting, Pace::Live) => self.begin(account),
             _ => Ok(()),
         }
     }
 
-    fn end_file(&mut self, account: &mut Account) -> Result<(), ExportError> {
+    /// Ends the file, with statistics if they do not depend on how far the workers have come.
+    fn end_file(
+        &mut self,
+        with_statistics: bool,
+        account: &mut Account,
+    ) -> Result<(), ExportError> {
         let State::Writing(current) = mem::replace(&mut self.state, State::Waiting) else {
             return Ok(());
         };
-        let options = self.options.of(Part::End);
-        let ended = current.file.end(&options, self.now.as_secs(), account);
-        let Ended { file, layouts, unwritten, outcome } = ended;
+        // The capture may go on much later, which is nothing to this file.
+        let end = match self.pace {
+            Pace::Replay => current.filled,
+            Pace::Live => self.now,
+        };
+        let ended = current.file.end(with_statistics, end, account);
+        let Ended { file, layouts, exported, unwritten, outcome } = ended;
         self.layouts = layouts;
+        self.exported = exported;
         let completed = match (file, &self.closer) {
             (None, _) => Ok(()),
             (Some(file), None) => file.complete().map(drop),
             (Some(file), Some(closer)) => closer.complete(file),
         };
-        let outcome = outcome.and(completed.map_err(Fault::Write));
+        let outcome = outcome.and_then(|()| completed.map_err(Fault::Write));
         let settled = outcome.or_else(|fault| self.settle(fault, account));
         // What a target lost that fails for good is found when its books are closed.
         if self.reader_is_gone {
             account.lost(LossReason::ReaderGone, unwritten);
         } else if self.goes_on_after_trouble() {
-            account.lost(LossReason::NotSent, unwritten);
+            self.lose(LossReason::NotSent, unwritten, account);
         }
         settled
     }
@@ -339,10 +360,20 @@ impl FileSink {
         if !mem::replace(&mut self.in_trouble, true) {
             account.trouble(error);
         }
-        self.end_file(account)?;
+        self.end_file(self.pace == Pace::Live, account)?;
         let until = self.clock.monotonic().saturating_add(RETRY_INTERVAL);
         self.state = State::Suspended { start: self.rotation.start(self.now), until };
         Ok(())
+    }
+
+    fn lose(&mut self, reason: LossReason, totals: Totals, account: &mut Account) {
+        if totals.is_zero() {
+            return;
+        }
+        account.lost(reason, totals);
+        self.exported.not_sent += totals;
+        self.exported.first_not_sent.get_or_insert(self.now);
+        self.exported.last_not_sent = Some(self.now);
     }
 
     /// Without rotation there is no other file, and a replay is not to depend on what a disk has
@@ -402,7 +433,9 @@ impl RecordSink for FileSink {
             Pace::Replay => batch.clock,
             Pace::Live => self.clock.wall(),
         };
+        self.interfaces = self.interfaces.max(batch.interfaces);
         self.turn(account)?;
+        self.tell_interfaces(account)?;
         for record in &batch.records {
             for data in data_records(record, self.mapping) {
                 self.add(&data, account)?;
@@ -417,6 +450,7 @@ impl RecordSink for FileSink {
         }
         if self.pace == Pace::Live {
             self.now = self.clock.wall();
+            self.interfaces = self.interfaces.max(self.points.len());
             self.turn(account)?;
         }
         self.flush_in_time(account)?;
@@ -426,7 +460,7 @@ impl RecordSink for FileSink {
 
     fn finish(&mut self, account: &mut Account) -> Result<(), ExportError> {
         self.write_top(account)?;
-        self.end_file(account)?;
+        self.end_file(true, account)?;
         if let Some(closer) = &mut self.closer {
             closer.finish();
             let failures: Vec<_> = closer.failures().collect();

@@ -38,7 +38,7 @@ impl NamePattern {
         } else {
             with_suffix(path, START_TIME).to_string_lossy().into_owned()
         };
-        let directories = Path::new(&pattern).parent().unwrap_or(Path::new(""));
+        let directories = Path::new(&pattern).parent().unwrap_or_else(|| Path::new(""));
         let fixed = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains('%');
         let root = directories.components().take_while(fixed).collect();
         let this = Self { pattern, root };

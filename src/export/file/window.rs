@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crate::export::options::OptionsRecord;
 use crate::export::profile::TimeUnit;
 use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::date_time::{DateTime, Precision};
@@ -36,9 +37,9 @@ impl Window {
         self.0 = Some((begin.min(first).min(last), end.max(first).max(last)));
     }
 
-    /// The Template and the record; `None` if there was no Flow, or if its times have no number in
+    /// As a record; `None` if there was no Flow, or if its times have no number in
     /// this unit.
-    pub(super) fn record(self, unit: TimeUnit) -> Option<(Arc<Template>, Vec<u8>)> {
+    pub(super) fn record(self, unit: TimeUnit) -> Option<OptionsRecord> {
         let (begin, end) = self.0?;
         let template = match unit {
             TimeUnit::Milliseconds => &MILLISECONDS,
@@ -47,19 +48,22 @@ impl Window {
         };
         let (begin, end) = (date_time(begin, unit), date_time(rounded_up(end, unit)?, unit));
         let values = [SESSION, Value::DateTime(begin), Value::DateTime(end)];
-        Some((Arc::clone(template), template.encode(&values).ok()?))
+        Some(OptionsRecord {
+            template: Arc::clone(template),
+            octets: template.encode(&values).ok()?,
+        })
     }
 }
 
 /// RFC 5655 §8.1.3: of the session that a file is, there is the version and the first and the last
 /// Export Time. It has no addresses and no transport.
-pub(super) fn session_details(first: u64, last: u64) -> Option<(Arc<Template>, Vec<u8>)> {
+pub(super) fn session_details(first: u64, last: u64) -> Option<OptionsRecord> {
     let seconds = |seconds: u64| {
         let seconds = i64::try_from(seconds).ok()?;
         Some(Value::DateTime(DateTime { seconds, nanoseconds: 0, precision: Precision::Seconds }))
     };
     let values = [SESSION, Value::Unsigned(VERSION), seconds(first)?, seconds(last)?];
-    Some((Arc::clone(&DETAILS), DETAILS.encode(&values).ok()?))
+    Some(OptionsRecord { template: Arc::clone(&DETAILS), octets: DETAILS.encode(&values).ok()? })
 }
 
 fn date_time(time: Timestamp, unit: TimeUnit) -> DateTime {

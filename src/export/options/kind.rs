@@ -35,10 +35,12 @@ pub(super) enum Kind {
     Selector = 10,
     /// The same for Collectors that know only the elements of NetFlow v9.
     LegacySampling = 11,
+    /// Description of an Observation Point, for Collectors that do not look into scopes.
+    DomainInterface = 12,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::MeteringStatistics,
         Self::MeteringReliability,
         Self::ExportingReliability,
@@ -51,6 +53,7 @@ impl Kind {
         Self::ElementTypeAndRange,
         Self::Selector,
         Self::LegacySampling,
+        Self::DomainInterface,
     ];
 
     fn id(self) -> TemplateId {
@@ -59,9 +62,11 @@ impl Kind {
 
     /// Scope fields, then the others.
     ///
-    /// Every field has the size of its type, because a Collector in the field takes sampling only
-    /// so (pmacct), and none shrinks with its value. Text has a fixed length wherever a field
-    /// follows it: nfdump refuses an Options Template that goes on behind one of variable length.
+    /// Every field has the size of its type: pmacct takes sampling only so, and no value can ever
+    /// be too large. The names of interfaces have a fixed length, because nfdump refuses an Options
+    /// Template that goes on behind a field of variable length. Those of elements have not: what
+    /// stands on libfixbuf 2.4 dies of a fixed one, and learns the element only if name and
+    /// description are both there.
     fn fields(self) -> (Vec<FieldSpecifier>, Vec<FieldSpecifier>) {
         let (scope, rest) = self.elements();
         (scope.iter().map(specifier).collect(), rest.iter().map(specifier).collect())
@@ -152,6 +157,10 @@ impl Kind {
                 &[element::OBSERVATION_DOMAIN_ID],
                 &[element::SAMPLING_INTERVAL, element::SAMPLING_ALGORITHM],
             ),
+            Self::DomainInterface => (
+                &[element::OBSERVATION_DOMAIN_ID],
+                &[element::INGRESS_INTERFACE, element::INTERFACE_DESCRIPTION],
+            ),
         }
     }
 }
@@ -192,8 +201,6 @@ const fn text_length(element: &InformationElement) -> u16 {
     match element.id {
         id if id == element::INTERFACE_NAME.id => INTERFACE_NAME_LENGTH,
         id if id == element::INTERFACE_DESCRIPTION.id => INTERFACE_DESCRIPTION_LENGTH,
-        id if id == element::INFORMATION_ELEMENT_NAME.id => ELEMENT_NAME_LENGTH,
-        // Always the last field.
         _ => VARIABLE_LENGTH,
     }
 }
@@ -201,8 +208,6 @@ const fn text_length(element: &InformationElement) -> u16 {
 /// Room for any name of an interface on Linux (15 octets) and for what other systems call theirs.
 const INTERFACE_NAME_LENGTH: u16 = 32;
 const INTERFACE_DESCRIPTION_LENGTH: u16 = 64;
-/// The longest name of an element of ours has 35 octets.
-const ELEMENT_NAME_LENGTH: u16 = 40;
 
 /// Kinds are counted from here; Templates for Flow Records stay far below.
 const FIRST_ID: u16 = 65_000;

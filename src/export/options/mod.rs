@@ -10,4 +10,4 @@ mod tests;
 mod text;
 
 pub use metering::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
-pub(crate) use records::{Exported, Options, OptionsRecord, OptionsRules};
+pub(crate) use records::{Exported, Options, OptionsRecord};

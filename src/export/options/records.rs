@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::export::account::Totals;
 use crate::export::options::kind::{Kind, OptionsTemplates};
 use crate::export::options::metering::{Interface, Metering};
-use crate::export::profile::Mapping;
+use crate::export::profile::{InterfaceScope, Mapping, OptionsRules, SamplingElements};
 use crate::ipfix::date_time::DateTime;
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported::{self as element, ElementType, FLOWTAP_ELEMENT_TYPES};
@@ -42,24 +42,22 @@ pub(crate) struct Exported {
 #[derive(Debug)]
 pub(crate) struct Options {
     metering: Metering,
+    observation_domain: u32,
     rules: OptionsRules,
     templates: OptionsTemplates,
 }
 
-/// What one target is told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct OptionsRules {
-    pub(crate) observation_domain: u32,
-    pub(crate) mapping: Mapping,
-    /// Statistics and reliability of the processes.
-    pub(crate) statistics: bool,
-    /// Sampling by the elements of NetFlow v9 instead of those of RFC 5476.
-    pub(crate) legacy_sampling: bool,
-}
-
 impl Options {
-    pub(crate) fn new(metering: Metering, rules: OptionsRules) -> Self {
-        Self { metering, rules, templates: OptionsTemplates::new() }
+    /// What a target is told by these rules, of `metering` and of Flow Records that are sent under
+    /// `mapping` in `observation_domain`, whatever the domain of the options records themselves.
+    pub(crate) fn new(
+        metering: Metering,
+        observation_domain: u32,
+        mapping: Mapping,
+        rules: OptionsRules,
+    ) -> Self {
+        let rules = rules.under(mapping);
+        Self { metering, observation_domain, rules, templates: OptionsTemplates::new() }
     }
 
     /// The Options Templates of all records that the target may get.
@@ -71,7 +69,8 @@ impl Options {
     /// What does not change: sampling, timeouts, biflow method, types of our elements, and the first
     /// `interfaces` Observation Points.
     pub(crate) fn standing(&self, interfaces: usize) -> Vec<OptionsRecord> {
-        let mut records = vec![self.sampling(), self.timeouts()];
+        let mut records = vec![self.sampling()];
+        records.extend(self.timeouts());
         records.extend(self.biflow_method());
         records.extend(self.element_types());
         records.extend(self.interfaces(0, interfaces));
@@ -80,12 +79,11 @@ impl Options {
 
     /// Names of the Observation Points from `start` up to `end`, in the order they were met.
     pub(crate) fn interfaces(&self, start: usize, end: usize) -> Vec<OptionsRecord> {
-        let interface = |Interface { index, name, description }: Interface| {
-            // RFC 7011 §6.1.6: cut between characters, by the encoder.
-            let values = [number(index), Value::String(&name), Value::String(&description)];
-            self.record(Kind::Interface, &values)
-        };
-        self.metering.points.range(start, end).into_iter().map(interface).collect()
+        if !self.rules.interfaces {
+            return Vec::new();
+        }
+        let points = self.metering.points.range(start, end);
+        points.iter().map(|interface| self.interface(interface)).collect()
     }
 
     /// What changes: statistics of the Metering Process, and what was lost, if anything was.
@@ -103,7 +101,7 @@ impl Options {
     ///
     /// RFC 7011 §4.4: the first field is the lowest bit.
     pub(crate) fn flow_keys(&self, template: &Template) -> Option<OptionsRecord> {
-        if template.is_options() {
+        if template.is_options() || !self.rules.flow_keys {
             return None;
         }
         let fields = template.fields().iter().map(|field| &field.element);
@@ -119,19 +117,31 @@ impl Options {
     }
 
     fn tells(&self, kind: Kind) -> bool {
-        let OptionsRules { observation_domain: _, mapping, statistics, legacy_sampling } =
-            self.rules;
+        let OptionsRules {
+            domain: _,
+            statistics,
+            flow_keys,
+            interfaces,
+            interface_scope,
+            sampling,
+            timeouts,
+            biflow_method,
+            element_types,
+        } = self.rules;
+        let started = self.metering.facts.started.is_some();
         match kind {
             Kind::MeteringStatistics | Kind::MeteringReliability | Kind::ExportingReliability => {
                 statistics
             }
-            Kind::FlowKeys | Kind::Interface => true,
-            Kind::Timeouts => self.metering.facts.started.is_none(),
-            Kind::TimeoutsAndStart => self.metering.facts.started.is_some(),
-            Kind::BiflowMethod => mapping.biflow,
-            Kind::ElementType | Kind::ElementTypeAndRange => mapping.enterprise_elements,
-            Kind::Selector => !legacy_sampling,
-            Kind::LegacySampling => legacy_sampling,
+            Kind::FlowKeys => flow_keys,
+            Kind::Interface => interfaces && interface_scope == InterfaceScope::Interface,
+            Kind::DomainInterface => interfaces && interface_scope == InterfaceScope::Domain,
+            Kind::Timeouts => timeouts && !started,
+            Kind::TimeoutsAndStart => timeouts && started,
+            Kind::BiflowMethod => biflow_method,
+            Kind::ElementType | Kind::ElementTypeAndRange => element_types,
+            Kind::Selector => sampling == SamplingElements::Selector,
+            Kind::LegacySampling => sampling == SamplingElements::Legacy,
         }
     }
 
@@ -178,25 +188,48 @@ impl Options {
     /// Every packet is metered, and that is said too: a Collector that is told nothing goes on
     /// multiplying by the rate of the exporter that had this address before.
     fn sampling(&self) -> OptionsRecord {
-        if self.rules.legacy_sampling {
-            let domain = number(self.rules.observation_domain);
-            return self.record(Kind::LegacySampling, &[domain, number(1_u32), number(1_u32)]);
+        match self.rules.sampling {
+            // RFC 5476 §6.5.2.1: one packet is taken, none is left out.
+            SamplingElements::Selector => {
+                let values = [number(SELECTOR), number(COUNT_BASED), number(1_u32), number(0_u32)];
+                self.record(Kind::Selector, &values)
+            }
+            SamplingElements::Legacy => {
+                let values =
+                    [number(self.observation_domain), number(1_u32), number(DETERMINISTIC)];
+                self.record(Kind::LegacySampling, &values)
+            }
         }
-        // RFC 5476 §6.5.2.1: one packet is taken, none is left out.
-        let values = [number(SELECTOR), number(COUNT_BASED), number(1_u32), number(0_u32)];
-        self.record(Kind::Selector, &values)
     }
 
-    fn timeouts(&self) -> OptionsRecord {
+    fn timeouts(&self) -> Option<OptionsRecord> {
+        if !self.rules.timeouts {
+            return None;
+        }
         let facts = &self.metering.facts;
         let [domain, process] = self.metering_process();
         let active = number(seconds(facts.active_timeout));
         let idle = number(seconds(facts.idle_timeout));
-        match facts.started {
+        Some(match facts.started {
             None => self.record(Kind::Timeouts, &[domain, process, active, idle]),
             Some(started) => {
                 let values = [domain, process, active, idle, milliseconds(started)];
                 self.record(Kind::TimeoutsAndStart, &values)
+            }
+        })
+    }
+
+    /// RFC 7011 §6.1.6: text is cut between characters, by the encoder.
+    fn interface(&self, interface: &Interface) -> OptionsRecord {
+        let Interface { index, name, description } = interface;
+        let (index, description) = (number(*index), Value::String(description));
+        match self.rules.interface_scope {
+            InterfaceScope::Interface => {
+                self.record(Kind::Interface, &[index, Value::String(name), description])
+            }
+            InterfaceScope::Domain => {
+                let domain = number(self.observation_domain);
+                self.record(Kind::DomainInterface, &[domain, index, description])
             }
         }
     }
@@ -205,12 +238,12 @@ impl Options {
     fn biflow_method(&self) -> Option<OptionsRecord> {
         let process = number(self.metering.facts.exporting_process);
         let values = [process, number(DIRECTION_BY_INITIATOR)];
-        self.rules.mapping.biflow.then(|| self.record(Kind::BiflowMethod, &values))
+        self.rules.biflow_method.then(|| self.record(Kind::BiflowMethod, &values))
     }
 
     /// RFC 5610 §3.
     fn element_types(&self) -> Vec<OptionsRecord> {
-        if !self.rules.mapping.enterprise_elements {
+        if !self.rules.element_types {
             return Vec::new();
         }
         FLOWTAP_ELEMENT_TYPES.iter().map(|told| self.element_type(told)).collect()
@@ -237,7 +270,7 @@ impl Options {
 
     /// RFC 7011 §4.1: the scope of what one Metering Process says of one Observation Domain.
     fn metering_process(&self) -> [Value<'static>; 2] {
-        [self.rules.observation_domain, self.metering.facts.metering_process].map(number)
+        [self.observation_domain, self.metering.facts.metering_process].map(number)
     }
 
     fn record(&self, kind: Kind, values: &[Value<'_>]) -> OptionsRecord {
@@ -286,3 +319,5 @@ const DIRECTION_BY_INITIATOR: u8 = 1;
 const SELECTOR: u64 = 1;
 /// `selectorAlgorithm` (IE 304): systematic count-based sampling.
 const COUNT_BASED: u16 = 1;
+/// `samplingAlgorithm` (IE 35).
+const DETERMINISTIC: u8 = 1;

@@ -1,8 +1,8 @@
-//! Options records: octet for octet, as our own strict reader sees them, and as others do.
+//! Options records: octet for octet, and as our own strict reader sees them.
+
+mod interop;
 
 use std::fmt::Write as _;
-use std::fs;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::kind::{Kind, OptionsTemplates};
 use super::*;
 use crate::export::account::Totals;
-use crate::export::profile::{Mapping, TimeUnit};
+use crate::export::profile::{InterfaceScope, Mapping, OptionsRules, Profile, SamplingElements};
 use crate::export::testing::read_strictly;
 use crate::ipfix::element::{DataType, InformationElement};
 use crate::ipfix::exported as element;
@@ -105,7 +105,7 @@ fn t19_flow_keys_are_bits_from_the_first_field_on() {
 
     // Without VLANs in the key their bit is not set.
     let facts = Facts { vlan_key: false, ..facts() };
-    let without = Options::new(metering(facts), RULES).flow_keys(&template).expect("keys");
+    let without = standard(facts).flow_keys(&template).expect("keys");
     assert_octets(&without, "012c 000000000000010d");
 
     // An indicator beyond the fields, or of an unknown Template, cannot be asked for; and neither
@@ -146,6 +146,16 @@ fn interfaces_have_name_and_description_in_fixed_length() {
 
     assert_eq!(options.interfaces(1, 2), records[1..]);
     assert_eq!(options.interfaces(2, 9), []);
+
+    // For nfcapd, which does not look into scopes.
+    let options = under(OptionsRules { interface_scope: InterfaceScope::Domain, ..RULES });
+    options.learn([Interface::new(7, b"eth0", b"uplink")]);
+    let record = options.interfaces(0, 1).remove(0);
+    assert_definition(&record, "fdf4 0003 0001  0095 0004  000a 0004  0053 0040");
+    let mut expected = hex("01020304 00000007");
+    expected.extend(b"uplink");
+    expected.resize(4 + 4 + 64, 0);
+    assert_eq!(record.octets, expected);
 }
 
 #[test]
@@ -175,7 +185,7 @@ fn timeouts_are_whole_seconds_and_the_start_is_told_where_it_is_known() {
         (Duration::MAX, 65_535),
     ] {
         let facts = Facts { active_timeout: timeout, started: None, ..facts() };
-        let record = record_of(&Options::new(metering(facts), RULES), Kind::Timeouts);
+        let record = record_of(&standard(facts), Kind::Timeouts);
         assert_definition(&record, "fded 0004 0002  0095 0004  008f 0004  0024 0002  0025 0002");
         assert_eq!(record.octets[8..10], told.to_be_bytes(), "{timeout:?}");
     }
@@ -197,11 +207,10 @@ fn elements_of_ours_are_described_by_type_semantics_units_and_name() {
     assert_definition(
         &range,
         "fdf1 0009 0002  012f 0002  015a 0004  0153 0001  0158 0001  0159 0002
-         0156 0008  0157 0008  0155 0028  0154 ffff",
+         0156 0008  0157 0008  0155 ffff  0154 ffff",
     );
     let mut expected = hex("0001 00007ed9  01 04 0000  0000000000000001 000000000000000a");
-    expected.extend(b"flowtapTunnelType");
-    expected.resize(26 + 40, 0);
+    expected.extend(b"\x11flowtapTunnelType");
     let description = element::FLOWTAP_ELEMENT_TYPES[0].description;
     expected.push(u8::try_from(description.len()).unwrap());
     expected.extend(description.as_bytes());
@@ -212,7 +221,7 @@ fn elements_of_ours_are_described_by_type_semantics_units_and_name() {
     assert_definition(
         plain[0],
         "fdf0 0007 0002  012f 0002  015a 0004  0153 0001  0158 0001  0159 0002
-         0155 0028  0154 ffff",
+         0155 ffff  0154 ffff",
     );
     // A reverse element has its own number, in which the enterprise bit is not set either.
     let reverse = plain.last().expect("some");
@@ -227,8 +236,7 @@ fn sampling_is_announced_as_one_of_one() {
     assert_definition(&record, "fdf2 0004 0001  012e 0008  0130 0002  0131 0004  0132 0004");
     assert_octets(&record, "0000000000000001  0001 00000001 00000000");
 
-    let rules = OptionsRules { legacy_sampling: true, ..RULES };
-    let options = Options::new(metering(facts()), rules);
+    let options = under(OptionsRules { sampling: SamplingElements::Legacy, ..RULES });
     let record = record_of(&options, Kind::LegacySampling);
     assert_definition(&record, "fdf3 0003 0001  0095 0004  0022 0004  0023 0001");
     assert_octets(&record, "01020304  00000001 01");
@@ -240,22 +248,28 @@ fn ids_of_options_templates_are_what_they_always_were() {
     // RFC 7011 §8: a Collector may keep them over our restart.
     let templates = OptionsTemplates::new();
     let ids: Vec<_> = Kind::ALL.map(|kind| templates.of(kind).id().get()).to_vec();
-    assert_eq!(ids, (65_000..65_012).collect::<Vec<_>>());
+    assert_eq!(ids, (65_000..65_013).collect::<Vec<_>>());
 }
 
 #[test]
 fn every_record_that_a_target_gets_has_its_template_announced() {
     let lost = Exported { not_sent: Totals { records: 1, packets: 1, octets: 1 }, ..EXPORTED };
-    for bits in 0..32 {
+    for bits in 0..1 << 11 {
         let on = |bit: u32| bits >> bit & 1 == 1;
+        let mapping = Mapping { biflow: on(0), enterprise_elements: on(1), ..Mapping::default() };
         let rules = OptionsRules {
-            mapping: Mapping { biflow: on(0), enterprise_elements: on(1), ..RULES.mapping },
+            domain: RULES.domain,
             statistics: on(2),
-            legacy_sampling: on(3),
-            ..RULES
+            flow_keys: on(3),
+            interfaces: on(4),
+            interface_scope: if on(5) { InterfaceScope::Domain } else { InterfaceScope::Interface },
+            sampling: if on(6) { SamplingElements::Legacy } else { SamplingElements::Selector },
+            timeouts: on(7),
+            biflow_method: on(8),
+            element_types: on(9),
         };
-        let started = on(4).then_some(NOW);
-        let options = Options::new(metering(Facts { started, ..facts() }), rules);
+        let metering = metering(Facts { started: on(10).then_some(NOW), ..facts() });
+        let options = Options::new(metering, DOMAIN, mapping, rules);
         options.learn([Interface::new(1, b"eth0", b"")]);
         options.counters().ignore(Ignored { packets: 1, octets: 60, first: NOW, last: NOW });
 
@@ -270,13 +284,18 @@ fn every_record_that_a_target_gets_has_its_template_announced() {
             let used = records.iter().any(|record| record.template == *template);
             assert!(used, "{} is announced and never used", template.id().get());
         }
-        let element_types = records.iter().filter(|record| {
-            is(record, Kind::ElementType) || is(record, Kind::ElementTypeAndRange)
-        });
-        let expected = if on(1) { element::FLOWTAP_ELEMENTS.len() } else { 0 };
-        assert_eq!(element_types.count(), expected);
-        assert_eq!(records.iter().any(|record| is(record, Kind::BiflowMethod)), on(0));
-        assert_eq!(options.statistics(&lost, NOW).len(), if on(2) { 3 } else { 0 });
+        let count = |kinds: &[Kind]| {
+            records.iter().filter(|record| kinds.iter().any(|kind| is(record, *kind))).count()
+        };
+        let told = |told: bool, count: usize| if told { count } else { 0 };
+        let types = count(&[Kind::ElementType, Kind::ElementTypeAndRange]);
+        assert_eq!(types, told(on(1) && on(9), element::FLOWTAP_ELEMENTS.len()));
+        assert_eq!(count(&[Kind::BiflowMethod]), told(on(0) && on(8), 1));
+        assert_eq!(count(&[Kind::Timeouts, Kind::TimeoutsAndStart]), told(on(7), 1));
+        assert_eq!(count(&[Kind::Interface, Kind::DomainInterface]), told(on(4), 1));
+        assert_eq!(count(&[Kind::FlowKeys]), told(on(3), 1));
+        assert_eq!(count(&[Kind::Selector, Kind::LegacySampling]), 1, "always");
+        assert_eq!(options.statistics(&lost, NOW).len(), told(on(2), 3));
     }
 }
 
@@ -341,60 +360,11 @@ proptest! {
     }
 }
 
-#[test]
-#[ignore = "needs tshark"]
-fn tshark_reads_every_record() {
-    let text = output(Command::new("tshark").args(["-V", "-r"]), ".pcap", &as_capture(&file()));
-    for line in [
-        "FlowSet Id: Options Template (V10 (IPFIX)) (3)",
-        "Exported Messages: 3",
-        "Ignored Packets: 5",
-        "Not Sent Flows: 7",
-        "Flow Key Indicator",
-        "IfName: eth0",
-        "IfDescr: Verbindung für 2",
-        "Flow active timeout: 60",
-        "Sampling Packet Interval: 1",
-        "Biflow Direction: Initiator (1)",
-        "Information Element Name: flowtapTunnelType",
-    ] {
-        assert!(text.contains(line), "{line}\n\n{text}");
-    }
-    for complaint in ["Malformed", "Unexpected flow sequence", "Expert Info"] {
-        assert!(!text.contains(complaint), "{complaint}\n\n{text}");
-    }
-}
-
-#[test]
-#[ignore = "needs ipfixDump"]
-fn libfixbuf_learns_our_elements_from_their_types() {
-    // RFC 5610 §3: whoever read the records can name fields of ours.
-    let mut writer = MessageWriter::new(1, 65_535);
-    let types = options().standing(0);
-    for OptionsRecord { template, .. } in &types {
-        writer.add_template(template).unwrap();
-    }
-    for OptionsRecord { template, octets } in &types {
-        writer.add_octets(template, octets).unwrap();
-    }
-    let mut file = writer.finish(1).unwrap().to_vec();
-    let template = flow_template(300, &[element::FLOWTAP_TUNNEL_TYPE, element::IP_VERSION]);
-    writer.add_template(&Arc::new(template.clone())).unwrap();
-    writer.add_octets(&template, &[5, 4]).unwrap();
-    file.extend(writer.finish(2).unwrap());
-    let text = output(Command::new("ipfixDump").args(["--rfc5610", "--in"]), ".ipfix", &file);
-    let field = text.lines().rfind(|line| line.contains("(1)") && line.contains("flowtap"));
-    assert!(field.is_some_and(|line| line.contains("flowtapTunnelType")), "{text}");
-}
-
 const NOW: Timestamp = at(1_700_000_100);
 
-const RULES: OptionsRules = OptionsRules {
-    observation_domain: 0x0102_0304,
-    mapping: Mapping { biflow: true, time: TimeUnit::Milliseconds, enterprise_elements: true },
-    statistics: true,
-    legacy_sampling: false,
-};
+const DOMAIN: u32 = 0x0102_0304;
+
+const RULES: OptionsRules = Profile::Standard.rules().options;
 
 const EXPORTED: Exported = Exported {
     messages: 3,
@@ -425,7 +395,15 @@ fn metering(facts: Facts) -> Metering {
 }
 
 fn options() -> Options {
-    Options::new(metering(facts()), RULES)
+    standard(facts())
+}
+
+fn standard(facts: Facts) -> Options {
+    Options::new(metering(facts), DOMAIN, Mapping::default(), RULES)
+}
+
+fn under(rules: OptionsRules) -> Options {
+    Options::new(metering(facts()), DOMAIN, Mapping::default(), rules)
 }
 
 impl Options {
@@ -476,7 +454,7 @@ fn everything() -> Vec<OptionsRecord> {
 
 /// One Message with all of it.
 fn file() -> Vec<u8> {
-    let mut writer = MessageWriter::new(RULES.observation_domain, 65_535);
+    let mut writer = MessageWriter::new(DOMAIN, 65_535);
     let records = everything();
     for OptionsRecord { template, .. } in &records {
         writer.add_template(template).unwrap();
@@ -499,34 +477,6 @@ fn as_text(messages: &[u8]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// A pcap file with one UDP datagram to port 4739.
-fn as_capture(message: &[u8]) -> Vec<u8> {
-    let udp_length = u16::try_from(8 + message.len()).unwrap();
-    let mut packet = hex("45 00");
-    packet.extend((20 + udp_length).to_be_bytes());
-    packet.extend(hex("0000 4000 40 11 0000  c0000201 c0000202  1283 1283"));
-    packet.extend(udp_length.to_be_bytes());
-    packet.extend([0, 0]);
-    packet.extend(message);
-    let length = u32::try_from(packet.len()).unwrap();
-    let mut file = Vec::new();
-    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 101, 1, 0, length, length] {
-        file.extend(word.to_le_bytes());
-    }
-    file.extend(packet);
-    file
-}
-
-/// What a program says of a file.
-fn output(command: &mut Command, suffix: &str, octets: &[u8]) -> String {
-    let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
-    fs::write(file.path(), octets).unwrap();
-    let output = command.arg(file.path()).output().expect("the program is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 fn assert_definition(record: &OptionsRecord, expected: &str) {

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 pub use mapping::{Mapping, MappingError, TimeUnit};
 pub(crate) use mapping::{is_on, switch};
-pub use rules::{OptionsDomain, OptionsRules, ProfileRules, Reason, SamplingElements};
+pub use rules::{
+    InterfaceScope, OptionsDomain, OptionsRules, ProfileRules, Reason, SamplingElements,
+};
 
 /// What a kind of Collector can read, by the name of the program.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]

@@ -46,6 +46,8 @@ pub struct OptionsRules {
     pub flow_keys: bool,
     /// Names of interfaces (IE 82, 83).
     pub interfaces: bool,
+    /// What these are said of.
+    pub interface_scope: InterfaceScope,
     /// How sampling is announced, at 1:1 as well.
     pub sampling: SamplingElements,
     /// Timeouts and start of metering (IE 36, 37, 160).
@@ -65,6 +67,17 @@ pub enum OptionsDomain {
     /// and Templates of its own. For Collectors that leave options records out when they check the
     /// sequence.
     Zero,
+}
+
+/// What the name of an interface is said of.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum InterfaceScope {
+    /// The interface: `ingressInterface` (IE 10) is the scope, `interfaceName` and
+    /// `interfaceDescription` (IE 82, 83) follow.
+    Interface,
+    /// The Observation Domain: `observationDomainId` (IE 149) is the scope, `ingressInterface` and
+    /// `interfaceDescription` follow. For Collectors that do not look into scopes.
+    Domain,
 }
 
 /// Elements that announce sampling.
@@ -117,6 +130,7 @@ const EVERY_OPTION: OptionsRules = OptionsRules {
     statistics: true,
     flow_keys: true,
     interfaces: true,
+    interface_scope: InterfaceScope::Interface,
     sampling: SamplingElements::Selector,
     timeouts: true,
     biflow_method: true,
@@ -151,6 +165,7 @@ const NFDUMP: ProfileRules = ProfileRules {
     options: OptionsRules {
         domain: OptionsDomain::Zero,
         flow_keys: false,
+        interface_scope: InterfaceScope::Domain,
         element_types: false,
         ..EVERY_OPTION
     },
@@ -165,6 +180,11 @@ const NFDUMP: ProfileRules = ProfileRules {
             change: "options records in observation domain 0, without flow keys",
             because: "nfcapd 1.7 leaves options records out when it checks the sequence, and would \
                       report one failure for each",
+        },
+        Reason {
+            change: "interfaces scoped by the domain, with their description alone",
+            because: "it does not look into scopes, shows the description as the name of the \
+                      interface, and counts anything else in the record as a part of the next",
         },
         Reason {
             change: "no elements of ours",
@@ -226,7 +246,7 @@ const GOFLOW2: ProfileRules = ProfileRules {
 
 const AKVORADO: ProfileRules = ProfileRules {
     profile: Profile::Akvorado,
-    collectors: "Akvorado 2; with biflow=off any Akvorado",
+    collectors: "Akvorado since it reads RFC 5103; with biflow=off any",
     mapping: PLAIN_BIFLOWS,
     reads_biflows: true,
     times: MILLISECONDS,
@@ -239,7 +259,7 @@ const AKVORADO: ProfileRules = ProfileRules {
         },
         Reason {
             change: "no elements of ours",
-            because: "it skips them; biflows it divides itself since version 2 (akvorado#1827)",
+            because: "it skips them; biflows it divides itself (akvorado#1827)",
         },
         Reason {
             change: "sampling announced, as to all",
@@ -264,8 +284,8 @@ const ELASTIC: ProfileRules = ProfileRules {
         },
         Reason {
             change: "times in milliseconds only",
-            because: "Filebeat keeps the reverse times as bare numbers, and NTP times are none \
-                      that anyone can read",
+            because: "Filebeat keeps the times of the reverse half as bare numbers: UNIX milliseconds \
+                      can be read, NTP times cannot",
         },
         Reason {
             change: "options records every five minutes",
@@ -304,7 +324,7 @@ const FLOWMON: ProfileRules = ProfileRules {
     reasons: &[
         Reason {
             change: "times in milliseconds only",
-            because: "Flowmon wants them: ipfixprobe has a build of its own for that",
+            because: "ipfixprobe has a build of its own that gives Flowmon milliseconds",
         },
         Reason {
             change: "one record for each direction, no elements of ours, options in domain 0",

@@ -30,8 +30,6 @@ pub(crate) struct Settings {
     pub(crate) message_size: usize,
     /// Octets of a Message at most, over UDP; what the path takes if `None`, and never more.
     pub(crate) udp_message_size: Option<usize>,
-    /// What TLS needs to know.
-    pub(crate) tls: TlsSettings,
 }
 
 impl Settings {
@@ -43,7 +41,6 @@ impl Settings {
             dead_after: config.tcp.stall_timeout.saturating_add(GRACE).max(SHORTEST_DEATH),
             message_size: config.tcp.message_size,
             udp_message_size: config.udp.message_size,
-            tls: TlsSettings::from(&config.tcp),
         }
     }
 }
@@ -57,7 +54,7 @@ pub(crate) enum ConnectError {
     /// No address took the session; what the last one said.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// The connection is there, and no session over TLS.
+    /// The Collector is not who it should be, or does not want us, or our own files are no use.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// It cannot be done here, now or later.
@@ -119,7 +116,7 @@ pub(crate) fn connect(
         .map_err(without_sctp),
         Transport::Tls => {
             let stream = connect_tcp(collector, settings)?;
-            let session = tls::open(stream, collector, settings.tls, clock)?;
+            let session = tls::open(stream, collector, TlsSettings::new(settings), clock)?;
             Ok(Box::new(session))
         }
     }

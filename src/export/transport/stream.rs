@@ -150,6 +150,14 @@ impl Stream {
         Ok(())
     }
 
+    /// Says how the session ended, where the protocol on top knows better than the socket does;
+    /// without effect once we have ended it in order.
+    pub(crate) fn end_as(&mut self, end: End) {
+        if self.end != Some(End::Closed) {
+            self.end = Some(end);
+        }
+    }
+
     /// Ends the session in order: sends a FIN, and waits until everything was acknowledged, as long
     /// as there is progress within `patience`, and then a moment for the FIN of the Collector, by
     /// which it says that it has read everything.
@@ -218,6 +226,7 @@ impl Stream {
     }
 
     /// Octets given to the socket that the host of the Collector does not have.
+    #[cfg(test)]
     pub(crate) const fn outstanding_octets(&self) -> u64 {
         self.delivery.outstanding_octets()
     }

@@ -3,7 +3,7 @@
 //! # What counts as arrived
 //!
 //! As over TCP, by the acknowledgements of the peer's host, counted in octets of TLS records
-//! ([`Delivery`]); and when the session ends:
+//! ([`Delivery`](super::delivery::Delivery)); and when the session ends:
 //!
 //! - **Ended by the Collector with `close_notify`, then FIN.** The Collector itself says that it
 //!   ends, and its host confirms by the FIN that nothing was left unread: what was acknowledged
@@ -24,24 +24,24 @@ mod verifier;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
-use std::mem::MaybeUninit;
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConnection, ProtocolVersion};
-use socket2::SockRef;
 
 use self::credentials::Files;
 pub use self::error::{FileUse, TlsError};
 use self::handshake::{Agreed, Handshake, provider};
 use self::names::Expected;
 use self::renewal::Renewal;
-use super::delivery::{Delivery, End};
-use super::{Patience, SendError, Session};
 use crate::export::clock::Clock;
-use crate::export::config::TcpConfig;
+use crate::export::ending::Ending;
 use crate::export::target::Collector;
+use crate::export::transport::connect::Settings;
+use crate::export::transport::delivery::End;
+use crate::export::transport::stream::Stream;
+use crate::export::transport::{Patience, SendError, Session};
 
 /// Settings of sessions over TLS.
 #[derive(Clone, Copy, Debug)]
@@ -53,17 +53,20 @@ pub(crate) struct TlsSettings {
     pub(crate) confirmation: Duration,
     /// Between two looks whether the files of certificates were replaced.
     pub(crate) renewal_interval: Duration,
+    /// A peer that answers nothing for so long is gone.
+    pub(crate) dead_after: Duration,
     /// Octets of a Message at most.
     pub(crate) message_size: usize,
 }
 
-impl From<&TcpConfig> for TlsSettings {
-    fn from(config: &TcpConfig) -> Self {
+impl TlsSettings {
+    pub(crate) const fn new(settings: &Settings) -> Self {
         Self {
-            handshake_timeout: config.connect_timeout,
+            handshake_timeout: settings.connect_timeout,
             confirmation: Duration::from_millis(500),
             renewal_interval: Duration::from_secs(10),
-            message_size: config.message_size,
+            dead_after: settings.dead_after,
+            message_size: settings.message_size,
         }
     }
 }
@@ -100,8 +103,6 @@ pub(crate) fn open(
     let handshake = Handshake::new(&stream, &credentials, expected, authorities_from, clock)?;
     let Agreed { mut connection, knows_us } =
         handshake.complete(settings.handshake_timeout, settings.confirmation)?;
-    stream.set_read_timeout(None).map_err(TlsError::Io)?;
-    stream.set_write_timeout(Some(WRITE_TIMEOUT)).map_err(TlsError::Io)?;
     // One Message is encrypted at a time, and a Message has 65,535 octets at most.
     connection.set_buffer_limit(None);
     let mut trouble = VecDeque::new();
@@ -118,12 +119,10 @@ pub(crate) fn open(
     }
     let (digest, now) = (credentials.digest(), clock.monotonic());
     Ok(TlsSession {
-        stream,
-        connection,
+        stream: Stream::new(stream, settings.dead_after).map_err(TlsError::Io)?,
+        conversation: Conversation { connection, has_ended: false, is_over: false },
         records: Vec::new(),
         records_sent: 0,
-        delivery: Delivery::new(),
-        ending: None,
         renewal: Renewal::new(files, digest, stamps, settings.renewal_interval, now),
         trouble,
         message_size: settings.message_size,
@@ -140,14 +139,12 @@ fn expected(collector: &Collector) -> Result<Expected, TlsError> {
 /// A Transport Session over TLS.
 #[derive(Debug)]
 pub(crate) struct TlsSession {
-    stream: TcpStream,
-    connection: ClientConnection,
+    stream: Stream,
+    conversation: Conversation,
     /// TLS records of the Message in hand.
     records: Vec<u8>,
     /// Since the keys were agreed on.
     records_sent: u64,
-    delivery: Delivery,
-    ending: Option<Ending>,
     renewal: Renewal,
     /// To be told.
     trouble: VecDeque<io::Error>,
@@ -155,177 +152,167 @@ pub(crate) struct TlsSession {
     clock: Arc<dyn Clock>,
 }
 
-/// How the end of a session came.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Ending {
-    /// The peer said `close_notify`; its FIN is still to come, or a RST.
-    Announced,
-    /// `close_notify`, and FIN.
-    Finished,
-    /// Anything else.
-    Broken,
+/// What is said inside of TLS.
+#[derive(Debug)]
+struct Conversation {
+    connection: ClientConnection,
+    /// The peer has said `close_notify`.
+    has_ended: bool,
+    /// No Message can be sent any more.
+    is_over: bool,
+}
+
+impl Conversation {
+    /// Takes in what the peer says, without waiting for it.
+    ///
+    /// # Errors
+    ///
+    /// Why the session has ended, if not by `close_notify`.
+    fn listen(&mut self, stream: &mut Stream) -> io::Result<()> {
+        let mut buffer = [0; 4_096];
+        // A peer that never stops talking does not keep us from sending.
+        for _ in 0..MOST_READS {
+            match stream.receive(&mut buffer)? {
+                None => break,
+                Some(0) if self.has_ended => {
+                    stream.end_as(End::Finished);
+                    break;
+                }
+                Some(0) => {
+                    return Err(io::Error::new(
+                        ErrorKind::UnexpectedEof,
+                        "the collector is gone: the connection ended before TLS did",
+                    ));
+                }
+                Some(count) => self.take_in(buffer.get(..count).unwrap_or_default())?,
+            }
+        }
+        stream.look()
+    }
+
+    /// Decrypts. Collectors have nothing to say but what TLS does.
+    fn take_in(&mut self, mut octets: &[u8]) -> io::Result<()> {
+        while !octets.is_empty() && !self.has_ended {
+            self.connection.read_tls(&mut octets)?;
+            let state = self.connection.process_new_packets().map_err(|error| match error {
+                rustls::Error::AlertReceived(alert) => TlsError::of_alert(alert),
+                other => TlsError::Protocol(other.to_string()),
+            })?;
+            let mut said = vec![0; state.plaintext_bytes_to_read()];
+            let _ = self.connection.reader().read(&mut said);
+            self.has_ended = state.peer_has_closed();
+        }
+        Ok(())
+    }
+
+    /// Moves what is to be written to `records`.
+    fn take_records(&mut self, records: &mut Vec<u8>) -> io::Result<()> {
+        records.clear();
+        while self.connection.wants_write() {
+            self.connection.write_tls(records)?;
+        }
+        Ok(())
+    }
+
+    fn encrypt(&mut self, message: &[u8], records: &mut Vec<u8>) -> io::Result<()> {
+        self.connection.writer().write_all(message)?;
+        self.take_records(records)?;
+        // What TLS 1.2 may encrypt by one key is limited. At the limit rustls takes what it is
+        // given and sends `close_notify` in its place.
+        if records.len() < message.len() {
+            return Err(io::Error::new(ErrorKind::ConnectionAborted, "the keys are used up"));
+        }
+        Ok(())
+    }
 }
 
 impl TlsSession {
-    /// Takes in what the peer says, without waiting for it.
-    fn receive(&mut self) -> io::Result<()> {
-        if let Some(error) = self.stream.take_error()? {
+    /// Notices the end of the session.
+    fn listen(&mut self) -> io::Result<()> {
+        if self.conversation.is_over {
+            return Err(ended());
+        }
+        if let Err(error) = self.conversation.listen(&mut self.stream) {
             return Err(self.broke(error));
         }
-        // A peer that never stops talking does not keep us from sending.
-        for _ in 0..MOST_READS {
-            // rustls reads nothing after `close_notify`.
-            let read = match self.ending {
-                Some(Ending::Announced) => Arrived(&self.stream).read(&mut [0; 512]),
-                _ => self.connection.read_tls(&mut Arrived(&self.stream)),
-            };
-            match read {
-                Ok(0) => return Err(self.input_ended()),
-                Ok(_) => self.take_in()?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broke(error)),
-            }
+        if self.conversation.has_ended {
+            self.conversation.is_over = true;
+            return Err(ended());
         }
         Ok(())
     }
 
-    /// Decrypts what was read. Collectors have nothing to say but what TLS does.
-    fn take_in(&mut self) -> io::Result<()> {
-        match self.connection.process_new_packets() {
-            Ok(state) => {
-                let mut octets = vec![0; state.plaintext_bytes_to_read()];
-                let _ = self.connection.reader().read(&mut octets);
-                if state.peer_has_closed() {
-                    self.ending = Some(Ending::Announced);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                // An alert for the peer.
-                let _ = self.connection.write_tls(&mut self.stream);
-                let error = match error {
-                    rustls::Error::AlertReceived(alert) => TlsError::of_alert(alert),
-                    other => TlsError::Protocol(other.to_string()),
-                };
-                Err(self.broke(error.into()))
-            }
-        }
-    }
-
-    /// The FIN of the peer has come.
-    fn input_ended(&mut self) -> io::Error {
-        if self.ending == Some(Ending::Announced) {
-            self.delivery.input_ended(&self.stream);
-            self.ending = Some(Ending::Finished);
-            return ended();
-        }
-        self.broke(io::Error::new(
-            ErrorKind::UnexpectedEof,
-            "the collector is gone: the connection ended before TLS did",
-        ))
-    }
-
-    /// The same, and the end of the session is an error.
-    fn receive_or_end(&mut self) -> io::Result<()> {
-        match self.ending {
-            Some(Ending::Announced) => {}
-            Some(_) => return Err(ended()),
-            None => self.receive()?,
-        }
-        if self.ending.is_some() { Err(ended()) } else { Ok(()) }
-    }
-
+    /// The session is over, and not in order.
     fn broke(&mut self, error: io::Error) -> io::Error {
-        self.ending = Some(Ending::Broken);
+        if !std::mem::replace(&mut self.conversation.is_over, true) {
+            self.send_alert();
+        }
         error
     }
 
-    /// Encrypts, into `records`.
-    fn encrypt(&mut self, message: &[u8]) -> io::Result<()> {
-        self.records.clear();
-        self.connection.writer().write_all(message)?;
-        while self.connection.wants_write() {
-            self.connection.write_tls(&mut self.records)?;
+    /// Tells the peer what it did wrong, if it did and can be told at once.
+    fn send_alert(&mut self) {
+        if self.conversation.take_records(&mut self.records).is_ok() && !self.records.is_empty() {
+            let ending = Ending::default();
+            let patience = impatient(&ending, &*self.clock);
+            let _ = self.stream.write(&self.records, patience);
         }
-        // What TLS 1.2 may encrypt by one key is limited. At the limit rustls takes what it is
-        // given and sends `close_notify` in its place.
-        if self.records.len() < message.len() {
-            return Err(io::Error::new(ErrorKind::ConnectionAborted, "the keys are used up"));
-        }
-        self.records_sent += message.len().div_ceil(LARGEST_RECORD) as u64;
-        Ok(())
     }
 
-    /// Gives `records` to the socket.
-    fn write(&mut self, limit: impl Fn() -> Option<Duration>) -> io::Result<()> {
-        let mut rest = &self.records[..];
-        let mut progress_at = self.clock.monotonic();
-        while !rest.is_empty() {
-            match self.stream.write(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    rest = rest.get(count..).unwrap_or_default();
-                    progress_at = self.clock.monotonic();
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => {
-                    let waited = self.clock.monotonic().saturating_sub(progress_at);
-                    if limit().is_none_or(|limit| waited >= limit) {
-                        return Err(ErrorKind::TimedOut.into());
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    fn write(&mut self, message: &[u8], patience: Patience<'_>) -> io::Result<()> {
+        self.conversation.encrypt(message, &mut self.records)?;
+        self.stream.write(&self.records, patience)?;
+        self.records_sent += message.len().div_ceil(LARGEST_RECORD) as u64;
+        self.stream.message_ended(patience.clock)
     }
 
     /// What the peer said before it went is a better reason than that it is gone.
     fn better_reason(&mut self, error: io::Error) -> io::Error {
-        match self.receive() {
-            Err(said) if is_said(&said) => said,
+        match self.conversation.listen(&mut self.stream) {
+            Err(said) if said.get_ref().is_some_and(|inner| inner.is::<TlsError>()) => said,
+            _ if self.conversation.has_ended => ended(),
             _ => error,
         }
     }
 
-    /// Says that this is the end, and that nothing follows.
-    fn say_goodbye(&mut self, patience: Duration) -> io::Result<()> {
-        self.connection.send_close_notify();
-        self.records.clear();
-        while self.connection.wants_write() {
-            self.connection.write_tls(&mut self.records)?;
+    /// Waits for the FIN that follows `close_notify`, or a RST, if something was left unread.
+    fn await_end(&mut self) {
+        let ending = Ending::default();
+        let begin = self.clock.monotonic();
+        let mut is_answered = false;
+        while self.stream.end().is_none() {
+            if self.conversation.listen(&mut self.stream).is_err() || self.stream.end().is_some() {
+                break;
+            }
+            if !std::mem::replace(&mut is_answered, true) {
+                // Some servers wait for ours (RFC 5246 §7.2.1).
+                self.conversation.connection.send_close_notify();
+                let patience = impatient(&ending, &*self.clock);
+                if self.conversation.take_records(&mut self.records).is_err()
+                    || self.stream.write(&self.records, patience).is_err()
+                {
+                    break;
+                }
+            }
+            if self.clock.monotonic().saturating_sub(begin) >= LAST_WORD_PATIENCE {
+                self.stream.end_as(End::Broken);
+            }
+            self.clock.sleep(POLL_INTERVAL);
         }
-        self.write(|| Some(patience))?;
-        self.delivery.written_besides(self.records.len() as u64);
-        self.stream.shutdown(Shutdown::Write)?;
-        self.delivery.finish();
-        Ok(())
     }
 }
 
 impl Session for TlsSession {
     fn send(&mut self, message: &[u8], patience: Patience<'_>) -> Result<(), SendError> {
-        self.receive_or_end().map_err(SendError::Broken)?;
-        let written = self.encrypt(message).and_then(|()| {
-            self.write(|| {
-                let over = patience.ending.is_over();
-                let limit = if over { patience.over } else { patience.running };
-                (!patience.ending.is_abandoned()).then_some(limit)
-            })
-        });
-        if let Err(error) = written {
-            let error = self.better_reason(error);
-            return Err(SendError::Broken(self.broke(error)));
-        }
-        self.delivery.written(self.records.len() as u64);
-        self.delivery.update(&self.stream);
-        Ok(())
+        self.listen().map_err(SendError::Broken)?;
+        self.write(message, patience).map_err(|error| {
+            self.conversation.is_over = true;
+            SendError::Broken(self.better_reason(error))
+        })
     }
 
     fn look(&mut self) -> io::Result<()> {
-        self.receive_or_end()?;
-        self.delivery.update(&self.stream);
+        self.listen()?;
         if let Some(error) = self.renewal.look(self.clock.monotonic(), &provider()) {
             let text = format!("new certificates cannot be used, the old ones stay: {error}");
             self.trouble.push_back(io::Error::new(ErrorKind::InvalidData, text));
@@ -334,58 +321,34 @@ impl Session for TlsSession {
     }
 
     fn delivered(&mut self) -> u64 {
-        self.delivery.update(&self.stream);
-        self.delivery.delivered()
+        self.stream.delivered()
     }
 
     fn delivered_at_end(&mut self) -> u64 {
-        self.delivery.update(&self.stream);
-        if self.ending == Some(Ending::Announced) {
-            // The FIN is on its way, or a RST if something was left unread. A server may wait for
-            // our `close_notify` (RFC 5246 §7.2.1).
-            let began_at = self.clock.monotonic();
-            let mut waiting = self.say_goodbye(LAST_WORD_PATIENCE).is_ok();
-            while waiting && self.ending == Some(Ending::Announced) {
-                let waited = self.clock.monotonic().saturating_sub(began_at);
-                waiting = self.receive().is_ok() && waited < LAST_WORD_PATIENCE;
-                self.clock.sleep(POLL_INTERVAL);
-            }
+        self.conversation.is_over = true;
+        if self.conversation.has_ended {
+            self.await_end();
+        } else {
+            // Whatever TCP thinks of it.
+            self.stream.end_as(End::Broken);
         }
-        let end = match self.ending {
-            Some(Ending::Finished) => End::Finished,
-            Some(Ending::Announced | Ending::Broken) | None => End::Broken,
-        };
-        self.delivery.delivered_at_end(end)
+        self.stream.delivered_at_end()
     }
 
     fn close(&mut self, patience: Duration, clock: &dyn Clock) -> io::Result<()> {
-        self.receive_or_end()?;
-        if let Err(error) = self.say_goodbye(patience) {
-            return Err(self.broke(error));
-        }
-        let mut before = u64::MAX;
-        let mut progress_at = clock.monotonic();
-        loop {
-            let heard = self.receive();
-            self.delivery.update(&self.stream);
-            let outstanding = self.delivery.outstanding_octets();
-            let waited = clock.monotonic().saturating_sub(progress_at);
-            match heard {
-                // The peer has read our `close_notify` and all before it.
-                Err(error) if is_end(&error) && outstanding == 0 => return Ok(()),
-                Err(error) => return Err(error),
-                Ok(()) if outstanding < before => {
-                    before = outstanding;
-                    progress_at = clock.monotonic();
-                }
-                // All is acknowledged. To leave before the peer has read it would do no harm, but
-                // what it says on leaving would be answered by a RST.
-                Ok(()) if outstanding == 0 && waited >= LAST_WORD_PATIENCE => return Ok(()),
-                Ok(()) if waited >= patience => return Err(ErrorKind::TimedOut.into()),
-                Ok(()) => {}
-            }
-            clock.sleep(POLL_INTERVAL);
-        }
+        self.listen()?;
+        self.conversation.is_over = true;
+        self.conversation.connection.send_close_notify();
+        self.conversation.take_records(&mut self.records)?;
+        let ending = Ending::default();
+        let limits = Patience { running: patience, over: patience, ending: &ending, clock };
+        self.stream.write(&self.records, limits)?;
+        let conversation = &mut self.conversation;
+        self.stream.close(patience, clock, |stream| match conversation.listen(stream) {
+            // The peer has ended as well. Many do without `close_notify` once they have ours.
+            Err(_) if stream.input_ended() && stream.end().is_none() => stream.look(),
+            other => other,
+        })
     }
 
     fn message_size(&self) -> usize {
@@ -397,46 +360,25 @@ impl Session for TlsSession {
     }
 
     fn wants_renewal(&self) -> bool {
-        let is_limited = self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        let version = self.conversation.connection.protocol_version();
+        let is_limited = version == Some(ProtocolVersion::TLSv1_2);
         self.renewal.is_wanted() || is_limited && self.records_sent >= RECORDS_OF_TLS_1_2
     }
 }
 
-/// Reads what has arrived, without waiting for more.
-struct Arrived<'a>(&'a TcpStream);
-
-impl Read for Arrived<'_> {
-    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
-        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-        SockRef::from(self.0).recv_with_flags(&mut [MaybeUninit::uninit()], flags)?;
-        self.0.read(octets)
-    }
+/// For what is only polite.
+fn impatient<'a>(ending: &'a Ending, clock: &'a dyn Clock) -> Patience<'a> {
+    Patience { running: Duration::ZERO, over: Duration::ZERO, ending, clock }
 }
 
 fn ended() -> io::Error {
     io::Error::new(ErrorKind::ConnectionAborted, "the collector has ended the session")
 }
 
-fn is_end(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof)
-}
-
-/// Whether an error is what the peer said, and not that it is gone.
-fn is_said(error: &io::Error) -> bool {
-    is_end(error) || error.get_ref().is_some_and(|inner| inner.is::<TlsError>())
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-/// After which a write that makes no progress looks whether it should go on.
-const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// Between two looks at what is acknowledged.
+/// Between two looks at what has come.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How long the end of a peer that has all is waited for.
+/// How long the end of TCP is waited for when that of TLS has come.
 const LAST_WORD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads in a row.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::error::Fault;
 use super::record::Record;
-use super::template::{FIRST_TEMPLATE_ID, Template, TemplateRecord, Templates, u16_at};
+use super::template::{
+    FIRST_TEMPLATE_ID, FLOW_KEY_INDICATOR, TEMPLATE_ID, Template, TemplateRecord, Templates, u16_at,
+};
 use crate::ipfix::list::Context;
 
 /// A Message Header (RFC 7011 §3.1).
@@ -80,6 +82,8 @@ pub struct Statistics {
     pub illegal_lengths: u64,
     /// Sets that end in octets other than zero, too few for a record (RFC 7011 §3.3.1).
     pub irregular_padding: u64,
+    /// Records of Flow Keys for a Template that is not known, or has fewer fields (RFC 7011 §4.4).
+    pub irregular_flow_keys: u64,
 }
 
 /// One Transport Session, or one file: Templates and sequence numbers by Observation Domain.
@@ -208,6 +212,13 @@ impl Session {
         position.data_records = position.data_records.wrapping_add(1);
         if set.template.is_options() {
             self.statistics.options_records += 1;
+            if set.template.has_flow_keys() {
+                let domain = self.domains.get(&position.header.observation_domain);
+                let record = Record::new(&set.template, record, Context::default());
+                if !domain.is_some_and(|domain| are_flow_keys(&record, &domain.templates)) {
+                    self.statistics.irregular_flow_keys += 1;
+                }
+            }
         } else {
             self.statistics.records += 1;
         }
@@ -315,6 +326,23 @@ impl Session {
             domain.next_sequence = Some(next);
         }
     }
+}
+
+/// Whether the Flow Keys of this record are fields of the Template it names (RFC 7011 §4.4).
+fn are_flow_keys(record: &Record<'_>, templates: &Templates) -> bool {
+    let value = |element: u16| {
+        record.fields().find_map(|(field, value)| {
+            if field.iana() == Some((element, false)) { value.as_unsigned() } else { None }
+        })
+    };
+    let template =
+        value(TEMPLATE_ID).and_then(|id| u16::try_from(id).ok()).and_then(|id| templates.find(id));
+    let (Some(template), Some(indicator)) = (template, value(FLOW_KEY_INDICATOR)) else {
+        return false;
+    };
+    // Bit by bit from the lowest, field by field from the first.
+    let highest = u64::BITS - indicator.leading_zeros();
+    usize::try_from(highest).is_ok_and(|highest| highest <= template.fields().len())
 }
 
 /// Fields of all Templates together; some 50 MB.

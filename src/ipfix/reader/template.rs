@@ -17,6 +17,7 @@ pub struct Template {
     minimum_length: usize,
     /// Whether every record has that length.
     is_fixed: bool,
+    has_flow_keys: bool,
 }
 
 /// One field of a Template.
@@ -79,6 +80,11 @@ impl Template {
         octets.split_at_checked(octets.len() - rest.len())
     }
 
+    /// Whether its records tell the Flow Keys of a Template (RFC 7011 §4.4).
+    pub(super) const fn has_flow_keys(&self) -> bool {
+        self.has_flow_keys
+    }
+
     pub(super) const fn minimum_length(&self) -> usize {
         self.minimum_length
     }
@@ -134,7 +140,12 @@ impl TemplateRecord {
             return Err(Fault::EmptyTemplate(id));
         }
         let is_fixed = !fields.iter().any(is_variable);
-        let template = Template { id, scope_field_count, fields, minimum_length, is_fixed };
+        let has = |element| {
+            is_options && fields.iter().any(|field| field.field.iana() == Some((element, false)))
+        };
+        let has_flow_keys = has(FLOW_KEY_INDICATOR) && has(TEMPLATE_ID);
+        let template =
+            Template { id, scope_field_count, fields, minimum_length, is_fixed, has_flow_keys };
         Ok((Self::Definition(template), rest))
     }
 }
@@ -219,5 +230,9 @@ pub(super) fn u16_at(octets: &[u8], offset: usize) -> Option<u16> {
 
 /// RFC 7011 §3.4.1: lower numbers are those of Sets.
 pub(super) const FIRST_TEMPLATE_ID: u16 = 256;
+/// IE 145.
+pub(super) const TEMPLATE_ID: u16 = 145;
+/// IE 173.
+pub(super) const FLOW_KEY_INDICATOR: u16 = 173;
 /// RFC 7011 §3.2: an enterprise number follows.
 const ENTERPRISE_BIT: u16 = 0x8000;

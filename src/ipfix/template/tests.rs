@@ -190,3 +190,21 @@ fn records_of_fixed_length_are_split_at_it() {
     assert_eq!(template.split_record(b"abcdef"), Some((&b"abcd"[..], &b"ef"[..])));
     assert_eq!(template.split_record(b"abc"), None);
 }
+
+#[test]
+fn flow_keys_are_told_bit_by_bit() {
+    // RFC 7011 §4.4.
+    let key = (iana(4, DataType::Unsigned8), 1);
+    let other = (iana(2, DataType::Unsigned64), 8);
+    let is_key = |field: &FieldSpecifier| field.element.id == 4;
+    let indicator = |fields: &[_]| template(fields).unwrap().flow_key_indicator(is_key);
+    assert_eq!(indicator(&[other, other]), Some(0));
+    assert_eq!(indicator(&[key, other, key, key]), Some(0b1101));
+    let mut fields = vec![other; 63];
+    fields.push(key);
+    assert_eq!(indicator(&fields), Some(1 << 63));
+    fields.push(other);
+    assert_eq!(indicator(&fields), Some(1 << 63));
+    fields.push(key);
+    assert_eq!(indicator(&fields), None);
+}

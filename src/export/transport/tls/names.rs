@@ -108,7 +108,7 @@ impl Subject {
                 .is_some_and(|all| all.iter().any(|one| one.extn_id == SUBJECT_ALTERNATIVE_NAME)),
             alternative: alternative_names(certificate),
             issuer: common_name(certificate.issuer())
-                .map_or_else(|| certificate.issuer().to_string(), |name| name)
+                .unwrap_or_else(|| certificate.issuer().to_string())
                 .chars()
                 .take(LONGEST_SHOWN)
                 .map(printable)

@@ -1,0 +1,82 @@
+//! Options as a table of a configuration file.
+
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use crate::export::profile::{Profile, TimeUnit};
+use crate::export::target::units::parse_duration;
+
+/// A duration as text with its unit.
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    parse_duration(&text).map(Some).ok_or_else(|| {
+        D::Error::custom(format!("`{text}` is no time with its unit, as in \"30s\""))
+    })
+}
+
+impl<'de> Deserialize<'de> for Profile {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeUnit {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::target::CollectorOptions;
+
+    fn read(table: serde_json::Value) -> Result<CollectorOptions, String> {
+        serde_json::from_value(table).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_table_says_what_a_url_says() {
+        let options = read(serde_json::json!({
+            "profile": "nfdump",
+            "biflow": false,
+            "time": "ms",
+            "template_refresh": "30s",
+            "options_refresh": "5m",
+            "mtu": 1400,
+            "source": "192.0.2.1",
+            "observation_domain": 7,
+            "reconnect": "1s",
+            "rate": 100,
+            "tls": { "ca": "/etc/ca.pem", "cert": "c.pem", "key": "k.pem", "name": "collector",
+                     "peers": ["a.example", "b.example"] },
+        }))
+        .unwrap();
+        assert_eq!(options.profile, Some(Profile::Nfdump));
+        assert_eq!(options.biflow, Some(false));
+        assert_eq!(options.time, Some(TimeUnit::Milliseconds));
+        assert_eq!(options.options_refresh, Some(Duration::from_secs(300)));
+        assert_eq!(options.source, Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(options.tls.peers, ["a.example", "b.example"]);
+        assert_eq!(read(serde_json::json!({})), Ok(CollectorOptions::default()));
+    }
+
+    #[test]
+    fn a_table_with_what_is_not_known_is_an_error() {
+        for (table, hint) in [
+            (serde_json::json!({ "profil": "nfdump" }), "profil"),
+            (serde_json::json!({ "tls": { "skip_verify": true } }), "skip_verify"),
+            (serde_json::json!({ "profile": "nfcapd" }), "nfdump"),
+            (serde_json::json!({ "time": "s" }), "ms, us or ns"),
+            (serde_json::json!({ "reconnect": "5" }), "30s"),
+            (serde_json::json!({ "reconnect": 5 }), "string"),
+            (serde_json::json!({ "biflow": "on" }), "boolean"),
+            (serde_json::json!({ "mtu": 70_000 }), "u16"),
+            (serde_json::json!({ "source": "eth0" }), "IP"),
+        ] {
+            let error = read(table.clone()).unwrap_err();
+            assert!(error.contains(hint), "{table}: {error}");
+        }
+    }
+}
