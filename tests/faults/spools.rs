@@ -13,12 +13,12 @@ use crate::collectors::{Peer, Reading};
 use crate::load::{
     Probe, config, count_in_order, duplicates, spool, spooled_files, wait_for_flow, wait_until,
 };
-use crate::netns::inside;
+use crate::netns::{inside, ip};
 
 #[test]
 #[ignore = "needs root"]
 fn a_full_file_system_loses_what_does_not_fit_and_nothing_else() {
-    inside("spools::a_full_file_system_loses_what_does_not_fit_and_nothing_else", || {
+    in_a_place_of_our_own("spools::a_full_file_system_loses_what_does_not_fit_and_nothing_else", || {
         let folder = tempfile::tempdir().expect("a temporary folder");
         mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"], folder.path());
         let mut peer = Peer::new(Transport::Tcp, Reading::Everything);
@@ -48,7 +48,7 @@ fn a_full_file_system_loses_what_does_not_fit_and_nothing_else() {
 #[test]
 #[ignore = "needs root"]
 fn a_directory_that_becomes_read_only_is_counted_and_used_again_later() {
-    inside("spools::a_directory_that_becomes_read_only_is_counted_and_used_again_later", || {
+    in_a_place_of_our_own("spools::a_directory_that_becomes_read_only_is_counted_and_used_again_later", || {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut peer = Peer::new(Transport::Tcp, Reading::Everything);
         let mut config = config(vec![peer.target()]);
@@ -79,7 +79,7 @@ fn a_directory_that_becomes_read_only_is_counted_and_used_again_later() {
 #[test]
 #[ignore = "needs root"]
 fn a_directory_that_is_read_only_from_the_start_is_an_error_then() {
-    inside("spools::a_directory_that_is_read_only_from_the_start_is_an_error_then", || {
+    in_a_place_of_our_own("spools::a_directory_that_is_read_only_from_the_start_is_an_error_then", || {
         let folder = tempfile::tempdir().expect("a temporary folder");
         mount(&["-t", "tmpfs", "-o", "ro", "tmpfs"], folder.path());
         let peer = Peer::new(Transport::Tcp, Reading::Everything);
@@ -237,6 +237,14 @@ fn segments(folder: &tempfile::TempDir) -> Vec<PathBuf> {
         number.len() == 16 && u64::from_str_radix(&number, 16).is_ok()
     });
     files
+}
+
+/// In namespaces of our own, with a loopback.
+fn in_a_place_of_our_own(test: &str, body: impl FnOnce()) {
+    inside(test, || {
+        ip("link set dev lo up");
+        body();
+    });
 }
 
 /// In the mount namespace that `ip netns exec` makes: nobody else sees it.
