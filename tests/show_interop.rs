@@ -83,7 +83,7 @@ fn tshark_gives_the_same_answers() {
             ("not tcp and dst port != 53", |flow| {
                 flow.protocol != 6 && flow.port.is_some_and(|port| port != 53)
             }),
-            ("net 2001:db8::/32 or icmp", |flow| {
+            ("src net 2001:db8::/32 or icmp", |flow| {
                 flow.source.starts_with("2001:db8:") || flow.protocol == 1
             }),
         ] {
