@@ -711,7 +711,9 @@ impl Link {
         self.session = Some(Running {
             session: opened.session,
             messages: MessageWriter::new(context.observation_domain, size),
-            options: self.options_apart.then(|| MessageWriter::new(0, size)),
+            // In one Observation Domain there is one sequence (RFC 7011 §3.1).
+            options: (self.options_apart && context.observation_domain != 0)
+                .then(|| MessageWriter::new(0, size)),
             context,
             templates: BTreeMap::new(),
             unsettled: VecDeque::new(),
