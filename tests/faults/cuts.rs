@@ -133,7 +133,9 @@ fn far_away(transport: Transport) -> Peer {
     let id = peer.launch();
     let network = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
     let own = network("self");
-    wait_until("a network", || network(&id.to_string()).is_some_and(|far| Some(&far) != own.as_ref()));
+    wait_until("a network", || {
+        network(&id.to_string()).is_some_and(|far| Some(&far) != own.as_ref())
+    });
     // Between the two is a switch: where the cable is cut, our side does not notice.
     ip("link add name switch type bridge");
     ip("link add name near type veth peer name near0");

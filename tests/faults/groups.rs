@@ -48,8 +48,7 @@ fn the_next_in_a_failover_group_takes_over_and_gives_back() {
 #[test]
 #[ignore = "takes a while"]
 fn a_balance_group_shares_the_flows_and_keeps_the_slices_of_each_together() {
-    let peers =
-        [0; 2].map(|_: u8| Peer::start(Transport::Tcp, Reading::Everything));
+    let peers = [0; 2].map(|_: u8| Peer::start(Transport::Tcp, Reading::Everything));
     let probe = Probe::start(config(vec![group(GroupMode::Balance, &[&peers[0], &peers[1]])]));
     for _slice in 0..3 {
         for first in (0..FLOWS).step_by(500) {
@@ -66,7 +65,7 @@ fn a_balance_group_shares_the_flows_and_keeps_the_slices_of_each_together() {
         let count: usize = sessions.iter().map(|session| session.whole().flows.len()).sum();
         assert_eq!(count as u64, report.given.records);
     }
-    let [one, other] = stored.each_ref().map(|sessions| union(sessions));
+    let [one, other] = stored.each_ref().map(union);
     assert!(one.is_disjoint(&other), "slices of one flow went to both");
     assert!(one.union(&other).copied().eq(0..FLOWS), "some went to none");
     let least = one.len().min(other.len());

@@ -18,78 +18,87 @@ use crate::netns::{inside, ip};
 #[test]
 #[ignore = "needs root"]
 fn a_full_file_system_loses_what_does_not_fit_and_nothing_else() {
-    in_a_place_of_our_own("spools::a_full_file_system_loses_what_does_not_fit_and_nothing_else", || {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"], folder.path());
-        let mut peer = Peer::new(Transport::Tcp, Reading::Everything);
-        let mut config = config(vec![peer.target()]);
-        config.spool = Some(spool(folder.path(), false));
-        let probe = Probe::start(config);
-        probe.give_steadily(100_000);
-        wait_until("the notice", || says(&probe, "No space left"));
-        peer.run();
-        // Later there is room again, for another outage.
-        wait_until("an empty disk", || segments(&folder).is_empty());
-        let first = probe.next();
-        probe.give_steadily(1_000);
-        wait_for_flow(&peer, first + 999);
-        peer.kill();
-        probe.give_steadily(5_000);
-        peer.run();
-        wait_for_flow(&peer, first + 5_999);
-        let report = probe.finish();
-        let stored = check_what_came(&peer, &report);
-        assert!(stored > 10_000, "2 MB hold more than {stored}");
-        assert!(report.lost(LossReason::SpoolFull).records > 10_000, "{report:?}");
-        unmount(folder.path());
-    });
+    in_a_place_of_our_own(
+        "spools::a_full_file_system_loses_what_does_not_fit_and_nothing_else",
+        || {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"], folder.path());
+            let mut peer = Peer::new(Transport::Tcp, Reading::Everything);
+            let mut config = config(vec![peer.target()]);
+            config.spool = Some(spool(folder.path(), false));
+            let probe = Probe::start(config);
+            probe.give_steadily(100_000);
+            wait_until("the notice", || says(&probe, "No space left"));
+            peer.run();
+            // Later there is room again, for another outage.
+            wait_until("an empty disk", || segments(&folder).is_empty());
+            let first = probe.next();
+            probe.give_steadily(1_000);
+            wait_for_flow(&peer, first + 999);
+            peer.kill();
+            probe.give_steadily(5_000);
+            peer.run();
+            wait_for_flow(&peer, first + 5_999);
+            let report = probe.finish();
+            let stored = check_what_came(&peer, &report);
+            assert!(stored > 10_000, "2 MB hold more than {stored}");
+            assert!(report.lost(LossReason::SpoolFull).records > 10_000, "{report:?}");
+            unmount(folder.path());
+        },
+    );
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_directory_that_becomes_read_only_is_counted_and_used_again_later() {
-    in_a_place_of_our_own("spools::a_directory_that_becomes_read_only_is_counted_and_used_again_later", || {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut peer = Peer::new(Transport::Tcp, Reading::Everything);
-        let mut config = config(vec![peer.target()]);
-        // Small segments, so that new ones are wanted soon.
-        config.spool = Some(spool(folder.path(), false));
-        if let Some(spool) = &mut config.spool {
-            spool.maximum_octets = 8 << 20;
-        }
-        let probe = Probe::start(config);
-        probe.give_steadily(5_000);
-        // Read-only for whoever opens a file from now on; root too.
-        mount(&["--bind", &folder.path().display().to_string()], folder.path());
-        mount(&["-o", "remount,ro,bind"], folder.path());
-        probe.give_steadily(30_000);
-        wait_until("the notice", || says(&probe, "Read-only"));
-        let before = probe.next();
-        unmount(folder.path());
-        probe.give_steadily(5_000);
-        peer.run();
-        wait_for_flow(&peer, before + 4_999);
-        let report = probe.finish();
-        let stored = check_what_came(&peer, &report);
-        assert!(stored >= 10_000, "{stored}");
-        assert!(report.lost(LossReason::SpoolFull).records > 0, "{report:?}");
-    });
+    in_a_place_of_our_own(
+        "spools::a_directory_that_becomes_read_only_is_counted_and_used_again_later",
+        || {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let mut peer = Peer::new(Transport::Tcp, Reading::Everything);
+            let mut config = config(vec![peer.target()]);
+            // Small segments, so that new ones are wanted soon.
+            config.spool = Some(spool(folder.path(), false));
+            if let Some(spool) = &mut config.spool {
+                spool.maximum_octets = 8 << 20;
+            }
+            let probe = Probe::start(config);
+            probe.give_steadily(5_000);
+            // Read-only for whoever opens a file from now on; root too.
+            mount(&["--bind", &folder.path().display().to_string()], folder.path());
+            mount(&["-o", "remount,ro,bind"], folder.path());
+            probe.give_steadily(30_000);
+            wait_until("the notice", || says(&probe, "Read-only"));
+            let before = probe.next();
+            unmount(folder.path());
+            probe.give_steadily(5_000);
+            peer.run();
+            wait_for_flow(&peer, before + 4_999);
+            let report = probe.finish();
+            let stored = check_what_came(&peer, &report);
+            assert!(stored >= 10_000, "{stored}");
+            assert!(report.lost(LossReason::SpoolFull).records > 0, "{report:?}");
+        },
+    );
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_directory_that_is_read_only_from_the_start_is_an_error_then() {
-    in_a_place_of_our_own("spools::a_directory_that_is_read_only_from_the_start_is_an_error_then", || {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        mount(&["-t", "tmpfs", "-o", "ro", "tmpfs"], folder.path());
-        let peer = Peer::new(Transport::Tcp, Reading::Everything);
-        let mut config = config(vec![peer.target()]);
-        config.spool = Some(spool(folder.path(), true));
-        let error = Exporter::start(&config, Vec::new()).expect_err("it must be said at once");
-        assert!(matches!(error, ExportError::Spool { .. }), "{error}");
-        assert!(error.to_string().contains("Read-only"), "{error}");
-        unmount(folder.path());
-    });
+    in_a_place_of_our_own(
+        "spools::a_directory_that_is_read_only_from_the_start_is_an_error_then",
+        || {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            mount(&["-t", "tmpfs", "-o", "ro", "tmpfs"], folder.path());
+            let peer = Peer::new(Transport::Tcp, Reading::Everything);
+            let mut config = config(vec![peer.target()]);
+            config.spool = Some(spool(folder.path(), true));
+            let error = Exporter::start(&config, Vec::new()).expect_err("it must be said at once");
+            assert!(matches!(error, ExportError::Spool { .. }), "{error}");
+            assert!(error.to_string().contains("Read-only"), "{error}");
+            unmount(folder.path());
+        },
+    );
 }
 
 #[test]
@@ -181,7 +190,8 @@ fn garbage_in_the_directory_harms_nobody() {
     let ours = segments(&folder);
     let directory = ours[0].parent().expect("it is in a directory").to_owned();
     let suffix = ours[0].extension().expect("segments have one").to_string_lossy().into_owned();
-    let noise: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let noise: Vec<u8> =
+        (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     // With names of ours: before, between and after the good ones; and one that is a copy.
     for (number, garbage) in [(0_u64, &noise[..]), (1 << 40, &noise[..7]), (u64::MAX, &[][..])] {
         fs::write(directory.join(format!("{number:016x}.{suffix}")), garbage).expect("room");

@@ -8,9 +8,7 @@ use flowtap::export::{LossReason, Profile, Target, Transport};
 use flowtap::flow::FlowRecord;
 
 use crate::collectors::{Peer, Reading};
-use crate::load::{
-    Probe, assert_all_sent, config, count_in_order, duplicates, record, union,
-};
+use crate::load::{Probe, assert_all_sent, config, count_in_order, duplicates, record, union};
 
 #[test]
 #[ignore = "takes a while"]

@@ -3,6 +3,11 @@
 //!
 //! The process is the test binary itself, told to run [`collector_process`] and nothing else.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "places that a read has just told, of a buffer of ours"
+)]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
