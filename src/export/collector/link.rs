@@ -633,8 +633,8 @@ impl Link {
 
     /// A broken session: what it did not deliver waits again.
     ///
-    /// It is an error only where a replay would wait for a Collector that reads nothing: it would
-    /// stand still for the others too, session after session.
+    /// It is an error only where we would wait for a Collector that reads nothing, session after
+    /// session: at the end, and in a replay, which would stand still for the others too.
     fn session_broke(&mut self, error: io::Error) -> Result<(), ExportError> {
         let Some(running) = &mut self.session else { return Ok(()) };
         let delivered = running.session.delivered_at_end();
@@ -648,20 +648,15 @@ impl Link {
             self.trouble(|target| ExportError::Session { target, source: error });
             return Ok(());
         }
-        let limit = if self.ending.is_over() {
-            self.config.drain_timeout
-        } else {
-            self.config.tcp.stall_timeout
-        };
+        let over = self.ending.is_over();
+        let limit = if over { self.config.drain_timeout } else { self.config.tcp.stall_timeout };
         let target = self.target.clone();
         let stalled = ExportError::Stalled { target, seconds: limit.as_secs() };
-        match self.config.pace {
-            Pace::Replay => Err(stalled),
-            Pace::Live => {
-                self.account.trouble(stalled);
-                Ok(())
-            }
+        if over || self.config.pace == Pace::Replay {
+            return Err(stalled);
         }
+        self.account.trouble(stalled);
+        Ok(())
     }
 
     /// Waits for a session, for a moment. `Ok(false)` when there will be none.
