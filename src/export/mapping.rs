@@ -20,8 +20,9 @@ use crate::time::Timestamp;
 
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
 pub(crate) use templates::Templates;
-#[allow(unused_imports, reason = "used as soon as bodies come back from disk")]
-pub(crate) use templates::{template, template_by_id};
+#[cfg(test)]
+pub(crate) use templates::template;
+pub(crate) use templates::template_by_id;
 use time::{Microseconds, Milliseconds, Nanoseconds, Unit};
 
 /// One Data Record to be: what it tells of a Flow Record, and how.
@@ -94,7 +95,6 @@ impl<'a> DataRecord<'a> {
     }
 
     /// The ID of its Template.
-    #[allow(dead_code, reason = "used as soon as bodies are")]
     #[inline]
     pub(crate) fn template_id(&self) -> TemplateId {
         self.shape.layout.template_id(self.shape.mapping.time)

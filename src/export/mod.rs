@@ -43,9 +43,9 @@ pub use profile::{
 };
 pub use sink::RecordSink;
 pub use spool::SpoolError;
+pub(crate) use target::parse_size;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,
     JsonOutput, OptionError, Target, TargetError, TlsOptions, Transport,
 };
-pub(crate) use target::parse_size;
 pub use transport::tls::{FileUse, TlsError};

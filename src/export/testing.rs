@@ -75,7 +75,7 @@ pub(crate) fn messages(data: &[DataRecord<'_>], mapping: Mapping) -> Vec<u8> {
     let mut messages = Vec::new();
     for data in data {
         let template = templates.template(data.shape.layout);
-        let mut add = |writer: &mut MessageWriter| {
+        let add = |writer: &mut MessageWriter| {
             if !writer.defines(template) {
                 writer.add_template(template)?;
             }

@@ -164,6 +164,7 @@ fn add(sum: &mut Statistics, other: &Statistics) {
         reserved_sets,
         illegal_lengths,
         irregular_padding,
+        irregular_flow_keys,
     } = other;
     sum.messages += messages;
     sum.octets += octets;
@@ -180,6 +181,7 @@ fn add(sum: &mut Statistics, other: &Statistics) {
     sum.reserved_sets += reserved_sets;
     sum.illegal_lengths += illegal_lengths;
     sum.irregular_padding += irregular_padding;
+    sum.irregular_flow_keys += irregular_flow_keys;
 }
 
 /// What was wrong without being a reason to stop, a line each.
@@ -189,6 +191,11 @@ fn oddities(statistics: &Statistics) -> Vec<String> {
         (statistics.sequence_steps_back, "message", "earlier in the sequence than the one before"),
         (statistics.illegal_lengths, "template field", "of a length that its type cannot have"),
         (statistics.irregular_padding, "set", "with octets at the end that are not a record"),
+        (
+            statistics.irregular_flow_keys,
+            "flow keys record",
+            "of a template or fields that are not",
+        ),
         (statistics.reserved_sets, "set", "skipped, its number has no meaning"),
         (statistics.ignored_withdrawals, "withdrawal", "ignored, there was no such template"),
     ];

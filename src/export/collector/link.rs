@@ -685,7 +685,7 @@ impl Link {
                 self.prove()?;
             }
             Err(error) => {
-                let refused = matches!(&error, ConnectError::Tls(e) if !e.is_of_the_network());
+                let refused = matches!(&error, ConnectError::Tls(e) if e.is_refusal());
                 self.account.session_failed(refused);
                 let error = error.of(&self.target);
                 if self.config.pace == Pace::Replay {

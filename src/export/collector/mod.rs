@@ -30,9 +30,9 @@ use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::mapping::{DataRecord, Templates, data_records};
-use crate::export::options::{Options, OptionsRules};
+use crate::export::options::Options;
 use crate::export::pacing::{FlushTimer, Pacer};
-use crate::export::profile::{Mapping, OptionsDomain, SamplingElements};
+use crate::export::profile::{Mapping, OptionsDomain};
 use crate::export::sink::RecordSink;
 use crate::export::spool::Spool;
 use crate::export::target::{Collector, Transport};
@@ -126,15 +126,8 @@ impl CollectorSink {
             }
             (_, None) => Pacer::new(0, 0),
         };
-        let options = Options::new(
-            config.metering.clone(),
-            OptionsRules {
-                observation_domain,
-                mapping,
-                statistics: rules.options.statistics,
-                legacy_sampling: rules.options.sampling == SamplingElements::Legacy,
-            },
-        );
+        let options =
+            Options::new(config.metering.clone(), observation_domain, mapping, rules.options);
         let settings = |member: &Collector| {
             let interval = member.options.reconnect.unwrap_or(match member.transport {
                 Transport::Udp => config.udp.retry_interval,

@@ -37,8 +37,9 @@ fn place(record: &FlowRecord) -> u64 {
 }
 
 fn endpoint(address: [u8; 16], port: u16) -> u64 {
-    let address = u128::from_be_bytes(address);
-    let (high, low) = ((address >> 64) as u64, address as u64 & u64::MAX);
+    let [high, low] = [0, 8].map(|begin| {
+        address.iter().skip(begin).take(8).fold(0, |half, &octet| half << 8 | u64::from(octet))
+    });
     mix(mix(high ^ u64::from(port)) ^ low)
 }
 

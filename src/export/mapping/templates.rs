@@ -20,7 +20,6 @@ pub(crate) fn template(layout: Layout, mapping: Mapping) -> Template {
 /// The Template with this ID, if `mapping` makes records of it.
 ///
 /// An ID tells the layout in every run, so what was encoded in one may be sent in another.
-#[allow(dead_code, reason = "used as soon as bodies come back from disk")]
 pub(crate) fn template_by_id(id: u16, mapping: Mapping) -> Option<Template> {
     let (layout, time) = Layout::from_template_id(TemplateId::new(id)?)?;
     (time == mapping.time && layout.is_of(mapping)).then(|| template(layout, mapping))

@@ -312,11 +312,13 @@ impl Spool {
     }
 
     /// Everything that is not delivered, read or not.
+    #[cfg(test)]
     pub(crate) const fn waiting(&self) -> Totals {
         self.waiting
     }
 
     /// Octets on disk, with those that are about to be written.
+    #[cfg(test)]
     pub(crate) const fn octets(&self) -> u64 {
         self.octets
     }

@@ -21,8 +21,8 @@ pub use collector::{Collector, DEFAULT_PORT, DEFAULT_TLS_PORT, Transport};
 pub use error::{OptionError, TargetError};
 pub use file::FileTarget;
 pub use group::{Group, GroupMode};
-pub(crate) use units::parse_size;
 pub use options::{CollectorOptions, TlsOptions};
+pub(crate) use units::parse_size;
 
 /// A place to export to.
 #[derive(Clone, Debug, Eq, PartialEq)]

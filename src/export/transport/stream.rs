@@ -226,6 +226,7 @@ impl Stream {
     }
 
     /// Octets given to the socket that the host of the Collector does not have.
+    #[cfg(test)]
     pub(crate) const fn outstanding_octets(&self) -> u64 {
         self.delivery.outstanding_octets()
     }

@@ -81,7 +81,7 @@ impl Bench {
 
     fn report(self) -> (crate::export::TargetReport, Vec<String>) {
         let notices = self.notices.lock().unwrap().clone();
-        (self.account.into_report("file:flows".to_owned()), notices)
+        (self.account.into_report("file:flows".to_owned(), Totals::default()), notices)
     }
 }
 

@@ -73,7 +73,7 @@ fn files_of_a_killed_run_are_told_of_and_stay() {
         assert_eq!(notices.len(), 1, "{notices:?}");
         assert!(notices[0].contains(left.to_str().unwrap()), "{notices:?}");
         assert_eq!(fs::read(&left).unwrap(), b"whole messages");
-        assert!(account.into_report(String::new()).first_error.is_none());
+        assert!(account.into_report(String::new(), Totals::default()).first_error.is_none());
     }
 }
 
@@ -173,7 +173,7 @@ fn a_full_disk_costs_what_comes_until_there_is_room() {
         let found: Vec<_> = names.iter().map(read).collect();
         let settled = account.settled();
         assert_eq!(settled, given);
-        let report = account.into_report(String::new());
+        let report = account.into_report(String::new(), Totals::default());
         assert_eq!(totals(&found), report.sent, "what is in the files was sent, and nothing else");
         assert!(report.lost(LossReason::NotSent).records > 0);
         assert!(report.lost(LossReason::TargetFailed).records > 0);

@@ -167,6 +167,11 @@ impl std::fmt::Display for FileUse {
 }
 
 impl TlsError {
+    /// Whether one side did not accept the other (RFC 7011 §11.6), which is not the network's fault.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Timeout(_) | Self::Closed | Self::Dropped | Self::Io(_))
+    }
+
     /// What rustls said during a handshake; `silent` while the peer has said nothing in TLS yet.
     pub(super) fn of_handshake(error: &rustls::Error, silent: bool) -> Self {
         use rustls::Error;
