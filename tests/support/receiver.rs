@@ -44,9 +44,12 @@ impl UdpReceiver {
         SockRef::from(&socket).set_recv_buffer_size(8_000_000).expect("some buffer");
         socket.set_read_timeout(Some(STEP)).expect("a timeout");
         let address = socket.local_addr().expect("it is bound");
-        let (received, senders, end) = <(Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<_>>>, Arc<_>)>::default();
+        let received = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let senders = Arc::<Mutex<Vec<SocketAddr>>>::default();
+        let end = Arc::<AtomicBool>::default();
         let thread = thread::spawn({
-            let (received, senders, end) = (received.clone(), senders.clone(), Arc::clone(&end));
+            let (received, senders, end) =
+                (Arc::clone(&received), Arc::clone(&senders), Arc::clone(&end));
             move || {
                 let mut octets = vec![0; 65_536];
                 loop {
@@ -113,7 +116,8 @@ impl TcpReceiver {
         let listener = TcpListener::bind(address).expect("a port");
         listener.set_nonblocking(true).expect("it can be polled");
         let address = listener.local_addr().expect("it is bound");
-        let (received, end) = <(Arc<Mutex<Vec<Vec<u8>>>>, Arc<AtomicBool>)>::default();
+        let received = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let end = Arc::<AtomicBool>::default();
         let thread = thread::spawn({
             let (received, end) = (Arc::clone(&received), Arc::clone(&end));
             move || {
