@@ -32,7 +32,7 @@ pub(super) enum Command {
     Replay(Replay),
     /// Meter live traffic of one or several interfaces
     Capture(Capture),
-    /// Print an IPFIX file, of flowtap or of any other exporter
+    /// Print IPFIX files, of flowtap or of any other exporter, or what is asked of the flows in them
     Show(Show),
     /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
     Profiles(Profiles),
@@ -48,7 +48,9 @@ const EXAMPLES: &str = "Examples:
   flowtap capture -i eth1 --export 'failover:tls://a.example,tls://b.example?ca=ca.pem'
       send them encrypted to one collector, and to the other one while the first is away
   flowtap show flows.ipfix --format json
-      print the records of an IPFIX file, one JSON object a line";
+      print the records of an IPFIX file, one JSON object a line
+  flowtap show flows.ipfix --where 'dst port 443' --group src --top 10
+      print who fetched most by HTTPS";
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
@@ -196,7 +198,7 @@ pub(super) struct Show {
     #[arg(long, help_heading = "Order and sums")]
     pub(super) reverse: bool,
 
-    /// Groups that memory is used for, some 250 octets each; the flows of all others are one row
+    /// Groups that memory is used for, some 400 octets each; flows of further ones share a row
     #[arg(long, value_name = "N", default_value = "2000000", value_parser = positive, help_heading = "Order and sums")]
     pub(super) max_groups: usize,
 }
@@ -297,9 +299,9 @@ Expressions:
 pub(super) struct Meter {
     /// Where flow records go; repeat it for several, each gets every record
     ///
-    /// udp://HOST[:PORT]     IPFIX collector over UDP; also tcp:// and sctp://, port 4739
+    /// udp://HOST:PORT       IPFIX collector over UDP; also tcp:// and sctp://
     ///
-    /// tls://HOST[:PORT]     over TLS, port 4740
+    /// tls://HOST:PORT       over TLS
     ///
     /// failover:URL,URL...   the first of these collectors that can be reached
     ///
@@ -319,7 +321,8 @@ pub(super) struct Meter {
     /// (PEM), name=NAME, peer=NAME (repeat it). Of files: rotate=TIME (PATH is a pattern for
     /// strftime then), size=OCTETS, compress=zstd.
     ///
-    /// An IPv6 address stands in brackets. Without any target the flows are printed as a table. Flow
+    /// The port may be left out: it is 4739 then, and 4740 for TLS. An IPv6 address stands in brackets.
+    /// Without any target the flows are printed as a table. Flow
     /// records are personal data on most networks: send them over UDP, TCP or SCTP only on networks
     /// you trust.
     #[arg(long, value_name = "TARGET", help_heading = "Output")]

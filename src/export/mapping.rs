@@ -15,7 +15,6 @@ use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
-use crate::ipfix::template::TemplateId;
 use crate::time::Timestamp;
 
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
@@ -92,12 +91,6 @@ impl<'a> DataRecord<'a> {
     pub(crate) fn octets(&self) -> u64 {
         let reverse = if self.is_biflow() { self.record.reverse.octets } else { 0 };
         self.near().octets.saturating_add(reverse)
-    }
-
-    /// The ID of its Template.
-    #[inline]
-    pub(crate) fn template_id(&self) -> TemplateId {
-        self.shape.layout.template_id(self.shape.mapping.time)
     }
 
     /// Shows every field to `visitor`.

@@ -90,14 +90,23 @@ pub(crate) fn messages(data: &[DataRecord<'_>], mapping: Mapping) -> Vec<u8> {
     messages
 }
 
-/// How many records of Flows are in a stream of Messages, and their packets and octets.
+/// How many records are in a stream of Messages, and the packets and octets they tell of.
 ///
 /// Strict: no gap in the sequence, no Set without Template, nothing irregular.
 pub(crate) fn read_strictly(messages: &[u8]) -> (u64, u64, u64) {
+    read(messages, true)
+}
+
+/// The same of records of Flows alone, without options records.
+pub(crate) fn read_flows(messages: &[u8]) -> (u64, u64, u64) {
+    read(messages, false)
+}
+
+fn read(messages: &[u8], with_options: bool) -> (u64, u64, u64) {
     let mut reader = Reader::new(messages);
     let (mut records, mut packets, mut octets) = (0, 0, 0);
     while let Some(record) = reader.next_record().unwrap() {
-        if record.template().is_options() {
+        if record.template().is_options() && !with_options {
             continue;
         }
         records += 1;

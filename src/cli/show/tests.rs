@@ -411,7 +411,7 @@ fn losses_that_exporters_tell_of_are_told_below_the_table() {
 fn microseconds_and_nanoseconds_show_in_every_format() {
     // RFC 7011 §6.1.9, §6.1.10: 2023-11-14T22:13:20.123456(789)Z.
     let ntp = |nanoseconds: u64| {
-        let fraction = ((nanoseconds << 32) + 999_999_999) / 1_000_000_000;
+        let fraction = (nanoseconds << 32).div_ceil(1_000_000_000);
         ((1_700_000_000 + 2_208_988_800) << 32 | fraction).to_be_bytes()
     };
     for (start, end, nanoseconds, digits) in

@@ -10,7 +10,7 @@ use crate::export::account::{Observer, TargetReport};
 use crate::export::clock::TestClock;
 use crate::export::config::{TcpConfig, UdpConfig};
 use crate::export::exporter::Exporter;
-use crate::export::testing::{batch, read_strictly, tcp_biflow, udp_uniflow};
+use crate::export::testing::{batch, read_flows, tcp_biflow, udp_uniflow};
 
 /// A Collector over UDP on loopback.
 struct UdpPeer(UdpSocket);
@@ -130,7 +130,7 @@ fn every_datagram_is_a_message_within_the_path() {
             assert_eq!(usize::from(u16::from_be_bytes([datagram[2], datagram[3]])), datagram.len());
         }
         assert!(datagrams.iter().any(|datagram| datagram.len() > limit - 100));
-        assert_eq!(read_strictly(&datagrams.concat()), (200, 2_000, 300_000));
+        assert_eq!(read_flows(&datagrams.concat()), (200, 2_000, 300_000));
         assert_eq!(report.messages, datagrams.len() as u64);
         assert_eq!(report.message_octets, datagrams.concat().len() as u64);
         assert_eq!(report.sent.records, 200);
@@ -163,7 +163,7 @@ fn templates_and_options_are_sent_again_by_time_also_while_idle() {
     let exporter = start(&config);
     exporter.send(&batch(vec![udp_uniflow(1), tcp_biflow()]));
     let before = peer.received();
-    assert_eq!(read_strictly(&before.concat()).0, 2);
+    assert_eq!(read_flows(&before.concat()).0, 2);
 
     clock.advance(Duration::from_secs(59));
     assert!(peer.received().is_empty());
@@ -175,7 +175,7 @@ fn templates_and_options_are_sent_again_by_time_also_while_idle() {
     assert!(again.iter().any(|datagram| sets(datagram)[0] == 3));
     assert!(again.iter().any(|datagram| sets(datagram)[0] >= 65_000));
     let all = [before, again].concat();
-    assert_eq!(read_strictly(&all.concat()).0, 2);
+    assert_eq!(read_flows(&all.concat()).0, 2);
     drop(exporter);
 }
 
@@ -254,7 +254,7 @@ fn a_udp_collector_that_is_not_there_is_waited_for_where_records_can_wait() {
     peer.0.set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
     let datagrams = peer.received();
     let report = finish(exporter);
-    assert_eq!(read_strictly(&datagrams.concat()).0, 2_000);
+    assert_eq!(read_flows(&datagrams.concat()).0, 2_000);
     assert_eq!((report.sent.records, report.lost_totals().records), (2_000, 0));
     assert!(report.sessions.opened >= 2);
     let notices = notices.lock().unwrap();
@@ -280,7 +280,7 @@ fn a_session_over_tcp_is_a_stream_of_messages() {
     exporter.send(&batch(vec![tcp_biflow()]));
     let report = finish(exporter);
     let octets = session.join().unwrap();
-    assert_eq!(read_strictly(&octets), (1_001, 10_018, 1_510_500));
+    assert_eq!(read_flows(&octets), (1_001, 10_018, 1_510_500));
     assert_eq!((report.sent.records, report.lost_totals().records), (1_001, 0));
     assert_eq!(report.message_octets, octets.len() as u64);
     assert_eq!(report.sessions.opened, 1);
@@ -298,7 +298,7 @@ fn each_session_has_its_own_sequence_and_templates() {
     stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut first = Vec::new();
     let _ = stream.read_to_end(&mut first);
-    assert_eq!(read_strictly(&first).0, 10);
+    assert_eq!(read_flows(&first).0, 10);
 
     // The collector goes; what was read by then does not come again, and what follows is not lost.
     drop(stream);
@@ -307,7 +307,7 @@ fn each_session_has_its_own_sequence_and_templates() {
     wait_until(|| notices.lock().unwrap().len() == 2);
     let report = finish(exporter);
     let second = again.join().unwrap();
-    assert_eq!(read_strictly(&second).0, 10);
+    assert_eq!(read_flows(&second).0, 10);
     assert_eq!(sequence(&second), 0);
     assert_eq!((report.sent.records, report.lost_totals().records), (20, 0));
     assert_eq!(report.sessions.opened, 2);
@@ -329,7 +329,7 @@ fn a_collector_that_closed_its_unused_side_goes_on_receiving() {
     });
     send(&exporter, 0..100);
     let report = finish(exporter);
-    assert_eq!(read_strictly(&session.join().unwrap()).0, 100);
+    assert_eq!(read_flows(&session.join().unwrap()).0, 100);
     assert_eq!(report.sent.records, 100);
     assert!(notices.lock().unwrap().is_empty());
 }
@@ -357,7 +357,7 @@ fn live_a_collector_is_waited_for_and_missed_once() {
     let session = thread::spawn(move || read_session(&listener));
     wait_until(|| notices.lock().unwrap().len() == 2);
     let report = finish(exporter);
-    assert_eq!(read_strictly(&session.join().unwrap()).0, 100);
+    assert_eq!(read_flows(&session.join().unwrap()).0, 100);
     assert_eq!(report.sent.records, 100);
     assert!(report.sessions.failed >= 2);
 }
@@ -424,7 +424,7 @@ fn the_next_member_of_a_failover_group_takes_over_and_hands_back() {
     stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut octets = Vec::new();
     let _ = stream.read_to_end(&mut octets);
-    assert_eq!(read_strictly(&octets).0, 10);
+    assert_eq!(read_flows(&octets).0, 10);
 
     drop((stream, first));
     let session = thread::spawn(move || read_session(&second));
@@ -435,10 +435,10 @@ fn the_next_member_of_a_failover_group_takes_over_and_hands_back() {
     let first = TcpListener::bind(address).unwrap();
     let back = thread::spawn(move || read_session(&first));
     let octets = session.join().unwrap();
-    assert_eq!(read_strictly(&octets).0, 10);
+    assert_eq!(read_flows(&octets).0, 10);
     send(&exporter, 20..30);
     let report = finish(exporter);
-    assert_eq!(read_strictly(&back.join().unwrap()).0, 10);
+    assert_eq!(read_flows(&back.join().unwrap()).0, 10);
     assert_eq!((report.sent.records, report.lost_totals().records), (30, 0));
 }
 
@@ -453,7 +453,7 @@ fn members_of_a_balanced_group_share_the_flows() {
     let reports = exporter.finish();
     assert_eq!(reports.len(), 2);
     assert!(reports.iter().all(TargetReport::balances));
-    let counts = sessions.map(|session| read_strictly(&session.join().unwrap()).0);
+    let counts = sessions.map(|session| read_flows(&session.join().unwrap()).0);
     assert_eq!(counts[0] + counts[1], 1_000);
     assert_eq!([reports[0].sent.records, reports[1].sent.records], counts);
     assert!(counts[0] > 400 && counts[1] > 400, "{counts:?}");

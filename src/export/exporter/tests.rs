@@ -5,7 +5,7 @@ use std::sync::{Barrier, Mutex};
 use super::*;
 use crate::export::config::TcpConfig;
 use crate::export::target::JsonOutput;
-use crate::export::testing::{batch, read_strictly, tcp_biflow, udp_uniflow};
+use crate::export::testing::{batch, read_flows, tcp_biflow, udp_uniflow};
 
 fn config(pace: Pace, targets: &[Target]) -> Config {
     Config { pace, targets: targets.to_vec(), ..Config::default() }
@@ -74,7 +74,7 @@ fn every_target_gets_every_record() {
         assert!(report.first_error.is_none());
     }
     assert_eq!(*seen.lock().unwrap(), 200);
-    assert_eq!(read_strictly(&fs::read(&file).unwrap()), (200, 2_800, 1_200_000));
+    assert_eq!(read_flows(&fs::read(&file).unwrap()), (200, 2_800, 1_200_000));
     assert_eq!(fs::read_to_string(&json).unwrap().lines().count(), 200);
     assert_eq!(entries(directory.path()), 2);
 }
@@ -108,7 +108,7 @@ fn a_run_without_a_flow_leaves_a_valid_file() {
     Exporter::start(&config, Vec::new()).unwrap().finish();
     let octets = fs::read(path).unwrap();
     assert_eq!(octets[..2], [0, 10]);
-    assert_eq!(read_strictly(&octets), (0, 0, 0));
+    assert_eq!(read_flows(&octets), (0, 0, 0));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_full_disk_is_reported_and_the_others_go_on() {
     let error = reports[0].first_error.as_ref().unwrap().to_string();
     assert!(error.starts_with("file:/dev/full: cannot write"), "{error}");
     assert_eq!(reports[1].sent.records, 10_000);
-    assert_eq!(read_strictly(&fs::read(path).unwrap()).0, 10_000);
+    assert_eq!(read_flows(&fs::read(path).unwrap()).0, 10_000);
 }
 
 #[test]

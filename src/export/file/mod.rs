@@ -2,18 +2,21 @@
 //!
 //! One file for the run, or one after the other, each as long as [`Rotation`] lets it. A file can be
 //! read by itself: it is a Transport Session of its own, with its Templates and options at the top.
+//!
+//! Compressed files are read by `flowtap show` and by nothing else that we know of: others want them
+//! through `zstdcat`. Their frames have checksums; Message checksums (RFC 5655 §8.1.1) are not
+//! written, for no reader we know of looks at them.
 
 mod closer;
 mod ipfix_file;
 mod name;
+mod place;
 mod rotation;
 mod window;
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,15 +26,13 @@ use crate::export::config::{Config, Pace};
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::file::closer::Closer;
-use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, MESSAGE_SIZE, Top};
-use crate::export::file::name::NamePattern;
+use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, Top};
+use crate::export::file::place::Place;
 use crate::export::file::rotation::Rotation;
 use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, data_records};
 use crate::export::options::{Exported, ObservationPoints, Options};
-use crate::export::output::{
-    Naming, Output, TemporaryFile, is_special, is_standard_output, left_over, reader_has_left,
-};
+use crate::export::output::reader_has_left;
 use crate::export::pacing::FlushTimer;
 use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
@@ -76,19 +77,6 @@ pub(crate) struct FileSink {
     left_over: Vec<PathBuf>,
     in_trouble: bool,
     reader_is_gone: bool,
-}
-
-/// Where files are.
-#[derive(Debug)]
-struct Place {
-    name: Name,
-    compress: bool,
-}
-
-#[derive(Debug)]
-enum Name {
-    Fixed(PathBuf),
-    Pattern(NamePattern),
 }
 
 #[derive(Debug)]
@@ -472,88 +460,11 @@ impl RecordSink for FileSink {
     }
 }
 
-impl Place {
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::InvalidInput`] for what makes no sense, and what the file system says.
-    fn new(mut path: PathBuf, rotation: Rotation, compress: bool) -> io::Result<Self> {
-        let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        let is_file = !is_standard_output(&path) && !is_special(&path)?;
-        if compress && is_file && path.extension().is_none_or(|extension| extension != "zst") {
-            path.as_mut_os_string().push(".zst");
-        }
-        if rotation.is_off() {
-            return Ok(Self { name: Name::Fixed(path), compress });
-        }
-        if !is_file {
-            return invalid("only regular files can be rotated".to_owned());
-        }
-        if rotation.period.is_some_and(|period| period.is_zero()) {
-            return invalid("files of no time cannot be".to_owned());
-        }
-        match rotation.size {
-            Some(size) if size < SMALLEST_FILE => invalid(format!(
-                "files of {size} octets are too small: use {SMALLEST_FILE} at least"
-            )),
-            _ => Ok(Self { name: Name::Pattern(NamePattern::new(&path)?), compress }),
-        }
-    }
-
-    /// Creates the file that begins at `start`.
-    fn create(&self, start: Timestamp) -> io::Result<Output> {
-        let output = match &self.name {
-            Name::Fixed(path) => Output::create(path)?,
-            Name::Pattern(pattern) => {
-                Output::to_file(TemporaryFile::create(pattern.prepare(start)?, Naming::Number)?)
-            }
-        };
-        if self.compress { output.compressed() } else { Ok(output) }
-    }
-
-    /// Makes sure that files can be created, as far as that can be known before their names are.
-    fn check_writable(&self) -> io::Result<()> {
-        match &self.name {
-            Name::Fixed(_) => Ok(()),
-            Name::Pattern(pattern) => {
-                TemporaryFile::create(pattern.root().join(pattern.prefix()), Naming::Number)
-                    .map(drop)
-            }
-        }
-    }
-
-    /// What a run that was killed has left, where our first files will be.
-    fn left_over(&self, rotation: Rotation, start: Timestamp) -> Vec<PathBuf> {
-        match &self.name {
-            Name::Fixed(path) => {
-                let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-                let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-                    return Vec::new();
-                };
-                left_over(directory, &name.to_string_lossy())
-            }
-            Name::Pattern(pattern) => {
-                let before = rotation.period.unwrap_or(A_DAY).max(A_DAY);
-                let times = [start, start.saturating_sub(before)];
-                let paths = times.iter().filter_map(|&time| pattern.at(time).ok());
-                let directories: BTreeSet<_> =
-                    paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();
-                let found = directories.iter().map(|path| left_over(path, pattern.prefix()));
-                found.flatten().collect()
-            }
-        }
-    }
-}
-
 /// Between two attempts at a file, unless the next period begins before.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a killed run loses of a compressed file at most. Smaller frames would compress little.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Room for a few Messages, so that what stands at the top is worth it.
-const SMALLEST_FILE: u64 = 4 * MESSAGE_SIZE as u64;
-
-const A_DAY: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
 mod tests;

@@ -129,7 +129,8 @@ fn without_elements_of_ours_there_are_only_those_of_iana() {
 fn template_ids_are_the_same_in_every_version_of_us() {
     // A collector keeps templates over our restart: these numbers are for ever.
     let under = |record: &FlowRecord, mapping| {
-        data_records(record, mapping).next().unwrap().template_id().get()
+        let Shape { layout, mapping, .. } = data_records(record, mapping).next().unwrap().shape;
+        layout.template_id(mapping.time).get()
     };
     let id = |record: &FlowRecord, biflow| under(record, Mapping { biflow, ..BIFLOWS });
     let tcp = tcp_biflow();

@@ -284,8 +284,8 @@ const ELASTIC: ProfileRules = ProfileRules {
         },
         Reason {
             change: "times in milliseconds only",
-            because: "Filebeat keeps the reverse times as bare numbers, and NTP times are none \
-                      that anyone can read",
+            because: "Filebeat keeps the times of the reverse half as bare numbers: UNIX milliseconds \
+                      can be read, NTP times cannot",
         },
         Reason {
             change: "options records every five minutes",
@@ -324,7 +324,7 @@ const FLOWMON: ProfileRules = ProfileRules {
     reasons: &[
         Reason {
             change: "times in milliseconds only",
-            because: "Flowmon wants them: ipfixprobe has a build of its own for that",
+            because: "ipfixprobe has a build of its own that gives Flowmon milliseconds",
         },
         Reason {
             change: "one record for each direction, no elements of ours, options in domain 0",

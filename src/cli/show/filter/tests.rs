@@ -347,7 +347,7 @@ fn test() -> impl Strategy<Value = Test> {
                 if reverse { format!("reverse{}", element.name) } else { element.name.to_owned() };
             crate::cli::show::suggest::element(&name).expect("an element by its name")
         });
-    let element_test = element.prop_flat_map(move |field| element_test(field));
+    let element_test = element.prop_flat_map(element_test);
     prop_oneof![
         (end(), vec(prefix(), 1..4)).prop_map(|(end, prefixes)| Test::Address(end, prefixes)),
         (end(), ports()).prop_map(|(end, numbers)| Test::Port(end, numbers)),

@@ -137,7 +137,7 @@ fn groups_are_in_the_order_of_the_measure() {
     assert_eq!(first("duration"), "192.0.2.3,2,2,1400,70.00");
     assert_eq!(first("start"), "10.0.0.1,2,2,400,20.00");
     // The sum of an element has a column of its own.
-    assert_eq!(first("sourceTransportPort"), "10.0.0.1,2,2,400,67.29,3000");
+    assert_eq!(first("sourceTransportPort"), "10.0.0.1,2,2,400,67.42,3000");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::ipfix_file::MESSAGE_SIZE;
+use super::place::SMALLEST_FILE;
 use super::*;
 use crate::export::clock::TestClock;
 use crate::export::options::{Facts, Interface, Metering};

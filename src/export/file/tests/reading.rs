@@ -47,11 +47,11 @@ pub(super) fn inspect(file: &[u8]) -> Found {
                 (1, Value::Unsigned(octets)) if !is_options => found.totals.octets += octets,
                 (2, Value::Unsigned(packets)) if !is_options => found.totals.packets += packets,
                 (152 | 154 | 156, Value::DateTime(time)) => {
-                    let (begin, _) = found.flows.get_or_insert((of(time), (0, 0)));
+                    let (begin, _) = found.flows.get_or_insert_with(|| (of(time), (0, 0)));
                     *begin = of(time).min(*begin);
                 }
                 (153 | 155 | 157, Value::DateTime(time)) => {
-                    let (_, end) = found.flows.get_or_insert((of(time), of(time)));
+                    let (_, end) = found.flows.get_or_insert_with(|| (of(time), of(time)));
                     *end = of(time).max(*end);
                 }
                 (82, Value::String(name)) => found.interfaces.push(name.to_owned()),

@@ -96,7 +96,6 @@ fn a_new_file_begins_before_one_would_be_too_large() {
 }
 
 /// A record that compresses badly.
-#[expect(clippy::cast_possible_truncation, reason = "24 bits are left")]
 fn any_udp(n: u64) -> FlowRecord {
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     FlowRecord { flow_id: mixed ^ mixed >> 31, ..udp_uniflow((mixed >> 40) as u32) }
