@@ -1,88 +1,225 @@
-//! Collectors and readers of others find in our output what our ledger says is in it.
+//! Collectors and readers of others find in our output what our ledger says is in it, each under the
+//! profile that is meant for it: all packets, octets and flows, no gap in the sequence, times to the
+//! millisecond, the name of the interface and the rate of sampling.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::UdpSocket;
-use std::ops::AddAssign;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
-use program::{Program, run};
-use run::{Summary, replay, sample};
-use tempfile::TempDir;
+use collectors::{
+    Nfacctd, Nfcapd, ipfix_dump, ipfix_dump_sums, parsed, tshark, tshark_complaints, tshark_field,
+    tshark_sums,
+};
+use program::run;
+use receiver::{TcpReceiver, UdpReceiver};
+use replayed::{Replayed, cases, milliseconds, sorted};
+use run::{FLOWTAP, replay, sample};
+use strict::Session;
+use wire::{COLLECTOR, Wire};
 
+#[path = "support/collectors.rs"]
+mod collectors;
 #[path = "support/generate.rs"]
 mod generate;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/receiver.rs"]
+mod receiver;
+#[path = "support/replayed.rs"]
+mod replayed;
 #[path = "support/run.rs"]
 mod run;
+#[path = "support/strict.rs"]
+mod strict;
+#[path = "support/wire.rs"]
+mod wire;
 
 #[test]
-#[ignore = "needs nfdump, pmacct, libfixbuf-tools and tshark"]
-fn nfdump_finds_the_sums_of_the_ledger() {
+#[ignore = "needs nfdump"]
+fn nfdump_finds_what_the_ledger_says() {
     for case in cases() {
         for biflow in ["on", "off"] {
             let collector = Nfcapd::start();
-            let summary = replay(
-                &case.capture,
-                &["--biflow", biflow, "--export", &format!("udp://127.0.0.1:{}", collector.port)],
-            );
-            let found = collector.sums();
-            assert_eq!(found, Found::of(&summary), "{} with biflow {biflow}", case.name);
+            let port = collector.port;
+            let target = format!("udp://127.0.0.1:{port}?profile=nfdump&biflow={biflow}");
+            let replayed = Replayed::into(&case.capture, &target);
+            // Its log has told of no sequence error by now.
+            let nfdump = collector.finish();
+            let about = format!("{} with biflow={biflow}", case.name);
+            assert_eq!(nfdump.sums(), replayed.sent, "{about}");
+
+            let flows = nfdump.flows("%ts %te %inam %onam");
+            let times = |day: usize| {
+                let time = |flow: &Vec<String>| {
+                    Some(format!("{}T{}Z", flow.get(day)?, flow.get(day + 1)?))
+                };
+                sorted(
+                    flows.iter().map(|flow| milliseconds(&time(flow).expect("a date and a time"))),
+                )
+            };
+            // Of a biflow it keeps the times of the reverse direction, where there is one.
+            let told = |times: &[[Option<i64>; 2]]| match biflow {
+                "off" => sorted(times.iter().flatten().flatten().copied()),
+                _ => sorted(times.iter().filter_map(|&[forward, reverse]| reverse.or(forward))),
+            };
+            assert_eq!(times(0), told(&replayed.starts), "{about}");
+            assert_eq!(times(2), told(&replayed.ends), "{about}");
+
+            // The name of the Observation Point, of the forward direction at least; the rest is
+            // what it says where it has none.
+            for flow in &flows {
+                assert_eq!(flow.get(4).map(String::as_str), Some("capture"), "{about}: {flow:?}");
+            }
+            // 1:1 is what it calls unsampled.
+            let raw = nfdump.raw();
+            assert_eq!(raw.matches("NETFLOW v10, Unsampled").count(), flows.len(), "{about}");
+            let exporters = nfdump.exporters();
+            assert!(exporters.contains("Sequence failures: 0"), "{exporters}");
         }
     }
 }
 
 #[test]
-#[ignore = "needs nfdump, pmacct, libfixbuf-tools and tshark"]
-fn nfacctd_finds_the_sums_of_the_ledger() {
+#[ignore = "needs pmacct"]
+fn nfacctd_finds_what_the_ledger_says() {
     for case in cases() {
-        // nfacctd knows no reverse elements.
         let collector = Nfacctd::start();
-        let target = format!("udp://127.0.0.1:{}", collector.port);
-        let summary = replay(&case.capture, &["--biflow", "off", "--export", &target]);
-        let found = collector.sums();
-        assert_eq!(found, Found::of(&summary), "{}", case.name);
-    }
-}
+        let target = format!("udp://127.0.0.1:{}?profile=pmacct", collector.port);
+        let replayed = Replayed::into(&case.capture, &target);
+        // It has told of no unexpected sequence number by now.
+        let table = collector.finish();
+        assert_eq!(table.sums(), replayed.sent, "{}", case.name);
 
-#[test]
-#[ignore = "needs nfdump, pmacct, libfixbuf-tools and tshark"]
-fn ipfixdump_finds_the_sums_of_the_ledger() {
-    for case in cases() {
-        for biflow in ["on", "off"] {
-            let file = case.folder.path().join("flows.ipfix");
-            let target = format!("file:{}", file.display());
-            let summary = replay(&case.capture, &["--biflow", biflow, "--export", &target]);
-            let dump = run(Command::new("ipfixDump").arg("--in").arg(&file).arg("--data"));
-            assert!(!dump.contains("out of sequence"), "{}: {dump}", case.name);
-            let found = ipfixdump_sums(&dump);
-            assert_eq!(found, Found::of(&summary), "{} with biflow {biflow}", case.name);
+        // Seconds with a fraction, microseconds of which are zero.
+        let times = |name| {
+            let time = |seconds: &str| {
+                let (seconds, fraction) = seconds.split_once('.').expect("seconds and a fraction");
+                assert!(fraction.ends_with("000") && fraction.len() == 6, "{seconds}.{fraction}");
+                let milliseconds = parsed(&fraction[..3]);
+                i64::try_from(parsed(seconds) * 1000 + milliseconds).expect("a year near ours")
+            };
+            BTreeSet::from_iter(table.column(name).into_iter().map(time))
+        };
+        // Rows are sums of flows with the same key, and times are part of it.
+        let known = |times: &[[Option<i64>; 2]]| {
+            times.iter().flatten().flatten().copied().collect::<BTreeSet<_>>()
+        };
+        assert_eq!(times("TIMESTAMP_START"), known(&replayed.starts), "{}", case.name);
+        assert_eq!(times("TIMESTAMP_END"), known(&replayed.ends), "{}", case.name);
+
+        for (column, value) in
+            // It knows interfaces by number. Without our options records the rate would be 0.
+            [("IN_IFACE", "1"), ("SAMPLING_RATE", "1"), ("EXPORT_PROTO_VERSION", "10")]
+        {
+            let values = BTreeSet::from_iter(table.column(column));
+            assert_eq!(values, [value].into(), "{}: {column}", case.name);
         }
     }
 }
 
 #[test]
-#[ignore = "needs nfdump, pmacct, libfixbuf-tools and tshark"]
-fn tshark_finds_the_sums_of_the_ledger() {
+#[ignore = "needs libfixbuf-tools"]
+fn ipfixdump_finds_what_the_ledger_says_in_files_and_streams() {
     for case in cases() {
         for biflow in ["on", "off"] {
-            let file = case.folder.path().join("flows.ipfix");
-            let target = format!("file:{}", file.display());
-            let summary = replay(&case.capture, &["--biflow", biflow, "--export", &target]);
-            let found = tshark_sums(&file);
-            assert_eq!(found, Found::of(&summary), "{} with biflow {biflow}", case.name);
-            // Neither malformed messages nor gaps in the sequence.
-            let complaints = run(tshark(&file).args(["-Y", "_ws.expert.severity >= \"warning\""]));
-            assert_eq!(complaints, "", "{}", case.name);
+            let about = format!("{} with biflow={biflow}", case.name);
+            let file = case.folder.path().join(format!("flows-{biflow}.ipfix"));
+            let target = format!("file:{}?biflow={biflow}", file.display());
+            let replayed = Replayed::into(&case.capture, &target);
+            let dump = ipfix_dump(&file);
+            assert_eq!(ipfix_dump_sums(&dump), replayed.sent, "{about}");
+            assert_eq!(
+                dump_times(&dump, ["flowStartMilliseconds", "reverseFlowStartMilliseconds"]),
+                sorted(replayed.starts.iter().flatten().flatten().copied()),
+                "{about}"
+            );
+            assert!(dump_has(&dump, "interfaceName", "capture"), "{about}");
+            assert!(dump_has(&dump, "samplingPacketInterval", "1"), "{about}");
+
+            // What came over TCP is such a file too.
+            let collector = TcpReceiver::start();
+            let target = format!("tcp://{}?biflow={biflow}", collector.address());
+            let replayed = Replayed::into(&case.capture, &target);
+            let [stream] = collector.finish().try_into().expect("one connection");
+            fs::write(&file, &stream).expect("a temporary folder");
+            assert_eq!(ipfix_dump_sums(&ipfix_dump(&file)), replayed.sent, "{about} over TCP");
         }
     }
 }
 
 #[test]
-#[ignore = "needs nfdump, pmacct, libfixbuf-tools and tshark"]
+#[ignore = "needs tshark"]
+fn tshark_finds_what_the_ledger_says_in_files() {
+    for case in cases() {
+        for (biflow, time) in [("on", "ms"), ("off", "ms"), ("on", "us"), ("on", "ns")] {
+            let about = format!("{} with biflow={biflow} and time={time}", case.name);
+            let file = case.folder.path().join(format!("flows-{biflow}-{time}.ipfix"));
+            let target = format!("file:{}?biflow={biflow}&time={time}", file.display());
+            let replayed = Replayed::into(&case.capture, &target);
+            assert_eq!(tshark_complaints(tshark(&file)), [""; 0], "{about}");
+            assert_eq!(tshark_sums(|| tshark(&file)), replayed.sent, "{about}");
+            assert_times(|| tshark(&file), &replayed, &about);
+            assert_eq!(tshark_field(tshark(&file), "cflow.if_name"), ["capture"], "{about}");
+            assert_eq!(tshark_field(tshark(&file), "cflow.sampling_packet_interval"), ["1"]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, ethtool, tcpdump and tshark"]
+fn tshark_finds_what_the_ledger_says_on_the_wire() {
+    Wire::run("tshark_finds_what_the_ledger_says_on_the_wire", 1500, |wire| {
+        let [v4, v6] = COLLECTOR;
+        for case in cases() {
+            for (host, transport, biflow) in [
+                (v4.to_owned(), "udp", "on"),
+                (format!("[{v6}]"), "udp", "off"),
+                (v4.to_owned(), "tcp", "off"),
+                (format!("[{v6}]"), "tcp", "on"),
+            ] {
+                let target = format!("{transport}://{host}?biflow={biflow}");
+                let about = format!("{} to {target}", case.name);
+                let recording = wire.record();
+                let (replayed, session) = match transport {
+                    "udp" => {
+                        let collector = UdpReceiver::start_at(&format!("{host}:4739"));
+                        let replayed =
+                            Replayed::by(&mut wire.exporter(FLOWTAP), &case.capture, &target);
+                        let datagrams = collector.finish();
+                        (replayed, Session::of_datagrams(datagrams.iter().map(Vec::as_slice)))
+                    }
+                    _ => {
+                        let collector = TcpReceiver::start_at(&format!("{host}:4739"), 0);
+                        let replayed =
+                            Replayed::by(&mut wire.exporter(FLOWTAP), &case.capture, &target);
+                        let [stream] = collector.finish().try_into().expect("one connection");
+                        (replayed, Session::of_stream(&stream))
+                    }
+                };
+                let sums = session.sums();
+                assert_eq!(
+                    [sums.flows, sums.packets, sums.octets],
+                    [replayed.sent.flows, replayed.sent.packets, replayed.sent.octets]
+                );
+                let (path, _folder) = recording.finish();
+                let read = || {
+                    let mut tshark = tshark(&path);
+                    tshark.args(["-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE"]);
+                    tshark.args(["-d", "udp.port==4739,cflow", "-d", "tcp.port==4739,cflow"]);
+                    tshark
+                };
+                assert_eq!(tshark_complaints(read()), [""; 0], "{about}");
+                assert_eq!(tshark_sums(read), replayed.sent, "{about}");
+                assert_times(read, &replayed, &about);
+                assert_eq!(tshark_field(read(), "cflow.if_name"), ["capture"], "{about}");
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs tshark"]
 fn tshark_counts_the_sample_as_the_ledger_does() {
     // An oracle for the way in: what stands in the capture by tshark's own dissection.
     for (tunnels, layer) in [("outer", IpLayer::Outermost), ("inner", IpLayer::Innermost)] {
@@ -100,196 +237,47 @@ fn tshark_counts_the_sample_as_the_ledger_does() {
     }
 }
 
-/// A capture to send through every collector.
-struct Case {
-    name: &'static str,
-    capture: PathBuf,
-    folder: TempDir,
-}
-
-fn cases() -> [Case; 2] {
-    let folder = || tempfile::tempdir().expect("a temporary folder");
-    let many = folder();
-    let capture = many.path().join("conversations.pcap");
-    let sums = generate::conversations(&capture, 2000, 4);
-    let summary = replay(&capture, &[]);
-    assert_eq!(summary.count("received_packets"), sums.frames);
-    assert_eq!(summary.count("metered_octets"), sums.octets);
-    [
-        Case { name: "the sample", capture: sample(), folder: folder() },
-        Case { name: "many conversations", capture, folder: many },
-    ]
-}
-
-/// What a reader of our output counted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Found {
-    flows: u64,
-    packets: u64,
-    octets: u64,
-}
-
-impl Found {
-    /// What it should have counted.
-    fn of(summary: &Summary) -> Self {
-        Self {
-            flows: summary.count("exported_flows"),
-            packets: summary.count("exported_packets"),
-            octets: summary.count("exported_octets"),
-        }
+/// Checks the start and the end of every direction, to the millisecond.
+#[track_caller]
+fn assert_times(mut tshark: impl FnMut() -> Command, replayed: &Replayed, about: &str) {
+    for (field, times) in
+        [("cflow.abstimestart", &replayed.starts), ("cflow.abstimeend", &replayed.ends)]
+    {
+        let found = tshark_field(tshark(), field);
+        let found = sorted(found.iter().map(|time| tshark_milliseconds(time)));
+        assert_eq!(found, sorted(times.iter().flatten().flatten().copied()), "{about}: {field}");
     }
 }
 
-impl AddAssign for Found {
-    fn add_assign(&mut self, other: Self) {
-        self.flows += other.flows;
-        self.packets += other.packets;
-        self.octets += other.octets;
-    }
+/// A time such as `Nov 21, 2026 21:37:33.400000000 UTC`.
+///
+/// tshark divides the fraction of NTP by 2^32 and cuts, so that half a second can be
+/// `.499999999`.
+#[track_caller]
+fn tshark_milliseconds(text: &str) -> i64 {
+    let time = text.strip_suffix(" UTC").expect("it was told to");
+    let time = jiff::civil::DateTime::strptime("%b %d, %Y %H:%M:%S%.f", time)
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
+    let time = time.to_zoned(jiff::tz::TimeZone::UTC).expect("a year near ours").timestamp();
+    i64::try_from((time.as_nanosecond() + 1).div_euclid(1_000_000)).expect("a year near ours")
 }
 
-/// nfdump's collector.
-struct Nfcapd {
-    port: u16,
-    folder: TempDir,
-    program: Program,
+/// The times of these fields in a text of ipfixDump's, in order.
+#[track_caller]
+fn dump_times(dump: &str, names: [&str; 2]) -> Vec<i64> {
+    let times = dump.lines().filter_map(|line| {
+        let (name, value) = line.split_once(" : ")?;
+        let name = name.split_whitespace().last()?;
+        names.contains(&name).then(|| milliseconds(&format!("{}Z", value.trim().replace(' ', "T"))))
+    });
+    sorted(times)
 }
 
-impl Nfcapd {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = free_port();
-        let mut command = Command::new("nfcapd");
-        command.arg("-w").arg(folder.path()).args(["-b", "127.0.0.1", "-p", &port.to_string()]);
-        // The default buffer loses bursts; the default rotation splits a run in two.
-        command.args(["-B", "8000000", "-t", "3600"]);
-        let mut program = Program::start(&mut command);
-        program.wait_until("its port", || socket(port).is_some());
-        Self { port, folder, program }
-    }
-
-    fn sums(self) -> Found {
-        drained(self.port);
-        self.program.signal("TERM");
-        let (status, log) = self.program.end();
-        assert!(status.success(), "{log}");
-        assert!(log.contains("Sequence Errors: 0, Bad Packets: 0"), "{log}");
-        let mut nfdump = Command::new("nfdump");
-        nfdump.arg("-R").arg(self.folder.path()).args(["-q", "-N"]);
-        let lines = run(nfdump.args(["-o", "fmt:%ipkt %opkt %ibyt %obyt"]));
-        let mut found = Found::default();
-        for line in lines.lines().filter(|line| !line.trim().is_empty()) {
-            let numbers: Vec<u64> = line.split_whitespace().map(parsed).collect();
-            // The way back of a biflow is "out" to nfdump.
-            let &[packets, reverse_packets, octets, reverse_octets] = numbers.as_slice() else {
-                panic!("nfdump printed {line}");
-            };
-            found += Found {
-                flows: 1,
-                packets: packets + reverse_packets,
-                octets: octets + reverse_octets,
-            };
-        }
-        found
-    }
-}
-
-/// pmacct's collector.
-struct Nfacctd {
-    port: u16,
-    folder: TempDir,
-    program: Program,
-}
-
-impl Nfacctd {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = free_port();
-        let configuration = folder.path().join("nfacctd.conf");
-        let output = folder.path().join("flows.csv");
-        let text = format!(
-            "daemonize: false\n\
-             nfacctd_ip: 127.0.0.1\n\
-             nfacctd_port: {port}\n\
-             nfacctd_pipe_size: 16777216\n\
-             nfacctd_time_new: true\n\
-             aggregate: src_host,dst_host,src_port,dst_port,proto,tcpflags,tos,flows\n\
-             plugins: print\n\
-             plugin_buffer_size: 10240\n\
-             plugin_pipe_size: 10240000\n\
-             print_output: csv\n\
-             print_output_file: {}\n\
-             print_cache_entries: 16411\n\
-             print_refresh_time: 3600\n",
-            output.display()
-        );
-        fs::write(&configuration, text).expect("a temporary folder can be written");
-        let mut program = Program::start(Command::new("nfacctd").arg("-f").arg(&configuration));
-        program.wait_until("its port", || socket(port).is_some());
-        Self { port, folder, program }
-    }
-
-    fn sums(self) -> Found {
-        drained(self.port);
-        // The table is written, and both of its processes end.
-        self.program.signal("INT");
-        let (status, log) = self.program.end();
-        assert!(status.success(), "{log}");
-        let csv = fs::read_to_string(self.folder.path().join("flows.csv"))
-            .unwrap_or_else(|error| panic!("nfacctd wrote nothing ({error}): {log}"));
-        let mut lines = csv.lines();
-        let header: Vec<&str> = lines.next().expect("a header").split(',').collect();
-        let column = |name: &str| {
-            header.iter().position(|&column| column == name).expect("a column of the configuration")
-        };
-        let (flows, packets, octets) = (column("FLOWS"), column("PACKETS"), column("BYTES"));
-        let mut found = Found::default();
-        for line in lines {
-            let fields: Vec<&str> = line.split(',').collect();
-            let number = |at: usize| fields.get(at).map_or(0, |field| parsed(field));
-            found +=
-                Found { flows: number(flows), packets: number(packets), octets: number(octets) };
-        }
-        found
-    }
-}
-
-/// The sums over a text of `ipfixDump --data`.
-fn ipfixdump_sums(dump: &str) -> Found {
-    let mut found = Found::default();
-    for line in dump.lines() {
-        let Some((name, value)) = line.split_once(" : ") else {
-            continue;
-        };
-        match name.split_whitespace().last() {
-            Some("packetDeltaCount" | "reversePacketDeltaCount") => found.packets += parsed(value),
-            Some("octetDeltaCount" | "reverseOctetDeltaCount") => found.octets += parsed(value),
-            // One in every record of a flow, and in no options record.
-            Some("flowEndReason") => found.flows += 1,
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The sums over an IPFIX File that tshark reads.
-fn tshark_sums(file: &Path) -> Found {
-    let fields =
-        ["-T", "fields", "-E", "aggregator=,", "-e", "cflow.packets", "-e", "cflow.octets"];
-    let lines = run(tshark(file).args(fields));
-    let mut found = Found::default();
-    for line in lines.lines() {
-        let mut columns = line.split('\t').map(|column| {
-            column.split(',').filter(|number| !number.is_empty()).map(parsed).sum::<u64>()
-        });
-        found.packets += columns.next().unwrap_or(0);
-        found.octets += columns.next().unwrap_or(0);
-    }
-    let details = run(tshark(file).arg("-V"));
-    // One in every record of a flow, and in no options record.
-    let reasons = details.lines().filter(|line| line.trim().starts_with("Flow End Reason:"));
-    found.flows = reasons.count() as u64;
-    found
+fn dump_has(dump: &str, name: &str, value: &str) -> bool {
+    dump.lines().filter_map(|line| line.split_once(" : ")).any(|(field, found)| {
+        field.split_whitespace().last() == Some(name)
+            && found.rsplit(") ").next().is_some_and(|found| found.trim() == value)
+    })
 }
 
 /// Which IP header of a packet to count.
@@ -341,45 +329,4 @@ fn tshark_packets(capture: &Path, layer: IpLayer) -> Seen {
         seen.octets += lengths.split(',').nth(earlier).map_or(0, parsed) + extra;
     }
     seen
-}
-
-fn tshark(file: &Path) -> Command {
-    let mut command = Command::new("tshark");
-    command.args(["-n", "-r"]).arg(file);
-    command
-}
-
-#[track_caller]
-fn parsed(number: &str) -> u64 {
-    number.trim().parse().unwrap_or_else(|_| panic!("{number:?} is not a number"))
-}
-
-/// A UDP port of the loopback that nobody has.
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("it was bound").port()
-}
-
-/// Octets that wait in the socket on this port, and datagrams it lost.
-fn socket(port: u16) -> Option<(u64, u64)> {
-    let sockets = fs::read_to_string("/proc/net/udp").expect("Linux");
-    sockets.lines().skip(1).find_map(|line| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let local = columns.get(1)?.strip_prefix("0100007F:")?;
-        if u16::from_str_radix(local, 16).ok()? != port {
-            return None;
-        }
-        let waiting = u64::from_str_radix(columns.get(4)?.split_once(':')?.1, 16).ok()?;
-        Some((waiting, columns.last()?.parse().ok()?))
-    })
-}
-
-/// Waits until the collector has read all that was sent, and makes sure that none was lost.
-#[track_caller]
-fn drained(port: u16) {
-    program::wait_until("the collector's end of reading", || matches!(socket(port), Some((0, _))));
-    // What it has read it must also file.
-    thread::sleep(Duration::from_millis(500));
-    let (_, lost) = socket(port).expect("the collector listens");
-    assert_eq!(lost, 0, "datagrams lost in the collector's socket");
 }

@@ -640,12 +640,15 @@ impl Link {
         let delivered = running.session.delivered_at_end();
         self.settle_up_to(delivered);
         self.session = None;
-        self.missed = true;
+        let missed_before = std::mem::replace(&mut self.missed, true);
         let now = self.now();
         self.store.take_back(now);
         self.store.set_away(true, now);
         if error.kind() != io::ErrorKind::TimedOut {
-            self.trouble(|target| ExportError::Session { target, source: error });
+            // One that was missed, and went again before it had proved to be back, is still missed.
+            if !missed_before {
+                self.trouble(|target| ExportError::Session { target, source: error });
+            }
             return Ok(());
         }
         let over = self.ending.is_over();
