@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::collectors::Found;
+use crate::peers::Found;
 use crate::generate;
 use crate::run::{FLOWTAP, flowtap, sample};
 
