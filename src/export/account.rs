@@ -360,6 +360,15 @@ pub enum Notice<'a> {
         /// How many there are.
         count: usize,
     },
+    /// An earlier run has left records in the spool.
+    Spooled {
+        /// The target as written.
+        target: &'a str,
+        /// Those that will be delivered.
+        readable: Totals,
+        /// Those that cannot be, for want of the key or because they are damaged; they are lost.
+        unreadable: Totals,
+    },
 }
 
 impl fmt::Display for Notice<'_> {
@@ -376,6 +385,18 @@ impl fmt::Display for Notice<'_> {
                 }
                 f.write_str(", which `flowtap show` reads as far as it was written")
             }
+            Self::Spooled { target, readable, unreadable } => {
+                let (records, lost) = (readable.records, unreadable.records);
+                write!(f, "{target}: an earlier run left {records} flow records in the spool")?;
+                if lost > 0 {
+                    write!(
+                        f,
+                        ", and {lost} that cannot be read, for want of its key or because they \
+                         are damaged: these are lost"
+                    )?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -391,7 +412,7 @@ impl Observer {
         Self(Some(Arc::new(observe)))
     }
 
-    fn notice(&self, notice: &Notice<'_>) {
+    pub(crate) fn notice(&self, notice: &Notice<'_>) {
         if let Some(observe) = &self.0 {
             observe(notice);
         }

@@ -22,7 +22,7 @@ use members::Members;
 pub(crate) use share::Share;
 use store::Store;
 
-use crate::export::account::{Account, LossReason, Totals};
+use crate::export::account::{Account, LossReason, Notice, Totals};
 use crate::export::body::Body;
 use crate::export::clock::Clock;
 use crate::export::config::{Config, Pace};
@@ -102,6 +102,10 @@ impl CollectorSink {
                 early.recovered += recovery.readable;
                 early.recovered += recovery.lost;
                 early.unreadable += recovery.lost;
+                if !early.recovered.is_zero() {
+                    let (readable, unreadable) = (recovery.readable, recovery.lost);
+                    config.observer.notice(&Notice::Spooled { target, readable, unreadable });
+                }
                 Some(spool)
             }
             _ => None,
