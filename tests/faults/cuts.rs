@@ -33,27 +33,36 @@ fn t26_a_short_cut_over_tcp_is_mended_by_tcp() {
 #[ignore = "needs root"]
 fn t26_a_long_cut_over_tcp_breaks_the_session_and_the_spool_has_the_records() {
     let test = "cuts::t26_a_long_cut_over_tcp_breaks_the_session_and_the_spool_has_the_records";
-    inside(test, || {
-        let peer = far_away(Transport::Tcp);
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let probe = Probe::start(Config {
-            spool: Some(spool(folder.path(), false)),
-            ..impatient(config(vec![peer.target()]))
-        });
-        cut(&probe, Duration::from_secs(8));
-        wait_for_flow(&peer, probe.next() - 1);
-        let given = probe.next();
-        let notices = probe.notices();
-        let report = probe.finish();
-        assert_all_sent(&report);
-        // RFC 7011 §10.4.4: no attempt before its time, and each of them took until its timeout.
-        assert!(report.sessions.opened >= 2, "{report:?}");
-        assert!((1..80).contains(&report.sessions.failed), "{report:?}");
-        assert!(notices.iter().any(|notice| notice.contains("restored")), "{notices:?}");
-        let twice = duplicates(&peer.sessions(), 0, given);
-        println!("{given} flows in {} sessions, {twice} twice", peer.sessions().len());
-        assert!(spooled_files(folder.path()).is_empty());
+    inside(test, || long_cut(Transport::Tcp));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn t26_a_long_cut_over_tls_breaks_the_session_and_the_spool_has_the_records() {
+    let test = "cuts::t26_a_long_cut_over_tls_breaks_the_session_and_the_spool_has_the_records";
+    inside(test, || long_cut(Transport::Tls));
+}
+
+fn long_cut(transport: Transport) {
+    let peer = far_away(transport);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let probe = Probe::start(Config {
+        spool: Some(spool(folder.path(), false)),
+        ..impatient(config(vec![peer.target()]))
     });
+    cut(&probe, Duration::from_secs(8));
+    wait_for_flow(&peer, probe.next() - 1);
+    let given = probe.next();
+    let notices = probe.notices();
+    let report = probe.finish();
+    assert_all_sent(&report);
+    // RFC 7011 §10.4.4: no attempt before its time, and each of them took until its timeout.
+    assert!(report.sessions.opened >= 2, "{report:?}");
+    assert!((1..80).contains(&report.sessions.failed), "{report:?}");
+    assert!(notices.iter().any(|notice| notice.contains("restored")), "{notices:?}");
+    let twice = duplicates(&peer.sessions(), 0, given);
+    println!("{given} flows in {} sessions, {twice} twice", peer.sessions().len());
+    assert!(spooled_files(folder.path()).is_empty());
 }
 
 #[test]

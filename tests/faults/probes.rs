@@ -87,6 +87,8 @@ fn t27_without_a_key_file_the_spool_of_a_killed_probe_is_removed_and_counted() {
     assert_eq!((report["given"], report["carried_over"]), (FLOWS, FLOWS), "{report:?}");
     assert_eq!((report["sent"], report["damaged"]), (FLOWS, FLOWS), "{report:?}");
     assert_eq!(report["lost"], FLOWS, "{report:?}");
+    // It said so at its start.
+    assert_eq!(report["said_unreadable"], FLOWS, "{report:?}");
     assert_eq!(duplicates(&peer.sessions(), FLOWS, 2 * FLOWS), 0);
     assert_eq!(spooled_files(folder.path()), Vec::<PathBuf>::new(), "nothing of it is left");
 }
@@ -179,9 +181,16 @@ fn probe_process() {
     println!("{GIVEN}");
     let _ = std::io::stdout().flush();
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let notices = probe.notices();
+    let number_before = |text| {
+        let before = notices.iter().find_map(|notice| notice.split_once(text)).map(|(it, _)| it);
+        before.and_then(|it| it.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    };
+    let unreadable: u64 = number_before(" that cannot be read");
     let report = probe.finish();
     println!(
-        "\n{REPORT} given={} carried_over={} sent={} kept={} lost={} damaged={}",
+        "\n{REPORT} given={} carried_over={} sent={} kept={} lost={} damaged={} \
+         said_unreadable={unreadable}",
         report.given.records,
         report.carried_over.records,
         report.sent.records,

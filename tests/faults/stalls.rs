@@ -23,7 +23,7 @@ mod frames;
 #[ignore = "needs root"]
 fn t21_a_stalled_collector_costs_capture_nothing_and_bounded_memory() {
     inside("stalls::t21_a_stalled_collector_costs_capture_nothing_and_bounded_memory", || {
-        let summary = stall(Duration::from_secs(30), false);
+        let summary = stall(Duration::from_secs(60), false);
         let target = &summary["targets"][0];
         assert_eq!(target["spooled_flows"], 0);
         assert!(number(&target["lost_flows"]) > 100_000, "{target}");
@@ -97,8 +97,9 @@ fn stall(time: Duration, spooled: bool) -> Value {
     }
     // The drain timeout of five seconds, and a machine that may be busy.
     assert!(took < Duration::from_secs(12), "{took:?}");
-    // 200,000 flows of 330 octets, the ring of the kernel, the queue of 4 MB, and the batches on the
-    // way between threads. What a stalled Collector adds would be 10 MB and more a second.
+    // 200,000 flows of 330 octets, a ring of the kernel for each worker, the queue of 4 MB, and the
+    // batches on the way between threads: 180 MiB were seen. What a Collector that reads nothing would
+    // add is 10 MB a second, 600 in a minute.
     assert!(most < MOST_KIB, "{most} KiB");
     let [middle, end] = memory;
     assert!(end < middle + GROWTH_KIB, "memory grows: {middle} KiB, then {end} KiB");
@@ -163,5 +164,5 @@ impl Drop for Running {
 /// Packets a second, each of them a new Flow: more than ten times what makes a busy link.
 const RATE: u32 = 100_000;
 const BURST: u32 = 200;
-const MOST_KIB: u64 = 400 * 1_024;
+const MOST_KIB: u64 = 256 * 1_024;
 const GROWTH_KIB: u64 = 48 * 1_024;

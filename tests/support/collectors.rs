@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -67,7 +67,7 @@ impl Peer {
     pub(crate) fn at(address: SocketAddr, transport: Transport, reading: Reading) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if transport == Transport::Tls {
-            write_certificates(folder.path());
+            write_certificates(folder.path(), address.ip());
         }
         Self { transport, address, folder, reading, wrapper: Vec::new(), child: None }
     }
@@ -426,7 +426,7 @@ fn next_file(folder: &Path) -> File {
 }
 
 /// An authority, a certificate of the Collector for its address, and one of the probe.
-fn write_certificates(folder: &Path) {
+fn write_certificates(folder: &Path, address: IpAddr) {
     let key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::new(Vec::new()).expect("no names");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -435,12 +435,12 @@ fn write_certificates(folder: &Path) {
     let certificate = authority.self_signed(&key).expect("it is signed");
     fs::write(folder.join("ca.pem"), certificate.pem()).expect("a temporary folder");
     let issuer = Issuer::new(authority, key);
-    for (name, names, usage) in [
-        ("collector", vec!["127.0.0.1".to_owned()], ExtendedKeyUsagePurpose::ServerAuth),
-        ("probe", vec!["probe.example.net".to_owned()], ExtendedKeyUsagePurpose::ClientAuth),
+    for (name, subject, usage) in [
+        ("collector", address.to_string(), ExtendedKeyUsagePurpose::ServerAuth),
+        ("probe", "probe.example.net".to_owned(), ExtendedKeyUsagePurpose::ClientAuth),
     ] {
         let key = KeyPair::generate().expect("a key");
-        let mut leaf = CertificateParams::new(names).expect("names");
+        let mut leaf = CertificateParams::new(vec![subject]).expect("a name");
         leaf.distinguished_name.push(DnType::CommonName, name);
         leaf.extended_key_usages = vec![usage];
         let certificate = leaf.signed_by(&key, &issuer).expect("it is signed");
