@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use collectors::{
+use peers::{
     Nfacctd, Nfcapd, ipfix_dump, ipfix_dump_sums, parsed, tshark, tshark_complaints, tshark_field,
     tshark_sums,
 };
@@ -18,10 +18,10 @@ use run::{FLOWTAP, replay, sample};
 use strict::Session;
 use wire::{COLLECTOR, Wire};
 
-#[path = "support/collectors.rs"]
-mod collectors;
 #[path = "support/generate.rs"]
 mod generate;
+#[path = "support/peers.rs"]
+mod peers;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/receiver.rs"]

@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use collectors::{
-    Found, Nfacctd, Nfcapd, ipfix_dump, ipfix_dump_sums, tshark, tshark_complaints, tshark_sums,
-};
 use flowtap::export::{Config, Exporter, Pace, RecordBatch, Target, Totals};
 use flowtap::time::Timestamp;
+use peers::{
+    Found, Nfacctd, Nfcapd, ipfix_dump, ipfix_dump_sums, tshark, tshark_complaints, tshark_sums,
+};
 use records::varied_records;
 
-#[path = "support/collectors.rs"]
-mod collectors;
+#[path = "support/peers.rs"]
+mod peers;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/records.rs"]

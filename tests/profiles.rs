@@ -16,10 +16,10 @@ use run::flowtap;
 use serde_json::Value;
 use strict::{REVERSE, Record, Session, Specifier, Sums, VARIABLE};
 
-#[path = "support/collectors.rs"]
-mod collectors;
 #[path = "support/generate.rs"]
 mod generate;
+#[path = "support/peers.rs"]
+mod peers;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/receiver.rs"]

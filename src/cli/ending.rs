@@ -15,7 +15,7 @@ use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
 use crate::export::{
     self, Exporter, Facts, FileTarget, JsonOutput, Metering, Observer, Pace, RecordSink, Target,
-    TargetReport,
+    TargetReport, Transport,
 };
 use crate::flow;
 use crate::pipeline::Outcome;
@@ -53,7 +53,30 @@ pub(super) fn exporter(
     } else {
         Vec::new()
     };
+    if !meter.quiet
+        && let Some(warning) = plain_transport(&meter.export)
+    {
+        let _ = writeln!(io::stderr(), "flowtap: {warning}");
+    }
     Ok(Exporter::start(&config, extra)?)
+}
+
+/// RFC 7011 §10.3.2, §11: what leaves the host without TLS can be read, changed and lost on the way.
+fn plain_transport(targets: &[Target]) -> Option<String> {
+    let plain: Vec<_> = targets
+        .iter()
+        .flat_map(Target::collectors)
+        .filter(|collector| collector.transport != Transport::Tls && !collector.is_on_this_host())
+        .map(|collector| collector.address().to_string())
+        .collect();
+    let verb = if plain.len() == 1 { "is" } else { "are" };
+    (!plain.is_empty()).then(|| {
+        format!(
+            "warning: {} {verb} reached by plain transport: everyone on the way can read the flow \
+             records; use tls://, or a network that is yours alone",
+            plain.join(", ")
+        )
+    })
 }
 
 /// What the Exporting Process says of metering: live, when it was `started`.
@@ -294,5 +317,23 @@ mod tests {
             (live.active_timeout, live.idle_timeout),
             (flow.active_timeout, flow.idle_timeout)
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_transport_off_the_host_is_warned_of_once() {
+        // RFC 7011 §10.3.2 and §11.
+        let warning = |targets: &[&str]| {
+            let targets: Vec<_> = targets.iter().map(|text| text.parse().unwrap()).collect();
+            plain_transport(&targets)
+        };
+        assert_eq!(warning(&["file:x", "null:", "udp://127.0.0.1", "tcp://[::1]:1"]), None);
+        assert_eq!(warning(&["tcp://localhost", "tls://192.0.2.1?cert=a&key=b"]), None);
+        let text = warning(&["udp://192.0.2.1", "failover:tcp://c,tls://d?cert=a&key=b"]).unwrap();
+        assert!(text.contains("udp://192.0.2.1:4739, tcp://c:4739 are"), "{text}");
     }
 }

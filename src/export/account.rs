@@ -130,8 +130,9 @@ pub struct Sessions {
 
 /// What a target did, kept by its sink while it works.
 ///
-/// At the end every record the sink was given is in it once, as sent or as lost; what a sink did
-/// not account for was sent if it ended well, and lost with the target if it did not.
+/// At the end every record the sink was given is in it once: as sent, as lost, or as kept for the
+/// next run. What a sink that failed did not account for is lost with it; of any other it is a defect
+/// that [`TargetReport::balances`] shows.
 #[derive(Debug, Default)]
 pub struct Account {
     sent: Totals,

@@ -10,8 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::collectors::Found;
 use crate::generate;
+use crate::peers::Found;
 use crate::run::{FLOWTAP, flowtap, sample};
 
 /// A capture to send through every collector.

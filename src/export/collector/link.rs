@@ -633,35 +633,33 @@ impl Link {
 
     /// A broken session: what it did not deliver waits again.
     ///
-    /// It is an error only where a replay would wait for a Collector that reads nothing: it would
-    /// stand still for the others too, session after session.
+    /// It is an error only where we would wait for a Collector that reads nothing, session after
+    /// session: at the end, and in a replay, which would stand still for the others too.
     fn session_broke(&mut self, error: io::Error) -> Result<(), ExportError> {
         let Some(running) = &mut self.session else { return Ok(()) };
         let delivered = running.session.delivered_at_end();
         self.settle_up_to(delivered);
         self.session = None;
-        self.missed = true;
+        let missed_before = std::mem::replace(&mut self.missed, true);
         let now = self.now();
         self.store.take_back(now);
         self.store.set_away(true, now);
         if error.kind() != io::ErrorKind::TimedOut {
-            self.trouble(|target| ExportError::Session { target, source: error });
+            // One that was missed, and went again before it had proved to be back, is still missed.
+            if !missed_before {
+                self.trouble(|target| ExportError::Session { target, source: error });
+            }
             return Ok(());
         }
-        let limit = if self.ending.is_over() {
-            self.config.drain_timeout
-        } else {
-            self.config.tcp.stall_timeout
-        };
+        let over = self.ending.is_over();
+        let limit = if over { self.config.drain_timeout } else { self.config.tcp.stall_timeout };
         let target = self.target.clone();
         let stalled = ExportError::Stalled { target, seconds: limit.as_secs() };
-        match self.config.pace {
-            Pace::Replay => Err(stalled),
-            Pace::Live => {
-                self.account.trouble(stalled);
-                Ok(())
-            }
+        if over || self.config.pace == Pace::Replay {
+            return Err(stalled);
         }
+        self.account.trouble(stalled);
+        Ok(())
     }
 
     /// Waits for a session, for a moment. `Ok(false)` when there will be none.
@@ -711,7 +709,9 @@ impl Link {
         self.session = Some(Running {
             session: opened.session,
             messages: MessageWriter::new(context.observation_domain, size),
-            options: self.options_apart.then(|| MessageWriter::new(0, size)),
+            // In one Observation Domain there is one sequence (RFC 7011 §3.1).
+            options: (self.options_apart && context.observation_domain != 0)
+                .then(|| MessageWriter::new(0, size)),
             context,
             templates: BTreeMap::new(),
             unsettled: VecDeque::new(),

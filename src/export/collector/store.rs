@@ -287,7 +287,9 @@ impl Inner {
     }
 
     fn push(&mut self, body: Body, export_seconds: u64, now: Timestamp, pace: Pace) {
-        if self.abandoned {
+        // At the end of a run without a session the link is the first to end; what is encoded after
+        // that waits for the next run, as everything before it does.
+        if self.abandoned && !self.spool.as_ref().is_some_and(Spool::survives) {
             self.lose(LossReason::TargetFailed, body.totals, now);
             return;
         }

@@ -245,6 +245,9 @@ fn a_udp_collector_that_is_not_there_is_waited_for_where_records_can_wait() {
     let (mut config, notices) = config(Pace::Live, &[&url]);
     config.spool = Some(spool(directory.path()));
     config.udp.retry_interval = Duration::from_millis(300);
+    // The peer has a small buffer.
+    config.udp.datagram_rate = 500;
+    config.udp.datagram_burst = 4;
     let exporter = start(&config);
     send(&exporter, 0..1_000);
     wait_until(|| !notices.lock().unwrap().is_empty());

@@ -31,7 +31,7 @@ impl TestSink {
 }
 
 impl RecordSink for TestSink {
-    fn write(&mut self, batch: &RecordBatch, _: &mut Account) -> Result<(), ExportError> {
+    fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         if let Some(gate) = self.gate.take() {
             gate.wait();
         }
@@ -41,6 +41,7 @@ impl RecordSink for TestSink {
             return Err(ExportError::Write { target: "test".to_owned(), source });
         }
         *self.seen.lock().unwrap() += batch.records.len();
+        account.sent(Totals::of(&batch.records, true));
         Ok(())
     }
 

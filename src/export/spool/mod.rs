@@ -1,7 +1,7 @@
 //! Records that wait on disk, encrypted, for a Collector that is away.
 //!
 //! A [`Spool`] is a queue in files of a few MiB ([`segment`]), each under a key of its own that is
-//! derived from the one of the spool ([`key`]; layout in [`format`]). A file is removed when its
+//! derived from the one of the spool ([`key`]; layout in [`mod@format`]). A file is removed when its
 //! last record was delivered. What cannot be read, waited too long or went with its directory is
 //! counted, so that everything pushed is delivered, waits, or is lost for a known reason.
 //!

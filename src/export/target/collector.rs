@@ -1,6 +1,7 @@
 //! `udp://HOST:PORT?KEY=VALUE` and its like.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::export::target::error::{OptionError, TargetError};
@@ -54,6 +55,14 @@ impl Collector {
             format!("{kind}://[{host}]:{port}")
         } else {
             format!("{kind}://{host}:{port}")
+        }
+    }
+
+    /// Whether it is reached without leaving this host, as far as its name tells.
+    pub fn is_on_this_host(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
         }
     }
 

@@ -154,6 +154,27 @@ fn what_the_spool_has_no_room_for_is_lost_and_the_rest_keeps_its_order() {
 }
 
 #[test]
+fn what_comes_when_nobody_sends_any_more_waits_for_the_next_run_if_it_can() {
+    for key in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, _) = spool(folder.path(), 1 << 30, key);
+        let store = Store::new(1_000, 1_000, Pace::Live, "context", Some(spool));
+        store.push(body(0), 0, now());
+        // The link ends first where the Collector is away at the end of the run.
+        store.abandon();
+        store.push(body(1), 0, now());
+        let lost = lost(&store);
+        let closed = store.end(now());
+        if key {
+            assert_eq!((lost, closed.kept.records, closed.dropped.records), (vec![], 2, 0));
+        } else {
+            assert_eq!(lost, [(LossReason::TargetFailed, 1)]);
+            assert_eq!((closed.kept.records, closed.dropped.records), (0, 1));
+        }
+    }
+}
+
+#[test]
 fn what_is_left_survives_with_a_key_file_and_only_with_one() {
     for key in [true, false] {
         let directory = tempfile::tempdir().unwrap();

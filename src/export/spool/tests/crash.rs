@@ -31,7 +31,7 @@ fn kill_9_costs_nothing_that_was_flushed_and_repeats_nothing_that_was_told() {
     spool.rewind();
     let out = drain(&mut spool);
     assert!(out.len() >= 240, "at least what was flushed: {}", out.len());
-    assert_eq!(out, (60..60 + out.len() as u32).collect::<Vec<_>>());
+    assert_eq!(out, (60..60 + u32::try_from(out.len()).unwrap()).collect::<Vec<_>>());
     assert_eq!(recovery.readable, sum(&out.iter().copied().map(body).collect::<Vec<_>>()));
 }
 

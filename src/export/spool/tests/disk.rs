@@ -113,7 +113,7 @@ fn what_a_full_disk_took_survives_the_process() {
     let (mut spool, recovery) = place.open();
     assert_eq!((recovery.readable, recovery.lost), (closed.kept, Totals::default()));
     let out = drain(&mut spool);
-    assert_eq!(out, (0..out.len()).map(|id| id as u32).collect::<Vec<_>>());
+    assert_eq!(out, (0..).take(out.len()).collect::<Vec<_>>());
 }
 
 #[test]
