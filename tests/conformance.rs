@@ -6,8 +6,6 @@
 mod biflows;
 #[path = "conformance/capture.rs"]
 mod capture;
-#[path = "support/collectors.rs"]
-mod collectors;
 #[path = "conformance/encoding.rs"]
 mod encoding;
 #[path = "conformance/exporter.rs"]
@@ -18,8 +16,11 @@ mod files;
 mod generate;
 #[path = "conformance/messages.rs"]
 mod messages;
+#[expect(dead_code, reason = "shared by several test files, each of which uses a part")]
 #[path = "support/netns.rs"]
 mod netns;
+#[path = "support/peers.rs"]
+mod peers;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/receiver.rs"]

@@ -14,7 +14,7 @@ use crate::program::wait_until;
 use crate::receiver::{TcpReceiver, UdpReceiver};
 use crate::records::{plain, varied_records};
 use crate::strict::{Session, VARIABLE};
-use crate::{collectors, netns};
+use crate::{netns, peers};
 
 #[test]
 fn e01_the_header_is_sixteen_octets_in_network_order() {
@@ -96,7 +96,7 @@ fn e04_tshark_expects_the_same_sequence() {
     let path = folder.path().join("stream.ipfix");
     let (stream, _) = over_tcp("", &[&varied_records(), &varied_records()], |_| {});
     std::fs::write(&path, stream).unwrap();
-    assert_eq!(collectors::tshark_complaints(collectors::tshark(&path)), [""; 0]);
+    assert_eq!(peers::tshark_complaints(peers::tshark(&path)), [""; 0]);
 }
 
 #[test]

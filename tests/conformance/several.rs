@@ -1,14 +1,15 @@
 //! Rows T01, T24 and T25 of the tests of RFC 5471: exporters and collectors, several of them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 
 use flowtap::export::Pace;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::capture::replay_into;
-use crate::collectors::{Found, Nfcapd, tshark, tshark_field};
 use crate::exporter::{config, export};
+use crate::peers::{Found, Nfcapd, tshark, tshark_field};
 use crate::program::wait_until;
 use crate::receiver::{TcpReceiver, UdpReceiver};
 use crate::records::{plain, varied_records};
@@ -158,6 +159,7 @@ impl Secrets {
         let key = KeyPair::generate().unwrap();
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(DnType::CommonName, "an authority");
         let certificate = authority.self_signed(&key).unwrap();
         let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
         write("ca.pem", certificate.pem());
@@ -168,9 +170,15 @@ impl Secrets {
                 "collector" => COLLECTOR.map(str::to_owned).to_vec(),
                 _ => vec!["exporter.example".to_owned()],
             };
-            let signed = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+            let mut parameters = CertificateParams::new(names).unwrap();
+            // By default it would have the name of the authority, as if it had signed itself.
+            parameters.distinguished_name.push(DnType::CommonName, name);
+            let signed = parameters.signed_by(&key, &issuer).unwrap();
             write(&format!("{name}.pem"), signed.pem());
-            write(&format!("{name}-key.pem"), key.serialize_pem());
+            let path = folder.path().join(format!("{name}-key.pem"));
+            fs::write(&path, key.serialize_pem()).unwrap();
+            // It would be warned of otherwise, and rightly.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         }
         Self(folder)
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use flowtap::export::{Collector, Config, Exporter, Pace, Target};
 
-use crate::collectors::{tshark, tshark_field};
 use crate::exporter::{TestClock, batch, config, over_udp};
+use crate::peers::{tshark, tshark_field};
 use crate::program::wait_until;
 use crate::receiver::{TcpReceiver, UdpReceiver};
 use crate::records::{plain, varied_records};
