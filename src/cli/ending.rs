@@ -319,21 +319,3 @@ mod tests {
         );
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_transport_off_the_host_is_warned_of_once() {
-        // RFC 7011 §10.3.2 and §11.
-        let warning = |targets: &[&str]| {
-            let targets: Vec<_> = targets.iter().map(|text| text.parse().unwrap()).collect();
-            plain_transport(&targets)
-        };
-        assert_eq!(warning(&["file:x", "null:", "udp://127.0.0.1", "tcp://[::1]:1"]), None);
-        assert_eq!(warning(&["tcp://localhost", "tls://192.0.2.1?cert=a&key=b"]), None);
-        let text = warning(&["udp://192.0.2.1", "failover:tcp://c,tls://d?cert=a&key=b"]).unwrap();
-        assert!(text.contains("udp://192.0.2.1:4739, tcp://c:4739 are"), "{text}");
-    }
-}

@@ -75,8 +75,8 @@ pub enum LossReason {
     QueueFull,
     /// The socket refused the Message, or the disk.
     NotSent,
-    /// The session broke before the Collector's host had acknowledged them.
-    SessionBroken,
+    /// They had not arrived when nobody could send any more: at the end, or with the target.
+    Undelivered,
     /// The target had failed before.
     TargetFailed,
     /// The reader of our output went away.
@@ -94,7 +94,7 @@ impl LossReason {
     pub const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::NotSent,
-        Self::SessionBroken,
+        Self::Undelivered,
         Self::TargetFailed,
         Self::ReaderGone,
         Self::SpoolFull,
@@ -107,7 +107,7 @@ impl LossReason {
         match self {
             Self::QueueFull => "queue_full",
             Self::NotSent => "not_sent",
-            Self::SessionBroken => "session_broken",
+            Self::Undelivered => "undelivered",
             Self::TargetFailed => "target_failed",
             Self::ReaderGone => "reader_gone",
             Self::SpoolFull => "spool_full",

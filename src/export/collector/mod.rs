@@ -210,7 +210,7 @@ impl CollectorSink {
         account.carry_over(self.early.recovered);
         account.lost(LossReason::SpoolDamaged, self.early.unreadable);
         account.keep(closed.kept);
-        account.lost(LossReason::SessionBroken, closed.dropped);
+        account.lost(LossReason::Undelivered, closed.dropped);
         panicked
     }
 }

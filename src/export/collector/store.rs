@@ -290,7 +290,7 @@ impl Inner {
         // At the end of a run without a session the link is the first to end; what is encoded after
         // that waits for the next run, as everything before it does.
         if self.abandoned && !self.spool.as_ref().is_some_and(Spool::survives) {
-            self.lose(LossReason::TargetFailed, body.totals, now);
+            self.lose(LossReason::Undelivered, body.totals, now);
             return;
         }
         let has_room = self.octets < self.limit || pace == Pace::Replay;

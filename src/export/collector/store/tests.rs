@@ -84,7 +84,7 @@ fn a_replay_waits_for_room_until_nobody_sends_any_more() {
     assert_eq!(taken, (0..50).collect::<Vec<_>>());
     store.abandon();
     pushing.join().unwrap();
-    assert!(lost(&store).iter().all(|(reason, _)| *reason == LossReason::TargetFailed));
+    assert!(lost(&store).iter().all(|(reason, _)| *reason == LossReason::Undelivered));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn what_comes_when_nobody_sends_any_more_waits_for_the_next_run_if_it_can() {
         if key {
             assert_eq!((lost, closed.kept.records, closed.dropped.records), (vec![], 2, 0));
         } else {
-            assert_eq!(lost, [(LossReason::TargetFailed, 1)]);
+            assert_eq!(lost, [(LossReason::Undelivered, 1)]);
             assert_eq!((closed.kept.records, closed.dropped.records), (0, 1));
         }
     }
