@@ -428,10 +428,11 @@ impl Link {
     fn try_body(&mut self, waiting: &Waiting) -> Result<(), Failure> {
         let Some(running) = &mut self.session else { return Ok(()) };
         let mapping = running.context.mapping;
-        let mut unknown = Vec::new();
+        // Several Sets of a Body may have one Template.
+        let mut unknown = BTreeMap::new();
         for id in set_ids(&waiting.body.sets).filter(|id| !running.templates.contains_key(id)) {
             match template_by_id(id, mapping) {
-                Some(template) => unknown.push(Arc::new(template)),
+                Some(template) => drop(unknown.insert(id, Arc::new(template))),
                 // Nothing that could be misread is ever sent.
                 None => {
                     self.give_up(LossReason::SpoolDamaged);
@@ -439,7 +440,7 @@ impl Link {
                 }
             }
         }
-        for template in unknown {
+        for template in unknown.into_values() {
             self.announce_template(&template)?;
         }
         let Some(running) = &mut self.session else { return Ok(()) };
