@@ -25,9 +25,12 @@ impl Subject<'_, '_> {
         self.session.interfaces.get(&(domain, number)).map(String::as_str)
     }
 
-    /// The flow as a row of the table, with the interfaces that have names.
+    /// The flow as a row of the table, with the interfaces that have names, if there are several.
     pub(super) fn row(&self) -> FlowRow {
         let row = FlowRow::from(self.facts);
+        if self.session.interfaces.len() < 2 {
+            return row;
+        }
         let name = |number: Option<u64>| {
             number.and_then(|number| self.interface_name(number)).map(printable)
         };

@@ -365,6 +365,7 @@ fn interfaces_have_the_names_that_options_records_give_them() {
             &[
                 options_template(400, 1, &[(0, 10, 4), (0, 82, 16)]),
                 set(400, b"\0\0\0\x07eth1\x1b[2J\0\0\0\0\0\0\0\0"),
+                set(400, b"\0\0\0\x09eth2\0\0\0\0\0\0\0\0\0\0\0\0"),
                 template(256, &[(0, 10, 4), (0, 14, 4), (0, 1, 4)]),
                 set(256, &[0, 0, 0, 7, 0, 0, 0, 8, 0, 0, 0, 5]),
             ],
