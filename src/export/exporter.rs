@@ -58,17 +58,20 @@ impl Exporter {
         let ending = Arc::new(Ending::default());
         let whole = |(name, sink)| Part { name, sink, share: Share::ALL, biflow: config.biflow };
         let mut parts: Vec<_> = extra.into_iter().map(whole).collect();
+        // Those that were opened before wait for nothing any more: dropping them would wait for them.
+        let abandon = |_: &ExportError| ending.abandon();
         for target in &config.targets {
-            open(target, config, &ending, &mut parts)?;
+            open(target, config, &ending, &mut parts).inspect_err(abandon)?;
         }
         let mut exporter = Self {
             pace: config.pace,
             drain_timeout: config.drain_timeout,
-            ending,
+            ending: Arc::clone(&ending),
             targets: Vec::new(),
         };
         for part in parts {
-            exporter.targets.push(TargetThread::start(part, config, &exporter.ending)?);
+            let thread = TargetThread::start(part, config, &ending).inspect_err(abandon)?;
+            exporter.targets.push(thread);
         }
         Ok(exporter)
     }
