@@ -31,6 +31,9 @@ pub struct Config {
     /// How long [`Exporter::finish`](crate::export::Exporter::finish) waits for a Collector that
     /// takes nothing.
     pub drain_timeout: Duration,
+    /// Live: how long it goes on sending to a Collector that does take something. With what comes
+    /// before and after, it has to be less than a service manager waits, which is 90 s.
+    pub drain_limit: Duration,
     /// Collectors over UDP.
     pub udp: UdpConfig,
     /// Collectors over TCP.
@@ -122,6 +125,7 @@ impl Default for Config {
             spool: None,
             flush_timeout: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(5),
+            drain_limit: Duration::from_secs(40),
             udp: UdpConfig::default(),
             tcp: TcpConfig::default(),
             metering: Metering::default(),

@@ -128,4 +128,14 @@ pub enum ExportError {
         /// What is wrong.
         source: TlsError,
     },
+    /// The run is over, and the Collector takes what there is too slowly.
+    #[error(
+        "{target}: the collector is too slow: {seconds} s after the end there was more to send"
+    )]
+    Slow {
+        /// The target as written.
+        target: String,
+        /// How long it had.
+        seconds: u64,
+    },
 }

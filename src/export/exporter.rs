@@ -58,17 +58,20 @@ impl Exporter {
         let ending = Arc::new(Ending::default());
         let whole = |(name, sink)| Part { name, sink, share: Share::ALL, biflow: config.biflow };
         let mut parts: Vec<_> = extra.into_iter().map(whole).collect();
+        // Those that were opened before wait for nothing any more: dropping them would wait for them.
+        let abandon = |_: &ExportError| ending.abandon();
         for target in &config.targets {
-            open(target, config, &ending, &mut parts)?;
+            open(target, config, &ending, &mut parts).inspect_err(abandon)?;
         }
         let mut exporter = Self {
             pace: config.pace,
             drain_timeout: config.drain_timeout,
-            ending,
+            ending: Arc::clone(&ending),
             targets: Vec::new(),
         };
         for part in parts {
-            exporter.targets.push(TargetThread::start(part, config, &exporter.ending)?);
+            let thread = TargetThread::start(part, config, &ending).inspect_err(abandon)?;
+            exporter.targets.push(thread);
         }
         Ok(exporter)
     }
@@ -134,7 +137,7 @@ fn open(
     ending: &Arc<Ending>,
     parts: &mut Vec<Part>,
 ) -> Result<(), ExportError> {
-    let name = target.to_string();
+    let name = target.name();
     let mut add = |name: String, biflow, share, sink| {
         parts.push(Part { name, sink, share, biflow });
     };
@@ -167,7 +170,8 @@ fn open(
         }
         Target::Group(Group { mode: GroupMode::Balance, members }) => {
             for (number, member) in members.iter().enumerate() {
-                let (name, share) = (member.to_string(), Share::new(number, members.len()));
+                let share = Share::new(number, members.len());
+                let name = member.address().to_string();
                 let (biflow, sink) = collectors(std::slice::from_ref(member), &name, share)?;
                 add(name, biflow, share, sink);
             }

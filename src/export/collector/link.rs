@@ -1,11 +1,13 @@
 //! The thread that talks to a Collector: sessions, Templates, options records, and what comes back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::export::account::{Account, LossReason};
+use crate::export::body::Body;
 use crate::export::clock::Clock;
 use crate::export::collector::context::Context;
 use crate::export::collector::members::{Members, Opened};
@@ -41,9 +43,14 @@ pub(super) struct Link {
     config: Config,
     clock: Arc<dyn Clock>,
     account: Account,
-    exported: Exported,
+    /// What each member was sent.
+    exported: Vec<Exported>,
     session: Option<Running>,
+    /// Replay: the Export Time of the last Body.
+    export_seconds: Option<u64>,
     ticked_at: Duration,
+    /// When the end of the run was seen.
+    over_since: Option<Duration>,
     /// The Collector was missed, and that was said.
     missed: bool,
     /// A datagram could not be sent, and that was said.
@@ -73,6 +80,8 @@ pub(super) struct Running {
     /// The same of options records, if they have an Observation Domain of their own.
     options: Option<MessageWriter>,
     context: Context,
+    /// The same as text.
+    context_text: Arc<str>,
     /// Those that Flow Records need, by their ID.
     templates: BTreeMap<u16, Arc<Template>>,
     /// What was done in this session and is not settled; in order.
@@ -90,7 +99,6 @@ pub(super) struct Running {
     options_at_once: bool,
     /// Observation Points that the Collector was told of.
     interfaces: usize,
-    export_seconds: u64,
 }
 
 impl Running {
@@ -168,6 +176,23 @@ enum Failure {
     Fatal(ExportError),
 }
 
+/// What became of a part of a Body.
+enum Tried {
+    Sent,
+    /// It is larger than a Message may be, and is to be sent as these.
+    Divided(Vec<(Vec<u8>, u32)>),
+    /// It is not what its Templates say.
+    Unreadable,
+}
+
+/// What did not leave, and is sent again in its time.
+fn later(outcome: Result<(), Failure>) -> Result<(), Failure> {
+    match outcome {
+        Err(Failure::Resized | Failure::NotSent(_)) => Ok(()),
+        other => other,
+    }
+}
+
 impl From<Refused> for Failure {
     /// What is refused here is refused for ever: everything that can be split was.
     fn from(refused: Refused) -> Self {
@@ -191,6 +216,7 @@ impl Link {
         } = parts;
         Self {
             target,
+            exported: vec![Exported::default(); members.len()],
             members,
             store,
             options,
@@ -201,9 +227,10 @@ impl Link {
             ending,
             clock: Arc::clone(&config.clock),
             account: Account::new(config.observer.clone()),
-            exported: Exported::default(),
             session: None,
+            export_seconds: None,
             ticked_at: config.clock.monotonic(),
+            over_since: None,
             missed: false,
             failing: false,
             config,
@@ -222,8 +249,14 @@ impl Link {
 
     /// Sends until the store ends. What could not be sent stays in the store.
     pub(super) fn run(mut self) -> Account {
-        while !self.ending.is_abandoned() {
-            let stepped = if self.session.is_some() { self.step() } else { self.reconnect() };
+        while !self.ending.is_abandoned() && !self.store.is_abandoned() {
+            let stepped = if self.is_out_of_time() {
+                self.leave()
+            } else if self.session.is_some() {
+                self.step()
+            } else {
+                self.reconnect()
+            };
             match stepped {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -243,15 +276,31 @@ impl Link {
         }
         self.store.abandon();
         self.tick_store();
-        self.account
+        std::mem::take(&mut self.account)
+    }
+
+    /// Whether a Collector that takes what we have, but slowly, has had its time. There is none in a
+    /// replay: it takes as long as it takes.
+    fn is_out_of_time(&mut self) -> bool {
+        if self.session.is_none() || self.config.pace == Pace::Replay || !self.ending.is_over() {
+            return false;
+        }
+        let now = self.clock.monotonic();
+        now.saturating_sub(*self.over_since.get_or_insert(now)) >= self.config.drain_limit
+    }
+
+    /// Leaves what there is to the next run.
+    fn leave(&mut self) -> Result<bool, Failure> {
+        self.close_session()?;
+        let (target, limit) = (self.target.clone(), self.config.drain_limit);
+        Err(Failure::Fatal(ExportError::Slow { target, seconds: limit.as_secs() }))
     }
 
     /// One look at what there is to do in a session. `Ok(false)` at the end.
     fn step(&mut self) -> Result<bool, Failure> {
-        match self.keep_up() {
-            // It will be tried again in its time.
-            Ok(()) | Err(Failure::Resized | Failure::NotSent(_)) => {}
-            Err(failure) => return Err(failure),
+        later(self.keep_up())?;
+        if self.session.is_none() {
+            return Ok(true); // it was closed to be renewed: nothing may be taken from the store
         }
         match self.store.next(TICK) {
             Next::Body(waiting) => self.send_body(&waiting).map(|()| true),
@@ -292,7 +341,7 @@ impl Link {
             self.send_records(&records)?;
         }
         let Some(running) = &self.session else { return Ok(()) };
-        if running.session.wants_renewal() {
+        if running.session.wants_renewal() && self.members.active_is_due() {
             return self.close_session();
         }
         if running.options_are_due(self.refresh.options, now) {
@@ -332,29 +381,30 @@ impl Link {
         if let Some(running) = &mut self.session {
             running.interfaces = interfaces;
         }
-        let mut records = self.options.standing(interfaces);
-        if with_statistics {
-            records.extend(self.statistics());
-        }
-        self.send_records(&records)
+        let standing = self.options.standing(interfaces);
+        self.send_records(&standing)?;
+        if with_statistics { self.send_statistics() } else { Ok(()) }
     }
 
-    fn statistics(&self) -> Vec<OptionsRecord> {
+    /// A Message of their own: they tell of all Messages before the one that they are in.
+    fn send_statistics(&mut self) -> Result<(), Failure> {
         let not_sent = self.store.not_sent();
         let exported = Exported {
             not_sent: not_sent.totals,
             first_not_sent: not_sent.first,
             last_not_sent: not_sent.last,
-            ..self.exported
+            ..self.exported.get(self.members.active()).copied().unwrap_or_default()
         };
-        self.options.statistics(&exported, self.now())
+        let records = self.options.statistics(&exported, self.now());
+        self.send_records(&records)
     }
 
     fn send_records(&mut self, records: &[OptionsRecord]) -> Result<(), Failure> {
         for OptionsRecord { template, octets } in records {
             while let Some(running) = &mut self.session {
                 match running.writer(Kind::Options).add_octets(template, octets) {
-                    Ok(()) => break,
+                    // Without its Template, which did not leave, it is sent again with it.
+                    Ok(()) | Err(Refused::UndefinedTemplate(_)) => break,
                     Err(Refused::MessageFull) => self.end_message(Kind::Options)?,
                     Err(refused) => return Err(refused.into()),
                 }
@@ -390,88 +440,112 @@ impl Link {
         Ok(())
     }
 
-    /// Sends one Body, and before it the Templates that this session does not know yet.
+    /// Sends one Body, or gives it up; it is in the store until the session knows more.
     fn send_body(&mut self, waiting: &Waiting) -> Result<(), Failure> {
-        let Some(running) = &mut self.session else { return Ok(()) };
-        running.export_seconds = waiting.export_seconds;
-        if running.context.to_string() != *waiting.context {
-            // RFC 7011 §8.1: an ID keeps its meaning as long as the session lasts.
-            return Err(Failure::Broken(io::Error::other(
-                "records of another configuration follow",
-            )));
+        let Some(running) = &self.session else { return Ok(()) };
+        if *running.context_text != *waiting.context {
+            return self.change_context(&waiting.context);
         }
-        if !running.announced {
-            self.announce()?;
+        let is_announced = running.announced;
+        self.export_seconds = Some(waiting.export_seconds);
+        if !is_announced {
+            later(self.announce())?;
         }
+        match self.send_parts(&waiting.body) {
+            // The records keep their sequence numbers, so that the Collector sees the gap
+            // (RFC 7011 §10.2.2).
+            Err(Failure::NotSent(source)) => {
+                self.give_up(LossReason::NotSent);
+                if !std::mem::replace(&mut self.failing, true) {
+                    self.trouble(|target| ExportError::Send { target, source });
+                }
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// RFC 7011 §8.1: an ID keeps its meaning as long as the session lasts, so what is encoded
+    /// otherwise, by an earlier run, is sent in another session.
+    fn change_context(&mut self, context: &str) -> Result<(), Failure> {
+        if context.parse::<Context>().is_err() {
+            // Of another version. It must not stand before everything else for ever.
+            self.give_up(LossReason::SpoolDamaged);
+            return Ok(());
+        }
+        self.close_session()?;
+        let now = self.now();
+        self.store.take_back(now);
+        self.store.set_away(true, now);
+        Ok(())
+    }
+
+    /// Sends Data Sets in one Message, or in several if the path does not take them in one.
+    ///
+    /// What has left does not leave again, however the path changes in between.
+    fn send_parts(&mut self, body: &Body) -> Result<(), Failure> {
+        let records = u32::try_from(body.totals.records).unwrap_or(u32::MAX);
+        let mut part = (Cow::Borrowed(body.sets.as_slice()), records);
+        // The next one is the last.
+        let mut rest: Vec<(Cow<'_, [u8]>, u32)> = Vec::new();
         loop {
-            match self.try_body(waiting) {
-                Ok(()) => return Ok(()),
-                // Again, in smaller Messages.
-                Err(Failure::Resized) => match self.refresh_templates() {
-                    Ok(()) | Err(Failure::Resized | Failure::NotSent(_)) => {}
-                    Err(failure) => return Err(failure),
-                },
-                // The records keep their sequence numbers, so that the Collector sees the gap
-                // (RFC 7011 §10.2.2).
-                Err(Failure::NotSent(source)) => {
-                    self.give_up(LossReason::NotSent);
-                    if !std::mem::replace(&mut self.failing, true) {
-                        self.trouble(|target| ExportError::Send { target, source });
-                    }
+            let kind = if rest.is_empty() { Kind::EndOfBody } else { Kind::Flows };
+            match self.send_part(&part.0, part.1, kind) {
+                Ok(Tried::Sent) => {}
+                Ok(Tried::Divided(parts)) => {
+                    let parts = parts.into_iter().rev();
+                    rest.extend(parts.map(|(sets, records)| (Cow::Owned(sets), records)));
+                }
+                Ok(Tried::Unreadable) => {
+                    // Nothing that could be misread is ever sent.
+                    self.give_up(LossReason::SpoolDamaged);
                     return Ok(());
                 }
+                // Again, in smaller Messages.
+                Err(Failure::Resized) => {
+                    later(self.refresh_templates())?;
+                    continue;
+                }
                 Err(failure) => return Err(failure),
+            }
+            match rest.pop() {
+                Some(next) => part = next,
+                None => return Ok(()),
             }
         }
     }
 
-    fn try_body(&mut self, waiting: &Waiting) -> Result<(), Failure> {
-        let Some(running) = &mut self.session else { return Ok(()) };
+    /// Sends Data Sets, and before them the Templates that this session does not know yet.
+    fn send_part(&mut self, sets: &[u8], records: u32, kind: Kind) -> Result<Tried, Failure> {
+        let Some(running) = &self.session else { return Ok(Tried::Unreadable) };
         let mapping = running.context.mapping;
         // Several Sets of a Body may have one Template.
         let mut unknown = BTreeMap::new();
-        for id in set_ids(&waiting.body.sets).filter(|id| !running.templates.contains_key(id)) {
+        for id in set_ids(sets).filter(|id| !running.templates.contains_key(id)) {
             match template_by_id(id, mapping) {
                 Some(template) => drop(unknown.insert(id, Arc::new(template))),
-                // Nothing that could be misread is ever sent.
-                None => {
-                    self.give_up(LossReason::SpoolDamaged);
-                    return Ok(());
-                }
+                None => return Ok(Tried::Unreadable),
             }
         }
         for template in unknown.into_values() {
             self.announce_template(&template)?;
         }
-        let Some(running) = &mut self.session else { return Ok(()) };
-        let size = running.session.message_size();
-        let records = u32::try_from(waiting.body.totals.records).unwrap_or(u32::MAX);
-        if MESSAGE_HEADER_LENGTH + waiting.body.sets.len() <= size {
-            running.messages.add_sets(&waiting.body.sets, records)?;
-            return self.end_message(Kind::EndOfBody);
+        let Some(running) = &mut self.session else { return Ok(Tried::Unreadable) };
+        let size = running.messages.maximum_size();
+        if MESSAGE_HEADER_LENGTH + sets.len() > size {
+            let length = |id| running.templates.get(&id).map(|template| template.record_length());
+            let parts = split_sets(sets, size, length).filter(|parts| !parts.is_empty());
+            return Ok(parts.map_or(Tried::Unreadable, Tried::Divided));
         }
-        let length = |id| running.templates.get(&id).map(|template| template.record_length());
-        let Some(parts) = split_sets(&waiting.body.sets, size, length) else {
-            self.give_up(LossReason::SpoolDamaged);
-            return Ok(());
-        };
-        let last = parts.len().saturating_sub(1);
-        for (number, (sets, records)) in parts.into_iter().enumerate() {
-            if let Some(running) = &mut self.session {
-                running.messages.add_sets(&sets, records)?;
-            }
-            self.end_message(if number == last { Kind::EndOfBody } else { Kind::Flows })?;
+        if running.messages.add_sets(sets, records).is_err() {
+            return Ok(Tried::Unreadable);
         }
-        Ok(())
+        self.end_message(kind).map(|()| Tried::Sent)
     }
 
     /// RFC 7011 §8: a Template goes ahead of its data, and over UDP twice (§8.4); with it goes which
     /// of its fields are Flow Keys (§4.4).
     fn announce_template(&mut self, template: &Arc<Template>) -> Result<(), Failure> {
-        if let Some(running) = &mut self.session {
-            running.templates.insert(template.id().get(), Arc::clone(template));
-        }
-        let keys = self.options.flow_keys(template);
         let copies = match &self.session {
             Some(running) if running.is_datagrams => 2,
             _ => 1,
@@ -480,8 +554,17 @@ impl Link {
             let Some(running) = &mut self.session else { return Ok(()) };
             running.messages.add_template(template)?;
             self.end_message(Kind::Flows)?;
+            // Only now: what did not leave is tried again with the next Body.
+            if let Some(running) = &mut self.session {
+                running.templates.insert(template.id().get(), Arc::clone(template));
+            }
         }
-        keys.map_or(Ok(()), |record| self.send_records(&[record]))
+        let Some(keys) = self.options.flow_keys(template) else { return Ok(()) };
+        let sent = self.send_records(&[keys]);
+        if let (Err(_), Some(running)) = (&sent, &mut self.session) {
+            running.refresh_at_once = true;
+        }
+        later(sent)
     }
 
     /// A Body is lost. It leaves the store in its turn.
@@ -494,8 +577,8 @@ impl Link {
 
     /// Sends the Message in hand, if anything is in it.
     fn end_message(&mut self, kind: Kind) -> Result<(), Failure> {
-        let export_seconds = match (self.config.pace, &self.session) {
-            (Pace::Replay, Some(running)) => running.export_seconds,
+        let export_seconds = match (self.config.pace, self.export_seconds) {
+            (Pace::Replay, Some(seconds)) => seconds,
             _ => self.clock.wall().as_secs(),
         };
         let has_alternative = self.has_alternative();
@@ -535,10 +618,12 @@ impl Link {
         let ends_body = kind == Kind::EndOfBody;
         running.unsettled.push_back(if ends_body { Done::Body } else { Done::Message });
         running.messages_since_templates = running.messages_since_templates.saturating_add(1);
-        self.exported.messages += 1;
-        self.exported.octets += size as u64;
-        if kind != Kind::Options {
-            self.exported.flow_records += u64::from(records);
+        if let Some(exported) = self.exported.get_mut(self.members.active()) {
+            exported.messages += 1;
+            exported.octets += size as u64;
+            if kind != Kind::Options {
+                exported.flow_records += u64::from(records);
+            }
         }
         self.account.messages(1, size);
         if std::mem::take(&mut self.failing) {
@@ -614,10 +699,10 @@ impl Link {
         if let Some(running) = &self.session
             && !running.announced
         {
-            self.announce()?;
+            later(self.announce())?;
         }
-        let statistics = self.statistics();
-        self.send_records(&statistics)?;
+        // A network that is down does not keep us.
+        later(self.send_statistics())?;
         self.close_session()?;
         Ok(false)
     }
@@ -625,7 +710,11 @@ impl Link {
     /// Closes the session in order, which is to say that everything in it has arrived.
     fn close_session(&mut self) -> Result<(), Failure> {
         let Some(running) = &mut self.session else { return Ok(()) };
-        running.session.close(self.config.drain_timeout, &*self.clock).map_err(Failure::Broken)?;
+        let patience = match self.config.pace {
+            Pace::Live => self.config.drain_timeout,
+            Pace::Replay => self.config.drain_timeout.max(self.config.tcp.stall_timeout),
+        };
+        running.session.close(patience, &*self.clock).map_err(Failure::Broken)?;
         let delivered = running.session.delivered_at_end();
         self.settle_up_to(delivered);
         self.session = None;
@@ -686,6 +775,8 @@ impl Link {
             Err(error) => {
                 let refused = matches!(&error, ConnectError::Tls(e) if e.is_refusal());
                 self.account.session_failed(refused);
+                // Also after a session that was closed to be renewed.
+                self.store.set_away(true, self.now());
                 let error = error.of(&self.target);
                 if self.config.pace == Pace::Replay {
                     return Err(Failure::Fatal(error));
@@ -702,7 +793,9 @@ impl Link {
     pub(super) fn begin(&mut self, opened: Opened) {
         let size = opened.session.message_size();
         let next = self.store.next_context();
-        let context = next.and_then(|text| text.parse().ok()).unwrap_or(self.context);
+        let next = next.and_then(|text| Some((text.parse().ok()?, text)));
+        let (context, context_text) =
+            next.unwrap_or_else(|| (self.context, self.context.to_string().into()));
         let now = self.clock.monotonic();
         self.store.set_message_size(size);
         self.store.set_away(false, self.now());
@@ -714,6 +807,7 @@ impl Link {
             options: (self.options_apart && context.observation_domain != 0)
                 .then(|| MessageWriter::new(0, size)),
             context,
+            context_text,
             templates: BTreeMap::new(),
             unsettled: VecDeque::new(),
             settled: 0,
@@ -725,7 +819,6 @@ impl Link {
             options_at: now,
             options_at_once: false,
             interfaces: 0,
-            export_seconds: 0,
         });
     }
 
@@ -734,22 +827,46 @@ impl Link {
     fn prove(&mut self) -> Result<(), Failure> {
         let datagrams = self.session.as_ref().is_some_and(|running| running.is_datagrams);
         if datagrams && self.has_alternative() && self.config.pace == Pace::Live {
-            self.announce()?;
+            later(self.announce())?;
             self.ending.wait(OBJECTION_TIME);
             self.look()?;
         }
-        if std::mem::take(&mut self.missed) {
-            self.account.recovered(&self.target);
-        }
+        self.is_back();
         Ok(())
     }
 
-    /// Goes back to a Collector that is preferred, if it is there again.
+    fn is_back(&mut self) {
+        if std::mem::take(&mut self.missed) {
+            self.account.recovered(&self.target);
+        }
+    }
+
+    /// Goes back to a Collector that is preferred, if it is there again. The present one is kept until
+    /// that is known, or each attempt would cost a session.
     fn fail_back(&mut self) -> Result<(), Failure> {
+        let Some(present) = &self.session else { return Ok(()) };
+        let size = present.session.message_size();
+        let before = self.members.active();
         let Some(opened) = self.members.open_preferred() else { return Ok(()) };
-        self.close_session()?;
+        let Some(present) = self.session.take() else { return Ok(()) };
         self.begin(opened);
-        self.prove()
+        let proved = self.prove();
+        let Some(preferred) = self.session.replace(present) else { return Ok(()) };
+        if proved.is_err() {
+            self.members.set_active(before);
+            self.store.set_message_size(size);
+            return Ok(());
+        }
+        match self.close_session() {
+            Err(Failure::Broken(error)) => {
+                self.session_broke(error).map_err(Failure::Fatal)?;
+                self.store.set_away(false, self.now());
+            }
+            closed => closed?,
+        }
+        self.session = Some(preferred);
+        self.is_back();
+        Ok(())
     }
 
     /// Whether records that cannot be sent now have another place to go.
@@ -785,6 +902,13 @@ impl Link {
 
     fn now(&self) -> Timestamp {
         self.clock.wall()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // However it ends: nobody waits for room any more.
+        self.store.abandon();
     }
 }
 

@@ -51,6 +51,22 @@ impl Members {
         self.members.len()
     }
 
+    /// The number of the one in use.
+    pub(super) const fn active(&self) -> usize {
+        self.active
+    }
+
+    /// The one in use is `active`, after all.
+    pub(super) const fn set_active(&mut self, active: usize) {
+        self.active = active;
+    }
+
+    /// Whether a session with the one in use might be opened now.
+    pub(super) fn active_is_due(&self) -> bool {
+        let now = self.clock.monotonic();
+        self.members.get(self.active).is_some_and(|member| member.due <= now)
+    }
+
     /// How long until an attempt may be made.
     pub(super) fn wait(&self) -> Duration {
         let due = self.members.iter().map(|member| member.due).min().unwrap_or_default();

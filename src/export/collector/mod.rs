@@ -124,7 +124,8 @@ impl CollectorSink {
         ));
         let rate = first.options.rate;
         let pacer = match (first.transport, rate) {
-            (_, Some(rate)) => Pacer::new(rate, config.udp.datagram_burst),
+            // No more at once than in a second: the pause behind it is half as long.
+            (_, Some(rate)) => Pacer::new(rate, config.udp.datagram_burst.min(rate)),
             (Transport::Udp, None) => {
                 Pacer::new(config.udp.datagram_rate, config.udp.datagram_burst)
             }
@@ -251,6 +252,8 @@ impl Drop for CollectorSink {
         self.store.abandon();
         if let Some(link) = self.link.take() {
             let _ = link.join();
+            // What the spool has is left as it should be.
+            let _ = self.store.end(self.clock.wall());
         }
     }
 }

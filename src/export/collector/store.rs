@@ -78,6 +78,7 @@ struct Inner {
     losses: Vec<(LossReason, Totals)>,
     not_sent: NotSent,
     trouble: Option<PushError>,
+    /// That was said, and the spool was not empty since.
     spool_in_trouble: bool,
 }
 
@@ -162,11 +163,16 @@ impl Store {
         self.changed.notify_all();
     }
 
+    /// Whether nobody wants anything sent any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
     /// The next Body in order; waits for one as long as `patience`.
     pub(super) fn next(&self, patience: Duration) -> Next {
         let mut inner = self.lock();
-        if inner.is_empty() && !inner.closed && !patience.is_zero() {
-            let idle = |inner: &mut Inner| inner.is_empty() && !inner.closed;
+        if !patience.is_zero() {
+            let idle = |inner: &mut Inner| inner.is_empty() && !inner.closed && !inner.abandoned;
             inner = self
                 .changed
                 .wait_timeout_while(inner, patience, idle)
@@ -174,6 +180,14 @@ impl Store {
                 .0;
         }
         let next = inner.next();
+        if matches!(next, Next::Nothing) && !inner.is_empty() && !patience.is_zero() {
+            // There is something on disk that cannot be read now; asking at once again helps nobody.
+            inner = self
+                .changed
+                .wait_timeout(inner, patience)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
         drop(inner);
         // There is room.
         self.changed.notify_all();
@@ -250,7 +264,10 @@ impl Store {
             inner.waiting.push_front(place);
         }
         inner.away = true;
-        inner.stash(now);
+        // What does not survive the end need not be written before it.
+        if inner.spool.as_ref().is_some_and(Spool::survives) {
+            inner.stash(now);
+        }
         let mut closed = match inner.spool.take() {
             Some(spool) => {
                 let closed = spool.close();
@@ -308,7 +325,7 @@ impl Inner {
             return;
         }
         match spool.push(&body, now) {
-            Ok(()) => self.spool_in_trouble = false,
+            Ok(()) => {}
             Err(error) => {
                 self.complain(error);
                 // Behind what is spooled there is no place in memory: it would overtake.
@@ -335,17 +352,15 @@ impl Inner {
             self.out.push_back(place);
             return Next::Body(waiting);
         }
-        let reads = self.spool.as_ref().is_some_and(|spool| self.reads(spool));
-        if let Some(spool) = &mut self.spool {
-            if let Some(stored) = spool.next().filter(|_| reads) {
-                let place = Place::read(stored);
-                let waiting = Arc::clone(&place.waiting);
-                self.out.push_back(place);
-                self.spooled += 1;
-                return Next::Body(waiting);
-            }
+        if let Some(place) = self.read() {
+            let waiting = Arc::clone(&place.waiting);
+            self.out.push_back(place);
+            return Next::Body(waiting);
+        }
+        if let Some(spool) = self.spool.as_mut().filter(|spool| !spool.has_unread()) {
             // The outage is over. What is on its way is in memory too, and there it stays: disk is
             // not written for ever because the last octets of a session are never known to arrive.
+            self.spool_in_trouble = false;
             if self.spooled > 0 {
                 self.out.iter_mut().for_each(|place| place.spooled = false);
                 spool.delivered(mem::take(&mut self.spooled));
@@ -354,14 +369,22 @@ impl Inner {
         if self.closed { Next::End } else { Next::Nothing }
     }
 
+    /// The next Body on disk, which stays there until it is delivered.
+    fn read(&mut self) -> Option<Place> {
+        if !self.spool.as_ref().is_some_and(|spool| self.reads(spool)) {
+            return None;
+        }
+        let place = Place::read(self.spool.as_mut()?.next()?);
+        self.spooled += 1;
+        Some(place)
+    }
+
     fn next_context(&mut self) -> Option<Arc<str>> {
         if self.waiting.is_empty()
-            && let Some(stored) = self.spool.as_mut().and_then(Spool::next)
+            && let Some(place) = self.read()
         {
-            let place = Place::read(stored);
             self.octets += place.waiting.body.sets.len();
             self.waiting.push_back(place);
-            self.spooled += 1;
         }
         self.waiting.front().map(|place| Arc::clone(&place.waiting.context))
     }
@@ -400,8 +423,7 @@ impl Inner {
             self.spooled = 0;
             spool.rewind();
         }
-        let bodies: Vec<Body> =
-            self.waiting.iter().map(|place| place.waiting.body.clone()).collect();
+        let bodies: Vec<&Body> = self.waiting.iter().map(|place| &place.waiting.body).collect();
         let (taken, error) = spool.push_front(&bodies, now);
         let rest = self.waiting.split_off(taken);
         self.waiting.clear();

@@ -21,6 +21,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
@@ -167,9 +168,9 @@ impl Spool {
     /// delivered waits behind them if it is rewound.
     ///
     /// Returns how many were taken, counted from the first, and why the others were not.
-    pub(crate) fn push_front(
+    pub(crate) fn push_front<B: Borrow<Body>>(
         &mut self,
-        bodies: &[Body],
+        bodies: &[B],
         now: Timestamp,
     ) -> (usize, Option<PushError>) {
         if bodies.is_empty() {
@@ -386,11 +387,16 @@ impl Spool {
     }
 
     /// A segment of its own for `bodies`; nothing is left of it if it fails.
-    fn write_segment(&self, number: u64, bodies: &[Body], now: Timestamp) -> io::Result<Segment> {
+    fn write_segment<B: Borrow<Body>>(
+        &self,
+        number: u64,
+        bodies: &[B],
+        now: Timestamp,
+    ) -> io::Result<Segment> {
         let path = self.directory.segment(number);
         let mut segment = Segment::create(path, number, &self.context, &self.key, now)?;
         let written = bodies.iter().try_for_each(|body| {
-            segment.append(body, now)?;
+            segment.append(body.borrow(), now)?;
             if segment.pending() >= WRITE_AT { segment.write_out() } else { Ok(()) }
         });
         match written.and_then(|()| segment.end()) {
@@ -403,7 +409,7 @@ impl Spool {
     }
 
     /// The first of `bodies`, as many as there is room for, cut into segments.
-    fn chunks<'a>(&self, bodies: &'a [Body]) -> (Vec<&'a [Body]>, Option<PushError>) {
+    fn chunks<'a, B: Borrow<Body>>(&self, bodies: &'a [B]) -> (Vec<&'a [B]>, Option<PushError>) {
         let mut chunks = Vec::new();
         let mut rest = bodies;
         let mut octets = self.octets;
@@ -411,7 +417,7 @@ impl Spool {
             let mut length = HEADER_LENGTH as u64;
             let mut count = 0;
             for body in rest {
-                let with = length.saturating_add(record_length(body.sets.len() as u64));
+                let with = length.saturating_add(record_length(body.borrow().sets.len() as u64));
                 let is_full = octets.saturating_add(with) > self.maximum_octets;
                 if is_full || count > 0 && with > self.segment_octets {
                     break;

@@ -54,6 +54,19 @@ impl Target {
         Self::File(FileTarget { path: path.into(), ..FileTarget::default() })
     }
 
+    /// What it is called in logs and reports: where it is, without its options.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(file) => format!("file:{}", file.path.display()),
+            Self::Group(Group { mode, members }) => {
+                let members: Vec<_> = members.iter().map(|m| m.address().to_string()).collect();
+                format!("{}:{}", mode.name(), members.join(","))
+            }
+            Self::Collector(collector) => collector.address().to_string(),
+            Self::Json(_) | Self::Null => self.to_string(),
+        }
+    }
+
     /// The Collectors of this target.
     pub fn collectors(&self) -> &[Collector] {
         match self {

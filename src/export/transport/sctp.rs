@@ -139,7 +139,8 @@ impl SctpSession {
         self.read_input()?;
         self.socket.shutdown(Shutdown::Write)?;
         let mut before = u64::MAX;
-        let mut progress_at = clock.monotonic();
+        let begin = clock.monotonic();
+        let mut progress_at = begin;
         loop {
             match self.read_input() {
                 Ok(()) => self.update(),
@@ -157,10 +158,12 @@ impl SctpSession {
             if outstanding == 0 {
                 return Ok(());
             }
-            if outstanding < before {
+            // However it goes on, a run has to end.
+            let is_late = now.saturating_sub(begin) >= patience.saturating_mul(6);
+            if outstanding < before && !is_late {
                 before = outstanding;
                 progress_at = now;
-            } else if now.saturating_sub(progress_at) >= patience {
+            } else if is_late || now.saturating_sub(progress_at) >= patience {
                 return Err(ErrorKind::TimedOut.into());
             }
             clock.sleep(POLL_INTERVAL);

@@ -160,7 +160,8 @@ impl Stream {
 
     /// Ends the session in order: sends a FIN, and waits until everything was acknowledged, as long
     /// as there is progress within `patience`, and then a moment for the FIN of the Collector, by
-    /// which it says that it has read everything.
+    /// which it says that it has read everything. However it goes on, six times `patience` is the
+    /// end: a run has to end, too.
     ///
     /// `look` is called again and again in the meantime to read input and to look after the session.
     ///
@@ -181,13 +182,15 @@ impl Stream {
         self.note(outcome)?;
         self.delivery.finish();
         let mut before = u64::MAX;
-        let mut progress_at = clock.monotonic();
+        let begin = clock.monotonic();
+        let mut progress_at = begin;
         loop {
             look(self)?;
             let outstanding = self.delivery.outstanding_octets();
             let now = clock.monotonic();
             let waited = now.saturating_sub(progress_at);
-            if outstanding < before {
+            let is_late = now.saturating_sub(begin) >= patience.saturating_mul(6);
+            if outstanding < before && !is_late {
                 before = outstanding;
                 progress_at = now;
             } else if outstanding == 0 {
@@ -196,7 +199,7 @@ impl Stream {
                     break;
                 }
                 clock.sleep(POLL_INTERVAL);
-            } else if waited >= patience {
+            } else if waited >= patience || is_late {
                 return self.note(Err(ErrorKind::TimedOut.into()));
             } else {
                 clock.sleep(POLL_INTERVAL);
