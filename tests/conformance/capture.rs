@@ -1,5 +1,11 @@
 //! Captures of a few packets that a test says what they are.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what is wrong here fails the test that asked"
+)]
+
 use std::path::Path;
 
 use crate::receiver::TcpReceiver;

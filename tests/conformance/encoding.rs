@@ -106,7 +106,7 @@ fn e44_every_microsecond_comes_back_from_a_reader_that_cuts() {
     for microsecond in 0..1_000_000_u32 {
         let ntp = ntp_microseconds(1_700_000_000, microsecond * 1_000 + 999);
         assert_eq!(ntp & 0x7ff, 0);
-        assert_eq!((ntp & 0xffff_ffff) * 1_000_000 >> 32, u64::from(microsecond));
+        assert_eq!(((ntp & 0xffff_ffff) * 1_000_000) >> 32, u64::from(microsecond));
     }
 }
 

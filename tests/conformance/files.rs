@@ -32,9 +32,11 @@ fn f02_every_rotated_file_can_be_read_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let (mut capture, path) = (Capture::default(), folder.path().join("long.pcap"));
     for minute in 0..10 {
-        for client in 1..50 {
-            let at = minute * 60_000_000_000 + u64::from(client);
-            capture.push(Packet { at, client, ..Packet::default() });
+        // As many as make several batches: records that expire within one leave together.
+        for number in 0..4_000 {
+            let at = minute * 60_000_000_000 + number * 15_000_000;
+            let client = u8::try_from(number % 100).unwrap();
+            capture.push(Packet { at, client, payload: 0, ..Packet::default() });
         }
     }
     capture.write(&path);
