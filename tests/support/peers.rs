@@ -239,11 +239,20 @@ pub(crate) fn tshark_sums(mut tshark: impl FnMut() -> Command) -> Found {
 }
 
 /// What tshark finds wrong, which is malformed Messages and gaps in the sequence among others. What
-/// TCP says of its windows is not about us.
+/// TCP says of windows and of segments that it sends again is not about us.
 pub(crate) fn tshark_complaints(mut tshark: Command) -> Vec<String> {
     tshark.args(["-Y", "_ws.expert.severity >= \"warning\" || _ws.malformed"]);
     let messages = tshark_field(tshark, "_ws.expert.message");
-    messages.into_iter().filter(|message| !message.starts_with("TCP ")).collect()
+    let of_tcp = [
+        "TCP ",
+        "D-SACK",
+        "This frame is a (suspected)",
+        "Duplicate ACK",
+        "Previous segment",
+        "ACKed segment",
+    ];
+    let is_ours = |message: &String| !of_tcp.iter().any(|text| message.starts_with(text));
+    messages.into_iter().filter(is_ours).collect()
 }
 
 /// The values of one field of tshark's, over all frames.
