@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::export::error::ExportError;
 use crate::export::mapping::DataRecord;
@@ -64,6 +65,30 @@ impl AddAssign for Totals {
         self.records = self.records.saturating_add(other.records);
         self.packets = self.packets.saturating_add(other.packets);
         self.octets = self.octets.saturating_add(other.octets);
+    }
+}
+
+/// [`Totals`] that several threads add to.
+#[derive(Debug, Default)]
+pub(crate) struct SharedTotals {
+    records: AtomicU64,
+    packets: AtomicU64,
+    octets: AtomicU64,
+}
+
+impl SharedTotals {
+    pub(crate) fn add(&self, totals: Totals) {
+        self.records.fetch_add(totals.records, Ordering::Relaxed);
+        self.packets.fetch_add(totals.packets, Ordering::Relaxed);
+        self.octets.fetch_add(totals.octets, Ordering::Relaxed);
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            records: self.records.load(Ordering::Relaxed),
+            packets: self.packets.load(Ordering::Relaxed),
+            octets: self.octets.load(Ordering::Relaxed),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The Exporting Process: one queue and one thread for each target.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::export::account::{Account, LossReason, TargetReport, Totals};
+use crate::export::account::{Account, LossReason, SharedTotals, TargetReport, Totals};
 use crate::export::collector::{CollectorSink, Share};
 use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
@@ -56,7 +56,13 @@ impl Exporter {
         extra: Vec<(String, Box<dyn RecordSink>)>,
     ) -> Result<Self, ExportError> {
         let ending = Arc::new(Ending::default());
-        let whole = |(name, sink)| Part { name, sink, share: Share::ALL, biflow: config.biflow };
+        let whole = |(name, sink)| Part {
+            name,
+            sink,
+            share: Share::ALL,
+            biflow: config.biflow,
+            queue_full: Arc::default(),
+        };
         let mut parts: Vec<_> = extra.into_iter().map(whole).collect();
         // Those that were opened before wait for nothing any more: dropping them would wait for them.
         let abandon = |_: &ExportError| ending.abandon();
@@ -129,6 +135,8 @@ struct Part {
     sink: Box<dyn RecordSink>,
     share: Share,
     biflow: bool,
+    /// What its queue had no room for: the Collector is told.
+    queue_full: Arc<SharedTotals>,
 }
 
 fn open(
@@ -138,42 +146,46 @@ fn open(
     parts: &mut Vec<Part>,
 ) -> Result<(), ExportError> {
     let name = target.name();
-    let mut add = |name: String, biflow, share, sink| {
-        parts.push(Part { name, sink, share, biflow });
+    let queue_full = Arc::<SharedTotals>::default();
+    let mut add = |name: String, biflow, share, sink, queue_full: &Arc<_>| {
+        parts.push(Part { name, sink, share, biflow, queue_full: Arc::clone(queue_full) });
     };
-    let collectors = |members: &[Collector], name: &str, share| {
+    let collectors = |members: &[Collector], name: &str, share, queue_full: &Arc<_>| {
         let biflow = members.first().is_some_and(|m| m.options.mapping(config.biflow).biflow);
-        let sink = CollectorSink::start(members, share, name, config, ending)?;
+        let sink = CollectorSink::start(members, share, name, config, ending, queue_full)?;
         Ok::<_, ExportError>((biflow, Box::new(sink)))
     };
     match target {
         Target::File(file) => {
             let sink = FileSink::create(file, &name, config)?;
             let biflow = file.options.mapping(config.biflow).biflow;
-            add(name, biflow, Share::ALL, Box::new(sink));
+            add(name, biflow, Share::ALL, Box::new(sink), &queue_full);
         }
         Target::Json(json) => {
             let sink = JsonSink::open(json, &name, config)?;
-            add(name, config.biflow, Share::ALL, Box::new(sink));
+            add(name, config.biflow, Share::ALL, Box::new(sink), &queue_full);
         }
         Target::Null => {
             let sink = NullSink { biflow: config.biflow };
-            add(name, config.biflow, Share::ALL, Box::new(sink));
+            add(name, config.biflow, Share::ALL, Box::new(sink), &queue_full);
         }
         Target::Collector(collector) => {
-            let (biflow, sink) = collectors(std::slice::from_ref(collector), &name, Share::ALL)?;
-            add(name, biflow, Share::ALL, sink);
+            let (biflow, sink) =
+                collectors(std::slice::from_ref(collector), &name, Share::ALL, &queue_full)?;
+            add(name, biflow, Share::ALL, sink, &queue_full);
         }
         Target::Group(Group { mode: GroupMode::Failover, members }) => {
-            let (biflow, sink) = collectors(members, &name, Share::ALL)?;
-            add(name, biflow, Share::ALL, sink);
+            let (biflow, sink) = collectors(members, &name, Share::ALL, &queue_full)?;
+            add(name, biflow, Share::ALL, sink, &queue_full);
         }
         Target::Group(Group { mode: GroupMode::Balance, members }) => {
             for (number, member) in members.iter().enumerate() {
-                let share = Share::new(number, members.len());
-                let name = member.address().to_string();
-                let (biflow, sink) = collectors(std::slice::from_ref(member), &name, share)?;
-                add(name, biflow, share, sink);
+                let (name, share) =
+                    (member.address().to_string(), Share::new(number, members.len()));
+                let queue_full = Arc::default();
+                let member = std::slice::from_ref(member);
+                let (biflow, sink) = collectors(member, &name, share, &queue_full)?;
+                add(name, biflow, share, sink, &queue_full);
             }
         }
     }
@@ -203,7 +215,7 @@ struct ClosedTarget {
 
 impl TargetThread {
     fn start(
-        Part { name, sink, share, biflow }: Part,
+        Part { name, sink, share, biflow, queue_full }: Part,
         config: &Config,
         ending: &Arc<Ending>,
     ) -> Result<Self, ExportError> {
@@ -215,7 +227,8 @@ impl TargetThread {
             .spawn(move || run(sink, &batches, account, &ending))
             .map_err(|source| ExportError::Thread { target: name.clone(), source })?;
         let stalled = AtomicBool::new(false);
-        Ok(Self { name, queue, given: Given::default(), share, biflow, stalled, thread })
+        let given = Given { to_full_queue: queue_full, ..Given::default() };
+        Ok(Self { name, queue, given, share, biflow, stalled, thread })
     }
 
     fn send(&self, batch: &Arc<RecordBatch>, pace: Pace) {
@@ -274,31 +287,7 @@ impl ClosedTarget {
 struct Given {
     to_target: SharedTotals,
     /// The part of it that found the queue full.
-    to_full_queue: SharedTotals,
-}
-
-/// [`Totals`] that several threads add to.
-#[derive(Debug, Default)]
-struct SharedTotals {
-    records: AtomicU64,
-    packets: AtomicU64,
-    octets: AtomicU64,
-}
-
-impl SharedTotals {
-    fn add(&self, totals: Totals) {
-        self.records.fetch_add(totals.records, Ordering::Relaxed);
-        self.packets.fetch_add(totals.packets, Ordering::Relaxed);
-        self.octets.fetch_add(totals.octets, Ordering::Relaxed);
-    }
-
-    fn totals(&self) -> Totals {
-        Totals {
-            records: self.records.load(Ordering::Relaxed),
-            packets: self.packets.load(Ordering::Relaxed),
-            octets: self.octets.load(Ordering::Relaxed),
-        }
-    }
+    to_full_queue: Arc<SharedTotals>,
 }
 
 /// How a target's thread ended.

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::export::account::{Account, LossReason};
+use crate::export::account::{Account, LossReason, SharedTotals, Totals};
 use crate::export::body::Body;
 use crate::export::clock::Clock;
 use crate::export::collector::context::Context;
@@ -40,6 +40,9 @@ pub(super) struct Link {
     refresh: Refresh,
     pacer: Pacer,
     ending: Arc<Ending>,
+    queue_full: Arc<SharedTotals>,
+    /// What of it the Collector is told.
+    queue_full_counted: Totals,
     config: Config,
     clock: Arc<dyn Clock>,
     account: Account,
@@ -68,6 +71,8 @@ pub(super) struct LinkConfig {
     pub(super) refresh: Refresh,
     pub(super) pacer: Pacer,
     pub(super) ending: Arc<Ending>,
+    /// What was lost before it came to the store.
+    pub(super) queue_full: Arc<SharedTotals>,
     pub(super) config: Config,
 }
 
@@ -212,6 +217,7 @@ impl Link {
             refresh,
             pacer,
             ending,
+            queue_full,
             config,
         } = parts;
         Self {
@@ -225,6 +231,8 @@ impl Link {
             refresh,
             pacer,
             ending,
+            queue_full,
+            queue_full_counted: Totals::default(),
             clock: Arc::clone(&config.clock),
             account: Account::new(config.observer.clone()),
             session: None,
@@ -388,6 +396,9 @@ impl Link {
 
     /// A Message of their own: they tell of all Messages before the one that they are in.
     fn send_statistics(&mut self) -> Result<(), Failure> {
+        let full = self.queue_full.totals();
+        let before = std::mem::replace(&mut self.queue_full_counted, full);
+        self.store.count_not_sent(full.less(before), self.now());
         let not_sent = self.store.not_sent();
         let exported = Exported {
             not_sent: not_sent.totals,
@@ -923,3 +934,6 @@ const SETTLE_AFTER: usize = 8;
 
 /// How long the network has to say that nobody listens at a port.
 const OBJECTION_TIME: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests;

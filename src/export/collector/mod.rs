@@ -22,7 +22,7 @@ use members::Members;
 pub(crate) use share::Share;
 use store::Store;
 
-use crate::export::account::{Account, LossReason, Notice, Totals};
+use crate::export::account::{Account, LossReason, Notice, SharedTotals, Totals};
 use crate::export::body::Body;
 use crate::export::clock::Clock;
 use crate::export::config::{Config, Pace};
@@ -71,13 +71,14 @@ impl CollectorSink {
     /// Opens spool and first session, and starts the thread that sends.
     ///
     /// Live, a Collector that is not there is waited for. All `members` are told the same in the same
-    /// way: the options of the first one say how.
+    /// way: the options of the first one say how. `queue_full` is what does not even get here.
     pub(crate) fn start(
         members: &[Collector],
         share: Share,
         target: &str,
         config: &Config,
         ending: &Arc<Ending>,
+        queue_full: &Arc<SharedTotals>,
     ) -> Result<Self, ExportError> {
         let Some(first) = members.first() else {
             unreachable!("a target has a collector, and a group has two")
@@ -151,6 +152,7 @@ impl CollectorSink {
             refresh: first.options.refresh(),
             pacer,
             ending: Arc::clone(ending),
+            queue_full: Arc::clone(queue_full),
             config: config.clone(),
         });
         link.open()?;

@@ -228,7 +228,8 @@ fn finishing_does_not_wait_for_the_next_attempt_to_connect() {
     let begin = clock.monotonic();
     let reports = exporter.finish();
     assert!(clock.monotonic() - begin < Duration::from_secs(30));
-    assert_eq!(reports[0].lost(LossReason::Undelivered).records, 1);
+    // Before or after the link gave up.
+    assert_eq!(reports[0].lost_totals().records, 1);
     assert!(matches!(reports[0].first_error, Some(ExportError::Connect { .. })));
 }
 

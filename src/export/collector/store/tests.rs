@@ -154,6 +154,27 @@ fn what_the_spool_has_no_room_for_is_lost_and_the_rest_keeps_its_order() {
 }
 
 #[test]
+fn a_spool_that_is_full_again_and_again_is_said_once_an_outage() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = spool(directory.path(), 40_000, false);
+    let store = Store::new(250, 1_000, Pace::Live, "context", Some(spool));
+    let mut said = 0;
+    for _ in 0..5 {
+        (0..400).for_each(|number| store.push(body(number), 0, now()));
+        said += usize::from(store.tick(now()).1.is_some());
+        // A slow session makes room for some.
+        for _ in 0..60 {
+            assert!(matches!(store.next(Duration::ZERO), Next::Body(_)));
+            store.delivered(1);
+        }
+    }
+    assert_eq!(said, 1);
+    store.delivered(take(&store).len());
+    (0..400).for_each(|number| store.push(body(number), 0, now()));
+    assert!(store.tick(now()).1.is_some(), "another one");
+}
+
+#[test]
 fn what_comes_when_nobody_sends_any_more_waits_for_the_next_run_if_it_can() {
     for key in [true, false] {
         let folder = tempfile::tempdir().unwrap();
