@@ -130,7 +130,7 @@ pub(super) struct Spool {
         long = "spool-age",
         value_name = "TIME",
         default_value = "7d",
-        value_parser = humantime::parse_duration,
+        value_parser = age,
         requires = "directory"
     )]
     pub(super) age: Duration,
@@ -473,6 +473,14 @@ fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+fn age(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(age) if age < Duration::from_secs(1) => Err("must be 1s or more".to_owned()),
+        Ok(age) => Ok(age),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn positive(text: &str) -> Result<usize, String> {
     match text.replace('_', "").parse() {
         Ok(number @ 1..) => Ok(number),
@@ -512,6 +520,18 @@ mod tests {
             .expect_err("15 of what?");
         assert!(error.to_string().contains("15s"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_spool_in_which_nothing_may_wait_is_refused() {
+        let parse = |age| {
+            let capture = ["flowtap", "capture", "-i", "eth1", "--spool", "s", "--spool-age", age];
+            Arguments::try_parse_from(capture).map(|_| ()).map_err(|error| error.exit_code())
+        };
+        assert_eq!([parse("1s"), parse("7d")], [Ok(()); 2]);
+        for age in ["0s", "999ms", "5", "-1s", "often"] {
+            assert_eq!(parse(age), Err(2), "{age}");
+        }
     }
 
     #[test]

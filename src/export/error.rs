@@ -138,4 +138,14 @@ pub enum ExportError {
         /// How long it had.
         seconds: u64,
     },
+    /// What an earlier run left in the spool cannot be delivered.
+    #[error(
+        "{target}: {records} flow records that an earlier run left in the spool are lost: they are under another key than this run's (--spool-key), or damaged"
+    )]
+    SpoolUnreadable {
+        /// The target as written.
+        target: String,
+        /// How many.
+        records: u64,
+    },
 }

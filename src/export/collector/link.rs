@@ -907,7 +907,7 @@ impl Link {
         }
     }
 
-    fn trouble(&mut self, error: impl FnOnce(String) -> ExportError) {
+    pub(super) fn trouble(&mut self, error: impl FnOnce(String) -> ExportError) {
         self.account.trouble(error(self.target.clone()));
     }
 

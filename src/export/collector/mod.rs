@@ -98,8 +98,12 @@ impl CollectorSink {
         let mut early = Early::default();
         let spool = match &config.spool {
             Some(spool) if config.pace == Pace::Live => {
-                let (spool, recovery) = Spool::open(spool, target, &context.to_string(), now)
-                    .map_err(|source| ExportError::Spool { target: target.to_owned(), source })?;
+                let (spool, recovery) =
+                    Spool::open(spool, &place_in_spool(members, share), &context.to_string(), now)
+                        .map_err(|source| ExportError::Spool {
+                            target: target.to_owned(),
+                            source,
+                        })?;
                 early.recovered += recovery.readable;
                 early.recovered += recovery.lost;
                 early.unreadable += recovery.lost;
@@ -155,6 +159,11 @@ impl CollectorSink {
             queue_full: Arc::clone(queue_full),
             config: config.clone(),
         });
+        let records = early.unreadable.records;
+        if records > 0 {
+            // Said, as it is removed: nobody may think that it still waits.
+            link.trouble(|target| ExportError::SpoolUnreadable { target, records });
+        }
         link.open()?;
         let link = thread::Builder::new()
             .name("send".to_owned())
@@ -258,6 +267,19 @@ impl Drop for CollectorSink {
             let _ = self.store.end(self.clock.wall());
         }
     }
+}
+
+/// What the records of these Collectors wait under: where they go and how they are told, so that
+/// another certificate or interval, or another member in a balanced group, does not part a run from
+/// what the last one left.
+fn place_in_spool(members: &[Collector], share: Share) -> String {
+    let members: Vec<_> = members.iter().map(Collector::as_encoded).collect();
+    let prefix = match (share, members.len()) {
+        (Share::ALL, 1) => "",
+        (Share::ALL, _) => "failover:",
+        _ => "balance:",
+    };
+    format!("{prefix}{}", members.join(","))
 }
 
 /// What an Ethernet path takes with IPv6 and UDP headers, until a session knows better.

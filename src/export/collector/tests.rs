@@ -264,6 +264,61 @@ fn a_udp_collector_that_is_not_there_is_waited_for_where_records_can_wait() {
     assert_eq!(notices.len(), 2, "{notices:?}");
 }
 
+/// A run that ends while its Collector is away; the records it got wait.
+fn leave_in_spool(url: &str, spool: &crate::export::SpoolConfig) {
+    let (mut config, _) = config(Pace::Live, &[url]);
+    config.spool = Some(spool.clone());
+    let exporter = start(&config);
+    send(&exporter, 0..100);
+    assert_eq!(finish(exporter).kept.records, 100);
+}
+
+#[test]
+fn what_waits_is_found_again_when_only_the_way_to_the_collector_is_told_otherwise() {
+    let (listener, url) = tcp_peer();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let directory = tempfile::tempdir().unwrap();
+    let key_file = Some(directory.path().join("key"));
+    let spool = crate::export::SpoolConfig { key_file, ..spool(directory.path()) };
+    leave_in_spool(&url, &spool);
+
+    let listener = TcpListener::bind(address).unwrap();
+    let session = thread::spawn(move || read_session(&listener));
+    let (mut config, notices) =
+        config(Pace::Live, &[&format!("{url}?reconnect=7s&rate=900&source=127.0.0.1")]);
+    config.spool = Some(spool);
+    let report = finish(start(&config));
+    assert_eq!((report.carried_over.records, report.sent.records), (100, 100));
+    assert_eq!(read_flows(&session.join().unwrap()).0, 100);
+    assert!(notices.lock().unwrap().is_empty());
+}
+
+#[test]
+fn what_waits_under_another_key_is_said_to_be_lost() {
+    let (listener, url) = tcp_peer();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let directory = tempfile::tempdir().unwrap();
+    let of_key = |name| crate::export::SpoolConfig {
+        key_file: Some(directory.path().join(name)),
+        ..spool(directory.path())
+    };
+    leave_in_spool(&url, &of_key("one"));
+
+    let listener = TcpListener::bind(address).unwrap();
+    let session = thread::spawn(move || read_session(&listener));
+    let (mut config, notices) = config(Pace::Live, &[&url]);
+    config.spool = Some(of_key("other"));
+    let report = finish(start(&config));
+    assert_eq!(report.lost(LossReason::SpoolDamaged).records, 100);
+    assert!(matches!(report.first_error, Some(ExportError::SpoolUnreadable { records: 100, .. })));
+    let notices = notices.lock().unwrap();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].contains("100 flow records") && notices[0].contains("--spool-key"));
+    drop(session);
+}
+
 fn spool(directory: &std::path::Path) -> crate::export::SpoolConfig {
     crate::export::SpoolConfig {
         directory: directory.to_owned(),

@@ -66,6 +66,21 @@ impl Collector {
         }
     }
 
+    /// The target with those of its options only that say how records are told, not how they get
+    /// there.
+    pub(crate) fn as_encoded(&self) -> String {
+        let CollectorOptions { profile, biflow, time, observation_domain, .. } = self.options;
+        let options = CollectorOptions {
+            profile,
+            biflow,
+            time,
+            observation_domain,
+            ..CollectorOptions::default()
+        };
+        let host = self.host.to_ascii_lowercase();
+        Self { transport: self.transport, host, port: self.port, options }.to_string()
+    }
+
     /// Whether its options go together: to be asked of a Collector that was not read from text.
     ///
     /// # Errors

@@ -22,6 +22,9 @@ pub enum TargetError {
     /// `null:` takes nothing.
     #[error("`null:` takes no argument, but `{0}` follows")]
     NullWithArgument(String),
+    /// `json:` has no options, and a file with them in its name is hardly meant.
+    #[error("`json:{0}`: `json:` takes no options: use json:PATH or json:-")]
+    JsonWithOptions(String),
     /// A URL without the two slashes.
     #[error("`{kind}:{rest}` lacks the slashes: use {kind}://HOST:PORT")]
     NoSlashes {
@@ -134,7 +137,7 @@ pub enum OptionError {
         hint: String,
     },
     /// A key of other kinds of target.
-    #[error("`{key}` means nothing for {kind}: {hint}")]
+    #[error("`{key}` means nothing for `{kind}`: {hint}")]
     Inapplicable {
         /// The key.
         key: &'static str,

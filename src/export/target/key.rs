@@ -142,6 +142,12 @@ impl OptionKey {
     }
 }
 
+/// Whether a text ends as a URL with options would: `?`, and a key that there is.
+pub(super) fn ends_in_options(text: &str) -> bool {
+    let key = text.rsplit_once('?').and_then(|(_, options)| options.split_once('='));
+    key.is_some_and(|(name, _)| OptionKey::ALL.into_iter().any(|key| key.name() == name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -104,6 +104,9 @@ impl FromStr for Target {
             "json" => match rest {
                 "" => Err(TargetError::NoPath { kind: "json" }),
                 "-" => Ok(Self::Json(JsonOutput::Standard)),
+                _ if key::ends_in_options(rest) => {
+                    Err(TargetError::JsonWithOptions(rest.to_owned()))
+                }
                 _ => Ok(Self::Json(JsonOutput::File(rest.into()))),
             },
             "null" => match rest {
