@@ -43,7 +43,7 @@ pub(super) fn exporter(
         spool: spool.and_then(Spool::config),
         biflow: meter.flow(flow::Seed::Fixed, 1).biflow,
         metering: metering.clone(),
-        observer: if meter.quiet { Observer::default() } else { Observer::new(say) },
+        observer: if meter.quiet { Observer::new(say_trouble) } else { Observer::new(say) },
         ..defaults
     };
     // A program that reads the summary from standard output wants to find nothing else there.
@@ -90,6 +90,13 @@ pub(super) fn facts(flow: &flow::Config, started: Option<Timestamp>) -> Facts {
         idle_timeout: flow.idle_timeout,
         started,
         vlan_key: flow.vlan_key,
+    }
+}
+
+/// A night of errors is not to be found out about in the morning.
+fn say_trouble(notice: &export::Notice<'_>) {
+    if matches!(notice, export::Notice::Trouble(_)) {
+        say(notice);
     }
 }
 

@@ -391,8 +391,6 @@ pub enum Notice<'a> {
         target: &'a str,
         /// Those that will be delivered.
         readable: Totals,
-        /// Those that cannot be, for want of the key or because they are damaged; they are lost.
-        unreadable: Totals,
     },
 }
 
@@ -410,17 +408,9 @@ impl fmt::Display for Notice<'_> {
                 }
                 f.write_str(", which `flowtap show` reads as far as it was written")
             }
-            Self::Spooled { target, readable, unreadable } => {
-                let (records, lost) = (readable.records, unreadable.records);
-                write!(f, "{target}: an earlier run left {records} flow records in the spool")?;
-                if lost > 0 {
-                    write!(
-                        f,
-                        ", and {lost} that cannot be read, for want of its key or because they \
-                         are damaged: these are lost"
-                    )?;
-                }
-                Ok(())
+            Self::Spooled { target, readable } => {
+                let records = readable.records;
+                write!(f, "{target}: an earlier run left {records} flow records in the spool")
             }
         }
     }

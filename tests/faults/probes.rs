@@ -186,7 +186,8 @@ fn probe_process() {
         let before = notices.iter().find_map(|notice| notice.split_once(text)).map(|(it, _)| it);
         before.and_then(|it| it.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
     };
-    let unreadable: u64 = number_before(" that cannot be read");
+    let unreadable: u64 =
+        number_before(" flow records that an earlier run left in the spool are lost");
     let report = probe.finish();
     println!(
         "\n{REPORT} given={} carried_over={} sent={} kept={} lost={} damaged={} \

@@ -1,5 +1,7 @@
 //! What a walk over records finds, before anybody looks at the packets.
 
+use std::time::Duration;
+
 use super::clock::CaptureClock;
 use crate::frame::LinkType;
 use crate::time::Timestamp;
@@ -19,7 +21,8 @@ pub(super) struct Found {
 }
 
 /// The records of one poll. It is full at `max`, and ends where the clock was set back, so that it
-/// lies on one side of such a step.
+/// lies on one side of such a step; and of a quiet capture it has a second at most, because the
+/// records of all Flows that end in it leave together, with the time of its end.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
     found: &'a mut Vec<Found>,
@@ -41,8 +44,11 @@ impl<'a> Batch<'a> {
     /// Takes a record in, or says no: then the walk stops before it.
     #[inline]
     pub(super) fn offer(&mut self, record: Found) -> bool {
-        if self.found.len() >= self.max
-            || (self.clock.is_set_back_by(record.at) && !self.found.is_empty())
+        if self.found.len() >= self.max {
+            return false;
+        }
+        if let Some(first) = self.found.first()
+            && (self.clock.is_set_back_by(record.at) || record.at.since(first.at) >= LONGEST)
         {
             return false;
         }
@@ -51,6 +57,9 @@ impl<'a> Batch<'a> {
         true
     }
 }
+
+/// What a batch spans at most.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Why a walk stopped.
 #[derive(Debug, Eq, PartialEq)]

@@ -107,9 +107,9 @@ impl CollectorSink {
                 early.recovered += recovery.readable;
                 early.recovered += recovery.lost;
                 early.unreadable += recovery.lost;
-                if !early.recovered.is_zero() {
-                    let (readable, unreadable) = (recovery.readable, recovery.lost);
-                    config.observer.notice(&Notice::Spooled { target, readable, unreadable });
+                if !recovery.readable.is_zero() {
+                    let readable = recovery.readable;
+                    config.observer.notice(&Notice::Spooled { target, readable });
                 }
                 Some(spool)
             }

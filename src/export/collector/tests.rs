@@ -288,10 +288,15 @@ fn what_waits_is_found_again_when_only_the_way_to_the_collector_is_told_otherwis
     let (mut config, notices) =
         config(Pace::Live, &[&format!("{url}?reconnect=7s&rate=900&source=127.0.0.1")]);
     config.spool = Some(spool);
-    let report = finish(start(&config));
+    let exporter = start(&config);
+    // At the end what waits on disk would stay there.
+    thread::sleep(Duration::from_millis(1_500));
+    let report = finish(exporter);
     assert_eq!((report.carried_over.records, report.sent.records), (100, 100));
     assert_eq!(read_flows(&session.join().unwrap()).0, 100);
-    assert!(notices.lock().unwrap().is_empty());
+    let notices = notices.lock().unwrap();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].contains("left 100 flow records in the spool"), "{notices:?}");
 }
 
 #[test]
