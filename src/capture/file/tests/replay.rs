@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::writer::{
     MICROSECONDS, Order, interface, packet, pcap_header, pcap_of, record, section, simple,
 };
-use super::{Outcome, Seen, replay, seconds};
+use super::{Outcome, Seen, replay};
 use crate::capture::file::{Progress, Replay};
 use crate::capture::{CaptureError, FrameSource, Polled};
 use crate::time::Timestamp;
