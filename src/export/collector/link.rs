@@ -11,6 +11,7 @@ use crate::export::body::Body;
 use crate::export::clock::Clock;
 use crate::export::collector::context::Context;
 use crate::export::collector::members::{Members, Opened};
+use crate::export::collector::running::{Done, Kind, Running};
 use crate::export::collector::store::{Next, Store, Waiting};
 use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
@@ -20,7 +21,7 @@ use crate::export::options::{Exported, Options, OptionsRecord};
 use crate::export::pacing::Pacer;
 use crate::export::profile::Refresh;
 use crate::export::spool::PushError;
-use crate::export::transport::{ConnectError, Patience, SendError, Session};
+use crate::export::transport::{ConnectError, Patience, SendError};
 use crate::ipfix::message::{MESSAGE_HEADER_LENGTH, MessageWriter, Refused};
 use crate::ipfix::sets::{set_ids, split_sets};
 use crate::ipfix::template::Template;
@@ -74,98 +75,6 @@ pub(super) struct LinkConfig {
     /// What was lost before it came to the store.
     pub(super) queue_full: Arc<SharedTotals>,
     pub(super) config: Config,
-}
-
-/// A session, and what is known of it.
-#[derive(Debug)]
-pub(super) struct Running {
-    session: Box<dyn Session>,
-    /// Of what was sent: sequence number, Templates, Export Time.
-    messages: MessageWriter,
-    /// The same of options records, if they have an Observation Domain of their own.
-    options: Option<MessageWriter>,
-    context: Context,
-    /// The same as text.
-    context_text: Arc<str>,
-    /// Those that Flow Records need, by their ID.
-    templates: BTreeMap<u16, Arc<Template>>,
-    /// What was done in this session and is not settled; in order.
-    unsettled: VecDeque<Done>,
-    /// Messages that are settled.
-    settled: u64,
-    /// The start of the session was announced.
-    announced: bool,
-    is_datagrams: bool,
-    templates_at: Duration,
-    messages_since_templates: u32,
-    /// A datagram was too large: Templates may have been in it.
-    refresh_at_once: bool,
-    options_at: Duration,
-    options_at_once: bool,
-    /// Observation Points that the Collector was told of.
-    interfaces: usize,
-}
-
-impl Running {
-    /// RFC 7011 §8.4, and on the clock that the cadence of options records is left to (§4).
-    fn options_are_due(&self, timeout: Duration, now: Duration) -> bool {
-        let age = now.saturating_sub(self.options_at);
-        age >= timeout.max(SHORTEST_REFRESH) || age >= SHORTEST_REFRESH && self.options_at_once
-    }
-
-    /// A Message did not leave in which there may have been Templates.
-    fn repeat(&mut self, kind: Kind) {
-        match kind {
-            Kind::Options => self.options_at_once = true,
-            Kind::Flows | Kind::EndOfBody => self.refresh_at_once = true,
-        }
-    }
-
-    fn writer(&mut self, kind: Kind) -> &mut MessageWriter {
-        match (kind, &mut self.options) {
-            (Kind::Options, Some(options)) => options,
-            _ => &mut self.messages,
-        }
-    }
-
-    /// Follows the transport in how large a Message may be.
-    fn limit_size(&mut self) {
-        let size = self.session.message_size();
-        self.messages.limit_size(size);
-        if let Some(options) = &mut self.options {
-            options.limit_size(size);
-        }
-    }
-
-    /// RFC 7011 §8.4: whether Templates are to be sent again.
-    fn templates_are_due(&self, timeout: Duration, messages: u32, now: Duration) -> bool {
-        let age = now.saturating_sub(self.templates_at);
-        age >= timeout.max(SHORTEST_REFRESH)
-            || age >= SHORTEST_REFRESH && self.refresh_at_once
-            || self.messages_since_templates >= messages.max(1)
-    }
-}
-
-/// What a Message is of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    /// Templates of Flow Records, or a part of a Body.
-    Flows,
-    /// Flow Records up to the end of a Body.
-    EndOfBody,
-    /// Options Templates and options records.
-    Options,
-}
-
-/// Something that was done in a session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Done {
-    /// A Message was sent that ends no Body.
-    Message,
-    /// The last Message of a Body was sent.
-    Body,
-    /// A Body was given up, and no Message sent in its place.
-    GivenUp(LossReason),
 }
 
 /// Why a Message did not leave.
@@ -925,9 +834,6 @@ impl Drop for Link {
 
 /// How often an idle link looks around.
 const TICK: Duration = Duration::from_millis(100);
-
-/// A refresh in every moment would leave no time for anything else.
-const SHORTEST_REFRESH: Duration = Duration::from_millis(100);
 
 /// Messages that may wait before the transport is asked what has arrived.
 const SETTLE_AFTER: usize = 8;

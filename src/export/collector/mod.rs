@@ -7,6 +7,7 @@
 mod context;
 mod link;
 mod members;
+mod running;
 mod share;
 mod store;
 

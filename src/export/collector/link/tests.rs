@@ -5,7 +5,7 @@ use super::*;
 use crate::export::mapping::{Templates, data_records};
 use crate::export::target::{Collector, Target};
 use crate::export::testing::{read_flows, udp_uniflow};
-use crate::export::transport::Settings;
+use crate::export::transport::{Session, Settings};
 use crate::ipfix::sets::DataSets;
 
 /// What becomes of a Message, by its number; the size is that of the Messages to come.
