@@ -2,10 +2,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::export::body::Body;
 use crate::export::mapping::{Templates, data_records};
 use crate::export::target::{Collector, Target};
 use crate::export::testing::{read_flows, udp_uniflow};
-use crate::export::transport::{Session, Settings};
+use crate::export::transport::{Patience, SendError, Session, Settings};
 use crate::ipfix::sets::DataSets;
 
 /// What becomes of a Message, by its number; the size is that of the Messages to come.
