@@ -474,7 +474,7 @@ fn live_a_collector_that_stops_reading_costs_bounded_memory_and_counted_records(
     assert_eq!(report.given.records, 1_000_000);
     // The Collector may be given up before all of it is encoded.
     let mut lost = report.lost(LossReason::QueueFull);
-    lost += report.lost(LossReason::TargetFailed);
+    lost += report.lost(LossReason::Undelivered);
     assert!(lost.records > 500_000, "{report:?}");
 }
 
