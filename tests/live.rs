@@ -260,7 +260,18 @@ fn a_live_capture_reaches_a_collector() {
     let (status, said) = collector.end();
     assert!(status.success(), "{said}");
     let shown = flowtap(["show", received.to_str().unwrap(), "--format", "json"]).well();
-    let received = records(&shown.stdout);
+    // Options records tell of the probe, among others what the interfaces are called.
+    let (received, options): (Vec<_>, Vec<_>) = records(&shown.stdout)
+        .into_iter()
+        .partition(|record| record.get("flowEndReason").is_some());
+    for interface in ["tap0", "tap1"] {
+        assert!(
+            options
+                .iter()
+                .any(|record| record.get("interfaceName").is_some_and(|name| name == interface)),
+            "{interface}"
+        );
+    }
     assert_eq!(received.len() as u64, seen.summary.count("exported_flows"));
     assert_eq!(received.iter().map(octets).sum::<u64>(), seen.summary.count("exported_octets"));
 }
