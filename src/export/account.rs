@@ -225,6 +225,11 @@ impl Account {
         self.first_error.get_or_insert(error);
     }
 
+    /// What should be put right, and does no harm to a record.
+    pub(crate) fn advice(&self, target: &str, text: &str) {
+        self.observer.notice(&Notice::Advice { target, text });
+    }
+
     /// The end of trouble.
     pub fn recovered(&self, target: &str) {
         self.observer.notice(&Notice::Recovered { target });
@@ -366,6 +371,13 @@ impl TargetReport {
 pub enum Notice<'a> {
     /// Something went wrong; the target goes on as well as it can.
     Trouble(&'a ExportError),
+    /// Something is not as it should be; nothing is lost by it.
+    Advice {
+        /// The target as written.
+        target: &'a str,
+        /// What, and what to do about it.
+        text: &'a str,
+    },
     /// A session is up again.
     Recovered {
         /// The target as written.
@@ -398,6 +410,7 @@ impl fmt::Display for Notice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trouble(error) => error.fmt(f),
+            Self::Advice { target, text } => write!(f, "{target}: {text}"),
             Self::Recovered { target } => write!(f, "{target}: session restored"),
             Self::Resumed { target } => write!(f, "{target}: written again"),
             Self::LeftOver { target, first, count } => {

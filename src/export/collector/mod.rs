@@ -94,13 +94,14 @@ impl CollectorSink {
         let observation_domain =
             first.options.observation_domain.unwrap_or(config.observation_domain);
         let context = Context { observation_domain, mapping };
+        let context_text = context.to_string();
         let clock = Arc::clone(&config.clock);
         let now = clock.wall();
         let mut early = Early::default();
         let spool = match &config.spool {
             Some(spool) if config.pace == Pace::Live => {
                 let (spool, recovery) =
-                    Spool::open(spool, &place_in_spool(members, share), &context.to_string(), now)
+                    Spool::open(spool, &place_in_spool(members, share), &context_text, now)
                         .map_err(|source| ExportError::Spool {
                             target: target.to_owned(),
                             source,
@@ -120,7 +121,6 @@ impl CollectorSink {
             Transport::Udp => DATAGRAM_SIZE,
             _ => config.tcp.message_size,
         };
-        let context_text = context.to_string();
         let store = Arc::new(Store::new(
             config.queue_octets,
             message_size,

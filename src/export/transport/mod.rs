@@ -54,6 +54,11 @@ pub(crate) trait Session: Debug + Send {
         None
     }
 
+    /// What an operator should know of the session and put right, which is no failure; each once.
+    fn advice(&mut self) -> Option<io::Error> {
+        None
+    }
+
     /// Whether this session should be closed in order and followed by another at once, which is no
     /// failure: certificates were replaced, or keys have been used enough.
     fn wants_renewal(&self) -> bool {

@@ -105,17 +105,17 @@ pub(crate) fn open(
         handshake.complete(settings.handshake_timeout, settings.confirmation)?;
     // One Message is encrypted at a time, and a Message has 65,535 octets at most.
     connection.set_buffer_limit(None);
-    let mut trouble = VecDeque::new();
+    let mut advice = VecDeque::new();
     if credentials.key_is_exposed {
         let path = files.key().display();
         let text = format!("every user can read the private key {path}: chmod o-r");
-        trouble.push_back(io::Error::new(ErrorKind::PermissionDenied, text));
+        advice.push_back(io::Error::new(ErrorKind::PermissionDenied, text));
     }
     if !knows_us {
         // RFC 7011 §11.2 wants both sides to. What we send is safe; what it receives may be from
         // anybody.
         let text = "the collector did not ask for our certificate: anybody can export to it";
-        trouble.push_back(io::Error::other(text));
+        advice.push_back(io::Error::other(text));
     }
     let (digest, now) = (credentials.digest(), clock.monotonic());
     Ok(TlsSession {
@@ -124,7 +124,7 @@ pub(crate) fn open(
         records: Vec::new(),
         records_sent: 0,
         renewal: Renewal::new(files, digest, stamps, settings.renewal_interval, now),
-        trouble,
+        advice,
         message_size: settings.message_size,
         clock: Arc::clone(clock),
     })
@@ -147,7 +147,7 @@ pub(crate) struct TlsSession {
     records_sent: u64,
     renewal: Renewal,
     /// To be told.
-    trouble: VecDeque<io::Error>,
+    advice: VecDeque<io::Error>,
     message_size: usize,
     clock: Arc<dyn Clock>,
 }
@@ -315,7 +315,7 @@ impl Session for TlsSession {
         self.listen()?;
         if let Some(error) = self.renewal.look(self.clock.monotonic(), &provider()) {
             let text = format!("new certificates cannot be used, the old ones stay: {error}");
-            self.trouble.push_back(io::Error::new(ErrorKind::InvalidData, text));
+            self.advice.push_back(io::Error::new(ErrorKind::InvalidData, text));
         }
         Ok(())
     }
@@ -355,8 +355,8 @@ impl Session for TlsSession {
         self.message_size
     }
 
-    fn trouble(&mut self) -> Option<io::Error> {
-        self.trouble.pop_front()
+    fn advice(&mut self) -> Option<io::Error> {
+        self.advice.pop_front()
     }
 
     fn wants_renewal(&self) -> bool {

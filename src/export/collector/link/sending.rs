@@ -202,6 +202,9 @@ impl Link {
             self.settle();
         }
         let Some(running) = &mut self.session else { return Ok(()) };
+        if let Some(advice) = running.session.advice() {
+            self.account.advice(&self.target, &advice.to_string());
+        }
         match running.session.trouble() {
             Some(error) if self.has_alternative() => Err(Failure::Broken(error)),
             Some(source) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::export::body::Body;
 use crate::export::mapping::{Templates, data_records};
-use crate::export::target::{Collector, Target};
+use crate::export::target::{Collector, Target, Transport};
 use crate::export::testing::{read_flows, udp_uniflow};
 use crate::export::transport::{Patience, SendError, Session, Settings};
 use crate::ipfix::sets::DataSets;
@@ -20,12 +20,13 @@ struct Told {
     tried: usize,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
     wants_renewal: bool,
+    advice: Option<&'static str>,
 }
 
 impl Told {
     fn new(size: usize, fate: Fate) -> Self {
         let size = Arc::new(AtomicUsize::new(size));
-        Self { fate, size, tried: 0, sent: Arc::default(), wants_renewal: false }
+        Self { fate, size, tried: 0, sent: Arc::default(), wants_renewal: false, advice: None }
     }
 
     fn opened(&self) -> Opened {
@@ -48,6 +49,10 @@ impl Session for Told {
 
     fn look(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn advice(&mut self) -> Option<io::Error> {
+        self.advice.take().map(io::Error::other)
     }
 
     fn delivered(&mut self) -> u64 {
@@ -151,6 +156,24 @@ fn a_session_that_is_renewed_takes_no_body_with_it() {
     assert_eq!(old.flows() + new.flows(), 12);
     assert!(store.is_ended());
     assert_eq!(link.account.settled().records, 12);
+}
+
+#[test]
+fn advice_ends_no_session_though_records_could_wait_elsewhere() {
+    let (mut link, store) = link(&context(1).to_string());
+    let members = ["192.0.2.1", "192.0.2.2"].map(|host| {
+        let settings = Settings::new(&link.config);
+        (Collector::new(Transport::Tls, host, 4740), settings, Duration::ZERO)
+    });
+    link.members = Members::new(members, Arc::clone(&link.clock));
+    assert!(link.has_alternative());
+    let told = Told { advice: Some("every user can read the key"), ..Told::new(1_452, sends) };
+    link.begin(told.opened());
+    push(&store, 5);
+    store.close();
+    while link.step().unwrap() {}
+    assert_eq!(told.flows(), 5);
+    assert_eq!(link.account.settled().records, 5);
 }
 
 #[test]

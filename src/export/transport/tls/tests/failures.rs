@@ -134,9 +134,9 @@ fn a_collector_that_wants_no_certificate_is_told_of() {
         let behaviour = Behaviour { takes: None, version: Some(version), ..world.collector() };
         let (address, peer) = behaviour.read();
         let mut session = world.open(address).unwrap();
-        let trouble = session.trouble().unwrap().to_string();
+        let trouble = session.advice().unwrap().to_string();
         assert!(trouble.contains("did not ask for our certificate"), "{trouble}");
-        assert!(session.trouble().is_none());
+        assert!(session.advice().is_none());
         world.close(&mut session).unwrap();
         peer.join().unwrap();
     }

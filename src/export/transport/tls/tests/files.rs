@@ -99,7 +99,7 @@ fn a_key_that_everybody_can_read_is_told_of() {
     set_mode(&world.path("exporter.key"), 0o644);
     let (address, peer) = world.collector().read();
     let mut session = world.open(address).unwrap();
-    let trouble = session.trouble().unwrap().to_string();
+    let trouble = session.advice().unwrap().to_string();
     assert!(trouble.contains("exporter.key: chmod o-r"), "{trouble}");
     world.close(&mut session).unwrap();
     peer.join().unwrap();
@@ -107,7 +107,7 @@ fn a_key_that_everybody_can_read_is_told_of() {
     set_mode(&world.path("exporter.key"), 0o640);
     let (address, peer) = world.collector().read();
     let mut session = world.open(address).unwrap();
-    assert!(session.trouble().is_none(), "a group is made to share a key");
+    assert!(session.advice().is_none(), "a group is made to share a key");
     world.close(&mut session).unwrap();
     peer.join().unwrap();
 }
@@ -140,11 +140,11 @@ fn new_certificates_want_a_new_session() {
         // The key is not there yet: no session, and no reason to worry anybody.
         session.look().unwrap();
         assert!(!session.wants_renewal());
-        assert!(session.trouble().is_none());
+        assert!(session.advice().is_none());
         replace(&world.path("exporter.key"), &new.key);
         session.look().unwrap();
         assert!(session.wants_renewal());
-        assert!(session.trouble().is_none());
+        assert!(session.advice().is_none());
         world.send(session, b"a message").unwrap();
     });
     // And the next session uses them.
@@ -173,7 +173,7 @@ fn files_that_only_look_new_want_nothing() {
             session.look().unwrap();
             assert!(!session.wants_renewal());
         }
-        assert!(session.trouble().is_none());
+        assert!(session.advice().is_none());
     });
 }
 
@@ -187,12 +187,12 @@ fn new_files_that_are_no_use_are_told_of_once_and_the_session_stays() {
         for _ in 0..5 {
             session.look().unwrap();
         }
-        let trouble = session.trouble().unwrap().to_string();
+        let trouble = session.advice().unwrap().to_string();
         assert!(
             trouble.starts_with("new certificates cannot be used, the old ones stay: the cert"),
             "{trouble}"
         );
-        assert!(session.trouble().is_none());
+        assert!(session.advice().is_none());
         assert!(!session.wants_renewal());
         world.send(session, b"a message").unwrap();
 
@@ -200,8 +200,8 @@ fn new_files_that_are_no_use_are_told_of_once_and_the_session_stays() {
         for _ in 0..5 {
             session.look().unwrap();
         }
-        assert!(session.trouble().unwrap().to_string().contains("cannot read"));
-        assert!(session.trouble().is_none());
+        assert!(session.advice().unwrap().to_string().contains("cannot read"));
+        assert!(session.advice().is_none());
 
         replace(&path, &good);
         session.look().unwrap();

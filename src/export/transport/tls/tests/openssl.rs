@@ -74,7 +74,7 @@ fn sends_everything(world: &World, server: Server) {
         }
         world.close(&mut session).unwrap();
         assert_eq!(session.delivered_at_end(), 100);
-        assert!(session.trouble().is_none());
+        assert!(session.advice().is_none());
         server.process.wait().unwrap();
         reader.join().unwrap()
     };
@@ -197,7 +197,7 @@ fn openssl_that_does_not_ask_who_we_are_is_told_of() {
     let identity = world.authority.issue(&COLLECTOR);
     let server = Server::start(&world, &identity, &[]);
     let mut session = server.open(&world).unwrap();
-    assert!(session.trouble().unwrap().to_string().contains("did not ask"));
+    assert!(session.advice().unwrap().to_string().contains("did not ask"));
     world.send(&mut session, b"a message").unwrap();
     world.close(&mut session).unwrap();
     assert_eq!(server.received(), b"a message");

@@ -26,7 +26,7 @@ fn every_octet_arrives_in_both_versions_of_tls() {
         }
         session.look().unwrap();
         world.close(&mut session).unwrap();
-        assert!(session.trouble().is_none());
+        assert!(session.advice().is_none());
         let received = peer.join().unwrap();
         assert_eq!(received.version, Some(version));
         assert!(received.end.is_ok(), "RFC 8446 §6.1: close_notify comes before the end");
