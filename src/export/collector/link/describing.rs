@@ -6,7 +6,7 @@ use crate::export::collector::link::{Failure, Link, later};
 use crate::export::collector::running::Kind;
 use crate::export::config::Pace;
 use crate::export::options::{Exported, OptionsRecord};
-use crate::ipfix::message::Refused;
+use crate::ipfix::message::{MessageWriter, Refused};
 use crate::ipfix::template::Template;
 
 impl Link {
@@ -31,13 +31,7 @@ impl Link {
         running.options_at_once = false;
         if with_templates {
             for template in self.options.templates() {
-                while let Some(running) = &mut self.session {
-                    match running.writer(Kind::Options).add_template(&template) {
-                        Ok(()) => break,
-                        Err(Refused::MessageFull) => self.end_message(Kind::Options)?,
-                        Err(refused) => return Err(refused.into()),
-                    }
-                }
+                self.fill(Kind::Options, |messages| messages.add_template(&template))?;
             }
             self.end_message(Kind::Options)?;
         }
@@ -68,16 +62,28 @@ impl Link {
 
     pub(super) fn send_records(&mut self, records: &[OptionsRecord]) -> Result<(), Failure> {
         for OptionsRecord { template, octets } in records {
-            while let Some(running) = &mut self.session {
-                match running.writer(Kind::Options).add_octets(template, octets) {
-                    // Without its Template, which did not leave, it is sent again with it.
-                    Ok(()) | Err(Refused::UndefinedTemplate(_)) => break,
-                    Err(Refused::MessageFull) => self.end_message(Kind::Options)?,
-                    Err(refused) => return Err(refused.into()),
-                }
-            }
+            self.fill(Kind::Options, |messages| match messages.add_octets(template, octets) {
+                // Without its Template, which did not leave, it is sent again with it.
+                Err(Refused::UndefinedTemplate(_)) => Ok(()),
+                added => added,
+            })?;
         }
         self.end_message(Kind::Options)
+    }
+
+    /// Adds to the Message in hand, or to the next one if it is full.
+    fn fill(
+        &mut self,
+        kind: Kind,
+        mut add: impl FnMut(&mut MessageWriter) -> Result<(), Refused>,
+    ) -> Result<(), Failure> {
+        while let Some(running) = &mut self.session {
+            match add(running.writer(kind)) {
+                Err(Refused::MessageFull) => self.end_message(kind)?,
+                added => return Ok(added?),
+            }
+        }
+        Ok(())
     }
 
     /// RFC 7011 §8.4: sends every Template of the session again, in Messages of their own.
@@ -87,13 +93,7 @@ impl Link {
         running.templates_at = self.clock.monotonic();
         let templates: Vec<_> = running.templates.values().cloned().collect();
         for template in &templates {
-            while let Some(running) = &mut self.session {
-                match running.messages.add_template(template) {
-                    Ok(()) => break,
-                    Err(Refused::MessageFull) => self.end_message(Kind::Flows)?,
-                    Err(refused) => return Err(refused.into()),
-                }
-            }
+            self.fill(Kind::Flows, |messages| messages.add_template(template))?;
         }
         self.end_message(Kind::Flows)?;
         let keys: Vec<_> = templates.iter().filter_map(|t| self.options.flow_keys(t)).collect();
