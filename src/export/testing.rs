@@ -11,7 +11,7 @@ use crate::export::mapping::{DataRecord, Templates};
 use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::message::MessageWriter;
-use crate::ipfix::reader::Reader;
+use crate::ipfix::reader::{Reader, Statistics};
 use crate::time::Timestamp;
 
 /// 192.0.2.1 port 40000 → 198.51.100.7 port 443 over TCP, both directions.
@@ -118,7 +118,12 @@ fn read(messages: &[u8], with_options: bool) -> (u64, u64, u64) {
             }
         }
     }
-    let statistics = reader.statistics();
+    assert_regular(reader.statistics(), messages);
+    (records, packets, octets)
+}
+
+/// Nothing in what was read is irregular, and all of it was read.
+pub(crate) fn assert_regular(statistics: &Statistics, messages: &[u8]) {
     assert_eq!(statistics.octets, messages.len() as u64);
     assert_eq!(
         [
@@ -133,7 +138,6 @@ fn read(messages: &[u8], with_options: bool) -> (u64, u64, u64) {
         ],
         [0; 8]
     );
-    (records, packets, octets)
 }
 
 /// An account, and the notices it passes on.
