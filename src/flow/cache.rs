@@ -1,23 +1,26 @@
 //! The Flow Cache: shards behind locks, and the batches that make the locks cheap.
 //!
-//! A worker collects a batch of packets, sorts it by shard and takes each lock once. Inside the
-//! lock the batch is looked up in phases, so that the processor fetches the lines of all its
-//! packets at the same time and not one after the other.
-//!
-//! This is the only file of the Metering Process that locks.
+//! A worker collects a batch of packets, sorts it by shard and takes each lock once. The batch is
+//! looked up in phases, so that the processor fetches the lines of many packets at the same time and
+//! not one after the other: the line of the index when a packet is put into the batch, those of its
+//! Flow while the packets of the shard before are accounted.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
 
 use crate::decode::{Headers, PacketAnomaly};
+use crate::flow::batch::Batch;
+use crate::flow::batch::Packets;
 use crate::flow::config::{Config, Seed};
 use crate::flow::fragments::{Fate, FragmentTable};
+use crate::flow::index::Buckets;
 use crate::flow::key::FlowKey;
 use crate::flow::record::FlowRecord;
-use crate::flow::shard::{Packet, Shard};
+use crate::flow::shard::{Mark, Shard, tag_of};
+use crate::flow::turnstile::{Entered, Turn, Turnstile};
+use crate::sys::memory;
 use crate::time::Timestamp;
 
 /// The Flow Cache of one Metering Process, shared by its workers.
@@ -25,43 +28,13 @@ use crate::time::Timestamp;
 pub struct FlowCache {
     config: Config,
     hash: RandomState,
+    buckets: Buckets,
     shards: Box<[Turnstile<Shard>]>,
     fragments: Turnstile<FragmentTable>,
     /// The sum over all shards; each changes it under its own lock.
     flows: AtomicUsize,
     peak_flows: AtomicUsize,
     closed: AtomicBool,
-}
-
-/// The packets of one worker on their way into the cache; reused from batch to batch.
-#[derive(Debug, Default)]
-pub struct Batch {
-    packets: Packets,
-    /// The other half of a swap, when fragments have to be resolved.
-    spare: Packets,
-    /// Positions in `packets`, grouped by shard.
-    order: Vec<u32>,
-    /// Where each shard's group ends in `order`.
-    ends: Vec<u32>,
-    released: Vec<Headers>,
-    has_fragments: bool,
-}
-
-/// In which order batches of several workers enter the cache.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Turn {
-    /// Whoever comes: live capture, or a single worker.
-    Any,
-    /// In the order of these numbers, counted from 0 without gaps over all workers. Several workers
-    /// may thus read one file, and each shard still sees its packets in the order of the capture.
-    Ticket(u64),
-}
-
-/// A lock that can also keep an order.
-#[derive(Debug)]
-struct Turnstile<T> {
-    state: Mutex<(u64, T)>,
-    passed: Condvar,
 }
 
 impl FlowCache {
@@ -74,20 +47,23 @@ impl FlowCache {
             Seed::Fixed => (RandomState::with_seeds(0x666c_6f77, 0x7461_7020, 0x6b65_7973, 0), 1),
             Seed::Random { first_flow_id } => (RandomState::new(), first_flow_id),
         };
+        let buckets = Buckets::new(shards, max_flows.div_ceil(shards));
         let shard = |number: usize| {
             // The remainder goes to the first shards, so that the sum is what was asked for.
             let capacity = max_flows / shards + usize::from(number < max_flows % shards);
             let id = first_flow_id.wrapping_add(number as u64);
-            Turnstile::new(Shard::new(config, capacity, id, shards as u64))
+            let index = buckets.index(number);
+            Turnstile::new(Shard::new(config, capacity, index, hash.clone(), id, shards as u64))
         };
         Self {
             config,
             fragments: Turnstile::new(FragmentTable::new(hash.clone())),
-            hash,
             shards: (0..shards).map(shard).collect(),
             flows: AtomicUsize::new(0),
             peak_flows: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            hash,
+            buckets,
         }
     }
 
@@ -111,11 +87,12 @@ impl FlowCache {
         batch: &'b mut Batch,
         write: impl FnOnce(&mut Headers) -> Result<(), E>,
     ) -> Result<&'b Headers, E> {
-        let place = batch.packets.next_place();
-        write(&mut place.headers)?;
-        self.file(place);
-        batch.has_fragments |= place.headers.fragment.is_some();
-        Ok(&batch.packets.keep().headers)
+        let (headers, mark) = batch.packets.next_place();
+        write(headers)?;
+        *mark = self.mark(headers);
+        self.buckets.prefetch(usize::from(mark.shard), mark.tag);
+        batch.has_fragments |= headers.fragment.is_some();
+        Ok(batch.packets.keep())
     }
 
     /// Accounts all packets of `batch` to their Flows and empties it; what ends thereby is appended
@@ -132,30 +109,38 @@ impl FlowCache {
         expired: &mut Vec<FlowRecord>,
     ) -> u64 {
         let overlaps = self.resolve_fragments(batch, turn, sweep);
-        batch.sort_by_shard(self.shards.len());
-        let mut start = 0;
-        for (shard, &end) in self.shards.iter().zip(&batch.ends) {
-            let group = batch.order.get(start as usize..end as usize).unwrap_or_default();
-            start = end;
+        let Batch { packets, groups, .. } = batch;
+        groups.sort(packets.marks(), self.shards.len());
+        let enter = |number: usize| {
+            let group = groups.of(number);
             if group.is_empty() && sweep.is_none() {
-                continue;
+                return None;
             }
-            let mut entered = shard.enter(turn, &self.closed);
-            let shard_state = &mut entered.1;
-            let before = shard_state.flows();
-            observe_group(shard_state, batch.packets.as_slice(), group, expired);
+            let shard = self.shards.get(number)?.enter(turn, &self.closed);
+            fetch_flows(&shard, packets, group);
+            Some(shard)
+        };
+        // Always one shard ahead: its Flows are on their way while those of this one are accounted.
+        let mut next = enter(0);
+        for number in 0..self.shards.len() {
+            let shard = std::mem::replace(&mut next, enter(number + 1));
+            let Some(mut shard) = shard else { continue };
+            let before = shard.flows();
+            for packet in packets.at(groups.of(number)) {
+                shard.observe(packet, expired);
+            }
             if let Some(Sweep { now, budget }) = sweep {
-                shard_state.sweep(now, budget, expired);
+                shard.sweep(now, budget, expired);
             }
             // Under the lock: counted later, what one worker adds would meet what another has not yet
             // taken off, and the sum could exceed what the cache can hold.
-            let added = shard_state.flows().wrapping_sub(before);
+            let added = shard.flows().wrapping_sub(before);
             if added != 0 {
                 self.flows.fetch_add(added, Ordering::Relaxed);
             }
-            shard.leave(entered, turn, sweep.is_some());
+            leave(shard, turn, sweep);
         }
-        batch.packets.clear();
+        packets.clear();
         batch.has_fragments = false;
         self.peak_flows.fetch_max(self.flows.load(Ordering::Relaxed), Ordering::Relaxed);
         overlaps
@@ -165,7 +150,7 @@ impl FlowCache {
     /// so that a full cache does not need room for all of them at once.
     pub fn flush(&self, now: Timestamp, mut hand_over: impl FnMut(Vec<FlowRecord>)) {
         let mut batch = Batch::default();
-        self.fragments.lock().1.flush(&mut batch.released);
+        self.fragments.lock().flush(&mut batch.released);
         for headers in std::mem::take(&mut batch.released) {
             self.enqueue(&headers, &mut batch);
         }
@@ -174,12 +159,13 @@ impl FlowCache {
         self.meter(&mut batch, Turn::Any, None, &mut expired);
         hand_over(expired);
         for shard in &self.shards {
-            let shard = &mut shard.lock().1;
+            let mut shard = shard.lock();
             for first in (0..shard.slots()).step_by(SLOTS_AT_ONCE) {
                 let mut expired = Vec::new();
                 shard.flush(first..first + SLOTS_AT_ONCE, now, &mut expired);
                 hand_over(expired);
             }
+            shard.clear();
         }
         self.flows.store(0, Ordering::Relaxed);
     }
@@ -203,23 +189,12 @@ impl FlowCache {
 
     /// Derives from the headers of a packet where in the cache it belongs.
     #[inline]
-    fn file(&self, packet: &mut Packet) {
-        let (key, sender) = FlowKey::of(&packet.headers, self.config.biflow, self.config.vlan_key);
+    pub(super) fn mark(&self, headers: &Headers) -> Mark {
+        let (key, sender) = FlowKey::of(headers, &self.config, &self.hash);
         let hash = self.hash.hash_one(key);
-        packet.key = key;
-        packet.sender = sender;
-        #[expect(clippy::cast_possible_truncation, reason = "the low half, and less than shards")]
-        {
-            packet.tag = hash as u32;
-            packet.shard = ((hash >> 32) as usize & (self.shards.len() - 1)) as u32;
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn packet(&self, headers: &Headers) -> Packet {
-        let mut packet = Packet { headers: *headers, ..Packet::BLANK };
-        self.file(&mut packet);
-        packet
+        #[expect(clippy::cast_possible_truncation, reason = "less than the number of shards")]
+        let shard = (hash >> 32) as u16 & (self.shards.len() - 1) as u16;
+        Mark { key, tag: tag_of(hash), shard, sender }
     }
 
     /// Sends the fragments of the batch through the table: some get ports, some wait, some that
@@ -230,20 +205,20 @@ impl FlowCache {
             return 0;
         }
         let mut entered = self.fragments.enter(turn, &self.closed);
-        let table = &mut entered.1;
+        let table = &mut *entered;
         let Batch { packets, spare, released, has_fragments, .. } = batch;
         let put = |headers: &Headers, packets: &mut Packets| {
-            let place = packets.next_place();
-            place.headers = *headers;
-            self.file(place);
+            let (place, mark) = packets.next_place();
+            *place = *headers;
+            *mark = self.mark(headers);
             packets.keep();
         };
         let mut overlaps = 0;
         if *has_fragments {
             std::mem::swap(packets, spare);
             packets.clear();
-            for packet in spare.as_slice() {
-                let mut headers = packet.headers;
+            for headers in spare.headers() {
+                let mut headers = *headers;
                 if headers.fragment.is_none() {
                     put(&headers, packets);
                     continue;
@@ -260,7 +235,7 @@ impl FlowCache {
         if let Some(Sweep { now, .. }) = sweep {
             table.expire(now, released);
         }
-        self.fragments.leave(entered, turn, sweep.is_some());
+        leave(entered, turn, sweep);
         released.drain(..).for_each(|headers| put(&headers, packets));
         overlaps
     }
@@ -276,131 +251,19 @@ pub struct Sweep {
     pub budget: usize,
 }
 
-impl Batch {
-    /// Packets in the batch.
-    pub const fn len(&self) -> usize {
-        self.packets.length
-    }
-
-    /// Whether there is none.
-    pub const fn is_empty(&self) -> bool {
-        self.packets.length == 0
-    }
-
-    /// A counting sort: positions by shard, in order within each.
-    fn sort_by_shard(&mut self, shards: usize) {
-        let Self { packets, order, ends, .. } = self;
-        let packets = packets.as_slice();
-        ends.clear();
-        ends.resize(shards, 0);
-        for packet in packets {
-            if let Some(count) = ends.get_mut(packet.shard as usize) {
-                *count += 1;
-            }
-        }
-        let mut start = 0;
-        for end in ends.iter_mut() {
-            let count = *end;
-            *end = start;
-            start += count;
-        }
-        order.clear();
-        order.resize(packets.len(), 0);
-        for (position, packet) in (0_u32..).zip(packets) {
-            if let Some(next) = ends.get_mut(packet.shard as usize) {
-                if let Some(place) = order.get_mut(*next as usize) {
-                    *place = position;
-                }
-                *next += 1;
-            }
-        }
+/// Fetches the lines of the packets and Flows that will be touched when a shard's group is accounted.
+#[inline]
+fn fetch_flows(shard: &Shard, packets: &Packets, group: &[u32]) {
+    for packet in packets.at(group) {
+        shard.prefetch(packet.mark);
+        memory::prefetch(std::slice::from_ref(packet.headers), 0);
     }
 }
 
-/// Packets in places that are used again and again: a packet is written where it is read.
-#[derive(Debug, Default)]
-struct Packets {
-    places: Vec<Packet>,
-    length: usize,
-}
-
-impl Packets {
-    /// The place behind the last packet, with whatever was there before.
-    #[inline]
-    fn next_place(&mut self) -> &mut Packet {
-        if self.length == self.places.len() {
-            self.places.push(Packet::BLANK);
-        }
-        self.places.get_mut(self.length).expect("there is one place more than packets")
-    }
-
-    /// Makes a packet of the next place.
-    #[inline]
-    fn keep(&mut self) -> &Packet {
-        let kept = self.places.get(self.length).expect("the place was written");
-        self.length += 1;
-        kept
-    }
-
-    #[inline]
-    fn as_slice(&self) -> &[Packet] {
-        self.places.get(..self.length).unwrap_or_default()
-    }
-
-    const fn clear(&mut self) {
-        self.length = 0;
-    }
-}
-
-/// The look-ups of one shard's share of a batch, in three phases: fetch the lines of the index,
-/// fetch the Flows they point to, account.
-fn observe_group(
-    shard: &mut Shard,
-    packets: &[Packet],
-    group: &[u32],
-    expired: &mut Vec<FlowRecord>,
-) {
-    let members = || group.iter().filter_map(|&position| packets.get(position as usize));
-    members().for_each(|packet| shard.prefetch_index(packet));
-    members().for_each(|packet| shard.prefetch_flow(packet));
-    members().for_each(|packet| shard.observe(packet, expired));
-}
-
-impl<T> Turnstile<T> {
-    const fn new(inner: T) -> Self {
-        Self { state: Mutex::new((0, inner)), passed: Condvar::new() }
-    }
-
-    /// A panic elsewhere is reported by whoever joins that thread; the state of a shard is sound
-    /// between any two packets, and its records shall still leave.
-    fn lock(&self) -> MutexGuard<'_, (u64, T)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn enter(&self, turn: Turn, closed: &AtomicBool) -> MutexGuard<'_, (u64, T)> {
-        let mut state = self.lock();
-        if let Turn::Ticket(ticket) = turn {
-            while state.0 != ticket && !closed.load(Ordering::SeqCst) {
-                state = self.passed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-        state
-    }
-
-    /// Wakes who waits for a turn. The lock stands between a waiter's last look at `closed` and its
-    /// sleep: without it the call could fall between the two and be lost.
-    fn wake_all(&self) {
-        let state = self.lock();
-        self.passed.notify_all();
-        drop(state);
-    }
-
-    fn leave(&self, mut state: MutexGuard<'_, (u64, T)>, turn: Turn, ends_turn: bool) {
-        if turn != Turn::Any && ends_turn {
-            state.0 += 1;
-            drop(state);
-            self.passed.notify_all();
-        }
+/// Ends the turn of a ticket, if that is what a sweep does.
+fn leave<T>(entered: Entered<'_, T>, turn: Turn, sweep: Option<Sweep>) {
+    if turn != Turn::Any && sweep.is_some() {
+        entered.pass();
     }
 }
 

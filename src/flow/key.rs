@@ -2,30 +2,39 @@
 
 use std::hash::{Hash, Hasher};
 
+use ahash::RandomState;
+
 use crate::decode::{Address, Headers, IpVersion};
+use crate::flow::config::Config;
 use crate::flow::icmp;
 
-/// Addresses, ports, protocol and VLAN of a Flow, the same for both of its directions.
+/// Addresses, ports, protocol and VLAN of a Flow in two words, the same for both of its directions.
 ///
 /// With biflows the endpoint that sorts first is `lower`, whoever sent the packet; [`Sender`] says
 /// which of the two did. Without, `lower` is always the source. For ICMP the ports hold
 /// type and code of either direction ([`icmp::normalise`]). The interface is not part of the key: the two
 /// directions of a TAP arrive on two interfaces and meet in one Flow.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// IPv6 addresses do not fit, so a hash stands for them: of IPv6 Flows equal keys say only that the
+/// [`Endpoints`] must be compared. IPv4, and with it most packets, needs one cache line less.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
 pub(super) struct FlowKey {
-    pub(super) lower: Address,
-    pub(super) upper: Address,
-    pub(super) lower_port: u16,
-    pub(super) upper_port: u16,
-    pub(super) vlan: u16,
-    pub(super) protocol: u8,
-    pub(super) version: IpVersion,
+    /// IPv4: lower and upper address. IPv6: a hash of the two.
+    endpoints: u64,
+    /// Lower port, upper port, VLAN, protocol, version; 16, 16, 16, 8 and 8 bits.
+    rest: u64,
 }
 
-/// The endpoint of a [`FlowKey`] that sent a packet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The addresses of a Flow: lower, upper.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C, align(32))]
+pub(super) struct Endpoints(pub(super) [Address; 2]);
+
+/// The endpoint of a Flow that sent a packet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Sender {
+    #[default]
     Lower,
     Upper,
 }
@@ -40,71 +49,107 @@ impl Sender {
     }
 }
 
-impl FlowKey {
-    /// The key of nothing.
-    pub(super) const BLANK: Self = Self {
-        lower: Address([0; 16]),
-        upper: Address([0; 16]),
-        lower_port: 0,
-        upper_port: 0,
-        vlan: 0,
-        protocol: 0,
-        version: IpVersion::V4,
-    };
+impl Endpoints {
+    /// The addresses of a packet that was sent by `sender`.
+    #[inline]
+    pub(super) const fn of(headers: &Headers, sender: Sender) -> Self {
+        match sender {
+            Sender::Lower => Self([headers.source, headers.destination]),
+            Sender::Upper => Self([headers.destination, headers.source]),
+        }
+    }
+}
 
+impl Hash for Endpoints {
+    /// Feeds four words: what a byte-wise derive would feed in a dozen pieces.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for address in self.0 {
+            let (high, low) = halves(u128::from_ne_bytes(address.0));
+            state.write_u64(high);
+            state.write_u64(low);
+        }
+    }
+}
+
+impl FlowKey {
     /// The key of a packet, and which endpoint of it sent the packet.
     #[inline]
-    pub(super) fn of(headers: &Headers, biflow: bool, vlan_key: bool) -> (Self, Sender) {
+    pub(super) fn of(headers: &Headers, config: &Config, hash: &RandomState) -> (Self, Sender) {
         let (source_port, destination_port) = if icmp::is_icmp(headers.version, headers.protocol) {
             let normal = icmp::normalise(headers.version, headers.icmp_type_code);
             (normal.source, normal.destination)
         } else {
             (headers.source_port, headers.destination_port)
         };
-        let key = Self {
-            lower: headers.source,
-            upper: headers.destination,
-            lower_port: source_port,
-            upper_port: destination_port,
-            vlan: if vlan_key { headers.vlan.outer_id() } else { 0 },
-            protocol: headers.protocol,
-            version: headers.version,
+        let vlan = if config.vlan_key { headers.vlan.outer_id() } else { 0 };
+        let (sender, endpoints) = match headers.version {
+            IpVersion::V4 => {
+                let [source, destination] = [headers.source, headers.destination]
+                    .map(|address| u64::from(u32::from_be_bytes(address.to_v4())));
+                let in_order = source << 16 | u64::from(source_port)
+                    <= destination << 16 | u64::from(destination_port);
+                if in_order || !config.biflow {
+                    (Sender::Lower, source << 32 | destination)
+                } else {
+                    (Sender::Upper, destination << 32 | source)
+                }
+            }
+            IpVersion::V6 => {
+                // As numbers: two comparisons each, where arrays would go through memcmp.
+                let [source, destination] = [headers.source, headers.destination]
+                    .map(|address| u128::from_be_bytes(address.0));
+                let in_order =
+                    (source, source_port) <= (destination, destination_port) || !config.biflow;
+                let sender = if in_order { Sender::Lower } else { Sender::Upper };
+                (sender, hash.hash_one(Endpoints::of(headers, sender)))
+            }
         };
-        // As numbers: two comparisons each, where arrays would go through memcmp.
-        let [source, destination] =
-            [headers.source, headers.destination].map(|address| u128::from_be_bytes(address.0));
-        let in_order =
-            source < destination || (source == destination && source_port <= destination_port);
-        if in_order || !biflow { (key, Sender::Lower) } else { (key.swapped(), Sender::Upper) }
+        let (lower_port, upper_port) = match sender {
+            Sender::Lower => (source_port, destination_port),
+            Sender::Upper => (destination_port, source_port),
+        };
+        let rest = u64::from(lower_port) << 48
+            | u64::from(upper_port) << 32
+            | u64::from(vlan) << 16
+            | u64::from(headers.protocol) << 8
+            | headers.version as u64;
+        (Self { endpoints, rest }, sender)
     }
 
-    const fn swapped(self) -> Self {
-        Self {
-            lower: self.upper,
-            upper: self.lower,
-            lower_port: self.upper_port,
-            upper_port: self.lower_port,
-            ..self
-        }
+    /// Ports of the lower and the upper endpoint; types and codes for ICMP.
+    pub(super) const fn ports(self) -> (u16, u16) {
+        let [a, b, c, d, ..] = self.rest.to_be_bytes();
+        (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
+    }
+
+    /// `protocolIdentifier` (IE 4).
+    #[inline]
+    pub(super) const fn protocol(self) -> u8 {
+        let [.., protocol, _version] = self.rest.to_be_bytes();
+        protocol
+    }
+
+    /// `ipVersion` (IE 60).
+    #[inline]
+    pub(super) const fn version(self) -> IpVersion {
+        if self.rest & 0xff == IpVersion::V4 as u64 { IpVersion::V4 } else { IpVersion::V6 }
+    }
+
+    /// The addresses, if they are those of IPv4.
+    pub(super) const fn endpoints_v4(self) -> Endpoints {
+        let [a, b, c, d, e, f, g, h] = self.endpoints.to_be_bytes();
+        Endpoints([Address::v4([a, b, c, d]), Address::v4([e, f, g, h])])
     }
 }
 
 impl Hash for FlowKey {
-    /// Feeds five words: what a byte-wise derive would feed in a dozen pieces.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for address in [self.lower, self.upper] {
-            let number = u128::from_ne_bytes(address.0);
-            #[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
-            let (low, high) = (number as u64, (number >> 64) as u64);
-            state.write_u64(low);
-            state.write_u64(high);
-        }
-        state.write_u64(
-            u64::from(self.lower_port) << 48
-                | u64::from(self.upper_port) << 32
-                | u64::from(self.vlan) << 16
-                | u64::from(self.protocol) << 8
-                | self.version as u64,
-        );
+        state.write_u64(self.endpoints);
+        state.write_u64(self.rest);
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
+const fn halves(number: u128) -> (u64, u64) {
+    ((number >> 64) as u64, number as u64)
 }

@@ -3,6 +3,7 @@
 //! [`FlowCache`] holds the locks; the shards behind them are plain state that knows of packets and
 //! a clock and of nothing else. Expiry follows RFC 5470 §5.1.1.
 
+mod batch;
 mod cache;
 mod config;
 mod entry;
@@ -13,10 +14,13 @@ mod key;
 mod record;
 mod shard;
 mod timers;
+mod turnstile;
 
-pub use cache::{Batch, FlowCache, Sweep, Turn};
+pub use batch::Batch;
+pub use cache::{FlowCache, Sweep};
 pub use config::{Config, Seed};
 pub use record::{Direction, FlowEndReason, FlowRecord};
+pub use turnstile::Turn;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! One shard of the Flow Cache: plain single-threaded state, driven by packets and a clock.
 //!
 //! # What a packet touches
-//! One line of the index, and the two lines of [`Hot`]; [`Cold`] is written when a Flow or a
-//! direction begins and read when it expires. [`Extra`] exists only for Flows with MPLS labels or a
-//! tunnel.
+//! One line of the index, and the two lines of [`Hot`]; in IPv6 also the one of its [`Endpoints`].
+//! [`Cold`] is written when a Flow or a direction begins and read when it expires. [`Extra`] exists
+//! only for Flows with MPLS labels, a tunnel or fragments.
 
 #![expect(
     clippy::indexing_slicing,
@@ -13,39 +13,36 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::decode::Headers;
+use ahash::RandomState;
+
+use crate::decode::{Headers, IpVersion};
 use crate::flow::Config;
 use crate::flow::entry::{
-    CLOCK_STEP, Cold, ColdDirection, Extra, Hot, HotDirection, HotDirections, State, record_of,
-    seen_from_lower_mac, seen_from_lower_tunnel,
+    CLOCK_STEP, Cold, Extra, Hot, HotDirection, NO_EXTRA, Parts, State, seen_from_lower_tunnel,
 };
 use crate::flow::icmp;
 use crate::flow::index::{Index, Slot, Tag};
-use crate::flow::key::{FlowKey, Sender};
+use crate::flow::key::{Endpoints, FlowKey, Sender};
 use crate::flow::record::{FlowEndReason, FlowRecord};
 use crate::flow::timers::Wheel;
 use crate::sys::memory;
 use crate::time::Timestamp;
 
-/// A packet, keyed and ready to be accounted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Packet {
-    pub(super) headers: Headers,
+/// What places a packet in the cache, apart from its headers: small, because a batch is gone through
+/// several times by it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
     pub(super) key: FlowKey,
-    pub(super) sender: Sender,
     pub(super) tag: Tag,
-    pub(super) shard: u32,
+    pub(super) shard: u16,
+    pub(super) sender: Sender,
 }
 
-impl Packet {
-    /// What a place for a packet holds before the first.
-    pub(super) const BLANK: Self = Self {
-        headers: Headers::BLANK,
-        key: FlowKey::BLANK,
-        sender: Sender::Lower,
-        tag: 0,
-        shard: 0,
-    };
+/// A packet, keyed and ready to be accounted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet<'a> {
+    pub(super) mark: &'a Mark,
+    pub(super) headers: &'a Headers,
 }
 
 /// One shard.
@@ -53,6 +50,7 @@ impl Packet {
 pub(super) struct Shard {
     config: Config,
     capacity: usize,
+    hash: RandomState,
     index: Index,
     wheel: Wheel,
     /// The clock at the last sweep.
@@ -61,11 +59,12 @@ pub(super) struct Shard {
     settled: Timestamp,
     hot: Vec<Hot>,
     cold: Vec<Cold>,
+    /// Addresses of IPv6 Flows, by slot; no longer than the last slot that needed one, so that
+    /// a network without IPv6 pays nothing.
+    endpoints: Vec<Endpoints>,
     extra: Vec<Extra>,
     free: Vec<Slot>,
     free_extra: Vec<u32>,
-    /// Where the next search for a Flow to give up begins.
-    sample_cursor: usize,
     next_flow_id: u64,
     flow_id_step: u64,
 }
@@ -79,31 +78,36 @@ struct Deadline {
 
 impl Shard {
     /// A shard for up to `capacity` Flows whose `flowId`s are `first_flow_id` and every
-    /// `flow_id_step`th number after it. All memory is allocated here.
+    /// `flow_id_step`th number after it. All memory is allocated here; what is never used of it
+    /// the system never has to provide.
     pub(super) fn new(
         config: Config,
         capacity: usize,
+        index: Index,
+        hash: RandomState,
         first_flow_id: u64,
         flow_id_step: u64,
     ) -> Self {
         let shard = Self {
             config,
             capacity,
-            index: Index::with_capacity(capacity),
+            hash,
+            index,
             wheel: Wheel::with_capacity(capacity),
             swept: Timestamp::EPOCH,
             settled: Timestamp::EPOCH,
             hot: Vec::with_capacity(capacity),
             cold: Vec::with_capacity(capacity),
+            endpoints: Vec::with_capacity(capacity),
             extra: Vec::with_capacity(capacity),
             free: Vec::with_capacity(capacity),
             free_extra: Vec::with_capacity(capacity),
-            sample_cursor: 0,
             next_flow_id: first_flow_id,
             flow_id_step,
         };
         memory::advise_huge_pages(&shard.hot);
         memory::advise_huge_pages(&shard.cold);
+        memory::advise_huge_pages(&shard.endpoints);
         shard
     }
 
@@ -112,20 +116,17 @@ impl Shard {
         self.hot.len() - self.free.len()
     }
 
-    /// Fetches the line on which the search for this packet's Flow begins.
-    #[inline]
-    pub(super) fn prefetch_index(&self, packet: &Packet) {
-        self.index.prefetch(packet.tag);
-    }
-
     /// Fetches the lines of the Flow that this packet most likely belongs to.
     #[inline]
-    pub(super) fn prefetch_flow(&self, packet: &Packet) {
-        if let Some(slot) = self.index.candidate(packet.tag) {
-            memory::prefetch(&self.hot, slot as usize);
-            if let Some(hot) = self.hot.get(slot as usize) {
-                memory::prefetch(&hot.directions.0, 0);
-            }
+    pub(super) fn prefetch(&self, mark: &Mark) {
+        let Some(slot) = self.index.candidate(mark.tag) else { return };
+        let slot = slot as usize;
+        if let Some(hot) = self.hot.get(slot) {
+            memory::prefetch(&self.hot, slot);
+            memory::prefetch(&hot.directions, 1);
+        }
+        if mark.key.version() == IpVersion::V6 {
+            memory::prefetch(&self.endpoints, slot);
         }
     }
 
@@ -138,12 +139,8 @@ impl Shard {
     /// A packet a little older than its Flow's last is out of order and counts with the others; one
     /// that is [`CLOCK_STEP`] older tells of a clock that was set back, and ends what came before.
     #[inline]
-    pub(super) fn observe(&mut self, packet: &Packet, expired: &mut Vec<FlowRecord>) {
-        let hot = &self.hot;
-        let found = self.index.find(packet.tag, |slot| {
-            hot.get(slot as usize).is_some_and(|flow| flow.key == packet.key)
-        });
-        let Some(slot) = found else { return self.open(packet, expired) };
+    pub(super) fn observe(&mut self, packet: Packet<'_>, expired: &mut Vec<FlowRecord>) {
+        let Some(slot) = self.find(packet) else { return self.open(packet, expired) };
         let flow = &self.hot[slot as usize];
         let deadline = self.deadline(flow);
         let over = packet.headers.at >= deadline.at
@@ -153,6 +150,17 @@ impl Shard {
             return self.open(packet, expired);
         }
         self.account(slot, packet);
+    }
+
+    #[inline]
+    fn find(&self, packet: Packet<'_>) -> Option<Slot> {
+        let Mark { key, tag, sender, .. } = *packet.mark;
+        self.index.find(tag, |slot| {
+            let slot = slot as usize;
+            self.hot.get(slot).is_some_and(|flow| flow.key == key)
+                && (key.version() == IpVersion::V4
+                    || self.endpoints.get(slot) == Some(&Endpoints::of(packet.headers, sender)))
+        })
     }
 
     /// Exports everything whose deadline has come at `now`, up to `budget` records; returns
@@ -204,15 +212,25 @@ impl Shard {
         expired: &mut Vec<FlowRecord>,
     ) {
         for slot in slots.start..slots.end.min(self.hot.len()) {
-            if self.hot[slot].in_use {
+            if self.hot[slot].state.is_in_use() {
                 #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
                 let slot = slot as Slot;
                 let reason = self.reason_at(slot, now, FlowEndReason::ForcedEnd);
                 self.export(slot, reason, expired);
-                self.wheel.disarm(slot);
-                self.remove(slot);
             }
         }
+    }
+
+    /// Forgets all Flows, after they were flushed.
+    pub(super) fn clear(&mut self) {
+        self.index.clear();
+        self.wheel.clear();
+        self.hot.clear();
+        self.cold.clear();
+        self.endpoints.clear();
+        self.extra.clear();
+        self.free.clear();
+        self.free_extra.clear();
     }
 
     /// Handles a packet that comes after `deadline`; says whether it needs a new Flow.
@@ -220,7 +238,7 @@ impl Shard {
     fn expire_before(
         &mut self,
         slot: Slot,
-        packet: &Packet,
+        packet: Packet<'_>,
         deadline: Deadline,
         expired: &mut Vec<FlowRecord>,
     ) -> bool {
@@ -247,15 +265,14 @@ impl Shard {
 
     /// A SYN on a Flow that TCP has ended is a new connection between the same ports.
     #[inline]
-    fn is_new_connection(&self, flow: &Hot, packet: &Packet) -> bool {
+    fn is_new_connection(&self, flow: &Hot, packet: Packet<'_>) -> bool {
         flow.state.has_ended(self.config.biflow)
             && packet.headers.tcp_flags & (SYN | ACK | RST) == SYN
-            && packet.key.protocol == TCP
+            && packet.mark.key.protocol() == TCP
     }
 
     #[inline]
     fn deadline(&self, flow: &Hot) -> Deadline {
-        let [lower, upper] = &flow.directions.0;
         let last = flow.last();
         let (quiet, reason) = if flow.state.has_ended(self.config.biflow) {
             (LINGER.min(self.config.idle_timeout), FlowEndReason::EndOfFlowDetected)
@@ -263,9 +280,10 @@ impl Shard {
             (self.config.idle_timeout, FlowEndReason::IdleTimeout)
         };
         let idle = Deadline { at: last.saturating_add(quiet), reason };
-        if lower.packets | upper.packets == 0 {
+        if flow.is_empty() {
             return idle;
         }
+        let [lower, upper] = &flow.directions;
         let active = if lower.packets.max(upper.packets) < u32::MAX {
             flow.slice_start.saturating_add(self.config.active_timeout)
         } else {
@@ -291,34 +309,23 @@ impl Shard {
         }
     }
 
-    fn open(&mut self, packet: &Packet, expired: &mut Vec<FlowRecord>) {
+    fn open(&mut self, packet: Packet<'_>, expired: &mut Vec<FlowRecord>) {
         if self.flows() >= self.capacity {
             self.give_up_one(packet.headers.at, expired);
         }
-        let headers = &packet.headers;
-        let extra = self.store_extra(packet);
-        let hot = Hot {
-            key: packet.key,
-            slice_start: headers.at,
-            tag: packet.tag,
-            state: State(match initiator(packet, self.config.biflow) {
-                Sender::Lower => 0,
-                Sender::Upper => State::INITIATOR_IS_UPPER,
-            }),
-            in_use: true,
-            directions: HotDirections::default(),
-        };
-        let cold = Cold {
-            flow_id: self.next_flow_id,
-            interface: headers.interface,
-            extra,
-            vlan: headers.vlan,
-            mac: headers.mac.map(|mac| seen_from_lower_mac(packet.sender, mac)),
-            directions: [ColdDirection::default(); 2],
-        };
+        let Packet { mark: &Mark { key, tag, sender, .. }, headers } = packet;
+        let hot = Hot::open(key, initiator(packet, self.config.biflow), headers);
+        let slot = self.store(hot, Cold::open(self.next_flow_id, sender, headers));
         self.next_flow_id = self.next_flow_id.wrapping_add(self.flow_id_step);
-        let slot = self.store(hot, cold);
-        self.index.insert(packet.tag, slot);
+        if key.version() == IpVersion::V6 {
+            self.store_endpoints(slot, Endpoints::of(headers, sender));
+        }
+        if headers.mpls.count != 0 || headers.tunnel.is_some() {
+            let tunnel = headers.tunnel.map(|tunnel| seen_from_lower_tunnel(sender, tunnel));
+            let extra = self.extra_of(slot);
+            (extra.mpls, extra.tunnel) = (headers.mpls, tunnel);
+        }
+        self.index.insert(tag, slot);
         let first_visit = self.config.active_timeout.min(self.config.idle_timeout);
         self.wheel.arm(slot, headers.at.saturating_add(first_visit));
         self.account(slot, packet);
@@ -337,51 +344,45 @@ impl Shard {
         }
     }
 
+    fn store_endpoints(&mut self, slot: Slot, endpoints: Endpoints) {
+        let slot = slot as usize;
+        if self.endpoints.len() <= slot {
+            self.endpoints.resize(slot + 1, Endpoints::default());
+        }
+        self.endpoints[slot] = endpoints;
+    }
+
+    /// The rare parts of a Flow, which it has from now on.
     #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
-    fn store_extra(&mut self, packet: &Packet) -> u32 {
-        let Headers { mpls, tunnel, .. } = packet.headers;
-        if mpls.count == 0 && tunnel.is_none() {
-            return NO_EXTRA;
+    fn extra_of(&mut self, slot: Slot) -> &mut Extra {
+        let place = &mut self.hot[slot as usize].extra;
+        if *place == NO_EXTRA {
+            *place = if let Some(free) = self.free_extra.pop() {
+                self.extra[free as usize] = Extra::default();
+                free
+            } else {
+                self.extra.push(Extra::default());
+                self.extra.len() as u32 - 1
+            };
         }
-        let tunnel = tunnel.map(|tunnel| seen_from_lower_tunnel(packet.sender, tunnel));
-        let extra = Extra { mpls, tunnel };
-        if let Some(place) = self.free_extra.pop() {
-            self.extra[place as usize] = extra;
-            place
-        } else {
-            self.extra.push(extra);
-            self.extra.len() as u32 - 1
-        }
+        &mut self.extra[*place as usize]
     }
 
     #[inline]
-    fn account(&mut self, slot: Slot, packet: &Packet) {
-        let headers = &packet.headers;
+    fn account(&mut self, slot: Slot, packet: Packet<'_>) {
+        let Packet { mark: &Mark { sender, .. }, headers } = packet;
+        let side = sender as usize;
         let flow = &mut self.hot[slot as usize];
-        if flow.directions.0[0].packets | flow.directions.0[1].packets == 0 {
+        if flow.is_empty() {
             flow.slice_start = headers.at;
         }
-        let side = packet.sender as usize;
-        let direction = &mut flow.directions.0[side];
+        let direction = &mut flow.directions[side];
         if direction.packets == 0 {
-            *direction = HotDirection {
-                last: headers.at,
-                minimum_length: u32::MAX,
-                minimum_ttl: u8::MAX,
-                ..HotDirection::default()
-            };
-            self.cold[slot as usize].directions[side] = ColdDirection {
-                first: headers.at,
-                tcp_sequence: headers.tcp_sequence,
-                flow_label: headers.flow_label,
-                fragments: 0,
-                tcp_window: headers.tcp_window,
-                icmp_type_code: headers.icmp_type_code,
-                tos: headers.tos,
-            };
+            *direction = HotDirection::begin(headers.at);
+            self.cold[slot as usize].begin(sender, headers);
         } else if headers.at < direction.last {
             // Out of order; perhaps even before the first.
-            let first = &mut self.cold[slot as usize].directions[side].first;
+            let first = &mut self.cold[slot as usize].first[side];
             *first = headers.at.min(*first);
         } else {
             direction.last = headers.at;
@@ -393,85 +394,106 @@ impl Shard {
         direction.minimum_ttl = direction.minimum_ttl.min(headers.ttl);
         direction.maximum_ttl = direction.maximum_ttl.max(headers.ttl);
         direction.tcp_flags |= headers.tcp_flags;
-        if headers.fragment.is_some() {
-            let fragments = &mut self.cold[slot as usize].directions[side].fragments;
-            *fragments = fragments.saturating_add(1);
-        }
         if headers.tcp_flags & (FIN | SYN | RST) != 0 {
-            if headers.tcp_flags & (SYN | ACK) == SYN {
-                flow.state.take_initiator(packet.sender);
-            }
-            if headers.tcp_flags & (FIN | RST) != 0 {
-                self.note_end(slot, packet);
-            }
+            self.note_flags(slot, packet);
+        }
+        if headers.fragment.is_some() {
+            self.note_fragment(slot, sender);
         }
     }
 
-    /// Notes a FIN or RST, and when TCP thereby ends the Flow, moves its deadline nearer.
     #[cold]
-    fn note_end(&mut self, slot: Slot, packet: &Packet) {
+    fn note_fragment(&mut self, slot: Slot, sender: Sender) {
+        let count = &mut self.extra_of(slot).fragments[sender as usize];
+        *count = count.saturating_add(1);
+    }
+
+    /// Notes who began the Flow, and when TCP thereby ends it, moves its deadline nearer.
+    fn note_flags(&mut self, slot: Slot, packet: Packet<'_>) {
+        let Packet { mark: &Mark { sender, .. }, headers } = packet;
         let biflow = self.config.biflow;
-        let flow = &mut self.hot[slot as usize];
-        let had_ended = flow.state.has_ended(biflow);
-        flow.state.0 |= match (packet.headers.tcp_flags & RST != 0, packet.sender) {
+        let state = &mut self.hot[slot as usize].state;
+        if headers.tcp_flags & (SYN | ACK) == SYN {
+            state.take_initiator(sender);
+        }
+        if headers.tcp_flags & (FIN | RST) == 0 {
+            return;
+        }
+        let had_ended = state.has_ended(biflow);
+        state.0 |= match (headers.tcp_flags & RST != 0, sender) {
             (true, _) => State::RST,
             (false, Sender::Lower) => State::FIN_FROM_LOWER,
             (false, Sender::Upper) => State::FIN_FROM_UPPER,
         };
-        if !had_ended && flow.state.has_ended(biflow) {
+        if !had_ended && state.has_ended(biflow) {
             let deadline = self.deadline(&self.hot[slot as usize]);
             self.wheel.disarm(slot);
             self.wheel.arm(slot, deadline.at);
         }
     }
 
-    /// Makes room: of a sample, the Flow that has been idle longest leaves.
+    /// Makes room: of a sample of those whose deadlines come first, the Flow that has been idle
+    /// longest leaves.
+    ///
+    /// In a flood of new Flows the first of the sample has had no packet since it was armed, and
+    /// none can have been idle for much longer: then the sample ends with it.
     #[cold]
     fn give_up_one(&mut self, now: Timestamp, expired: &mut Vec<FlowRecord>) {
-        let mut oldest: Option<(Timestamp, usize)> = None;
-        for step in 0..SAMPLE.min(self.hot.len()) {
-            let slot = (self.sample_cursor + step) % self.hot.len();
-            let flow = &self.hot[slot];
-            let last = flow.last();
-            if flow.in_use && oldest.is_none_or(|(earliest, _)| last < earliest) {
-                oldest = Some((last, slot));
+        let mut sample = [0; SAMPLE];
+        let mut taken = 0;
+        for place in &mut sample {
+            let Some((slot, due)) = self.wheel.pop_earliest() else { break };
+            *place = slot;
+            taken += 1;
+            let deadline = self.deadline(&self.hot[slot as usize]);
+            if deadline.at <= due && deadline.reason != FlowEndReason::ActiveTimeout {
+                break;
             }
         }
-        self.sample_cursor = (self.sample_cursor + SAMPLE) % self.hot.len().max(1);
-        if let Some((_, slot)) = oldest {
-            #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
-            let slot = slot as Slot;
-            let reason = self.reason_at(slot, now, FlowEndReason::LackOfResources);
-            self.export(slot, reason, expired);
-            self.wheel.disarm(slot);
-            self.remove(slot);
+        let Some(sample) = sample.get(..taken) else { return };
+        let last = |slot: &&Slot| self.hot[**slot as usize].last();
+        let Some(&oldest) = sample.iter().min_by_key(last) else { return };
+        for &slot in sample.iter().filter(|slot| **slot != oldest) {
+            let deadline = self.deadline(&self.hot[slot as usize]);
+            self.wheel.arm(slot, deadline.at);
         }
+        let reason = self.reason_at(oldest, now, FlowEndReason::LackOfResources);
+        self.export(oldest, reason, expired);
+        self.remove(oldest);
     }
 
     /// Appends the record of the current slice, if it holds a packet, and begins an empty one.
     fn export(&mut self, slot: Slot, reason: FlowEndReason, expired: &mut Vec<FlowRecord>) {
-        let flow = &mut self.hot[slot as usize];
-        if flow.directions.0[0].packets | flow.directions.0[1].packets == 0 {
+        let slot = slot as usize;
+        let hot = &mut self.hot[slot];
+        if hot.is_empty() {
             return;
         }
-        let cold = &self.cold[slot as usize];
-        let extra = self.extra.get(cold.extra as usize);
-        expired.push(record_of(flow, cold, extra, reason));
+        let extra = self.extra.get_mut(hot.extra as usize);
+        let parts = Parts {
+            hot,
+            cold: &self.cold[slot],
+            endpoints: self.endpoints.get(slot),
+            extra: extra.as_deref(),
+        };
+        expired.push(parts.record(reason));
         // All slices of a Flow have the same source.
-        flow.state.0 |= State::INITIATOR_IS_KNOWN;
-        for direction in &mut flow.directions.0 {
+        hot.state.0 |= State::INITIATOR_IS_KNOWN;
+        for direction in &mut hot.directions {
             direction.packets = 0;
+        }
+        if let Some(extra) = extra {
+            extra.fragments = [0; 2];
         }
     }
 
     /// Frees a slot that is off the wheel.
     fn remove(&mut self, slot: Slot) {
         let flow = &mut self.hot[slot as usize];
-        flow.in_use = false;
-        self.index.remove(flow.tag, slot);
-        let extra = self.cold[slot as usize].extra;
-        if extra != NO_EXTRA {
-            self.free_extra.push(extra);
+        flow.state.0 &= !State::IN_USE;
+        self.index.remove(tag_of(self.hash.hash_one(flow.key)), slot);
+        if flow.extra != NO_EXTRA {
+            self.free_extra.push(flow.extra);
         }
         self.free.push(slot);
     }
@@ -480,48 +502,61 @@ impl Shard {
 /// How long a Flow that TCP has ended waits for late segments, at most: the last ACK of a close
 /// comes after both FINs and must not open a new Flow.
 const LINGER: Duration = Duration::from_secs(2);
-/// Flows compared when one has to leave: one page's worth of [`Hot`] read in a row.
+/// Flows compared when one has to leave.
 const SAMPLE: usize = 16;
-const NO_EXTRA: u32 = u32::MAX;
 const TCP: u8 = 6;
 const FIN: u16 = 0x001;
 const SYN: u16 = 0x002;
 const RST: u16 = 0x004;
 const ACK: u16 = 0x010;
 
+/// The part of a Flow Key's hash that the index keeps.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half")]
+pub(super) const fn tag_of(hash: u64) -> Tag {
+    hash as Tag
+}
+
 /// Who began the Flow of which this is the first packet seen (RFC 5103 §5): the sender, unless the
 /// packet is an answer. A SYN that comes later knows better.
-fn initiator(packet: &Packet, biflow: bool) -> Sender {
-    let headers = &packet.headers;
-    let is_answer = match packet.key.protocol {
+fn initiator(packet: Packet<'_>, biflow: bool) -> Sender {
+    let Packet { mark, headers } = packet;
+    let is_answer = match headers.protocol {
         TCP => headers.tcp_flags & (SYN | ACK) == SYN | ACK,
         protocol if icmp::is_icmp(headers.version, protocol) => {
             icmp::normalise(headers.version, headers.icmp_type_code).is_reply
         }
         _ => false,
     };
-    if is_answer && biflow { packet.sender.other() } else { packet.sender }
+    if is_answer && biflow { mark.sender.other() } else { mark.sender }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::index::Buckets;
     use crate::flow::tests::{A, At as _, B, udp};
     use crate::flow::{FlowCache, Seed};
 
     #[test]
     fn a_packet_counter_that_is_full_ends_the_slice_and_loses_nothing() {
         let config = Config { seed: Seed::Fixed, ..Config::default() };
-        let mut shard = Shard::new(config, 1, 1, 1);
+        let cache = FlowCache::new(config);
+        let mut shard =
+            Shard::new(config, 1, Buckets::new(1, 1).index(0), RandomState::new(), 1, 1);
         let mut expired = Vec::new();
-        let packet = |seconds| FlowCache::new(config).packet(&udp(A, B).at(seconds));
-        shard.observe(&packet(1.0), &mut expired);
-        shard.hot[0].directions.0[packet(1.0).sender as usize].packets = u32::MAX - 1;
-        shard.observe(&packet(1.1), &mut expired);
-        assert!(expired.is_empty(), "now it is full");
-        shard.observe(&packet(1.2), &mut expired);
-        shard.observe(&packet(1.3), &mut expired);
-        shard.flush(0..1, packet(1.3).headers.at, &mut expired);
+        let mut observe = |shard: &mut Shard, seconds| {
+            let headers = udp(A, B).at(seconds);
+            let mark = cache.mark(&headers);
+            shard.observe(Packet { mark: &mark, headers: &headers }, &mut expired);
+            (mark.sender, expired.len())
+        };
+        let (sender, _) = observe(&mut shard, 1.0);
+        shard.hot[0].directions[sender as usize].packets = u32::MAX - 1;
+        assert_eq!(observe(&mut shard, 1.1), (sender, 0), "now it is full");
+        observe(&mut shard, 1.2);
+        observe(&mut shard, 1.3);
+        shard.flush(0..1, udp(A, B).at(1.3).at, &mut expired);
         let counts: Vec<_> = expired.iter().map(|r| (r.packets(), r.end_reason)).collect();
         let full = u64::from(u32::MAX);
         assert_eq!(counts, [(full, FlowEndReason::ActiveTimeout), (2, FlowEndReason::ForcedEnd)]);

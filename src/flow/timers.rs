@@ -12,17 +12,25 @@ use crate::time::Timestamp;
 /// The wheel of one shard: a circle of ticks, each with the list of slots armed for it.
 #[derive(Debug)]
 pub(super) struct Wheel {
-    heads: Vec<Slot>,
+    lists: Vec<List>,
     links: Vec<Link>,
     /// The first tick that is not yet over and done with.
     current: u64,
+    /// No slot is armed for a tick before this one.
+    earliest: u64,
 }
 
-/// Neighbours in the list of one tick.
+/// The slots of one tick, in the order in which they were armed.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: Slot,
+    last: Slot,
+}
+
+/// Neighbours in the list of one tick; at either end it is `END_OF` + the place on the circle.
 #[derive(Clone, Copy, Debug)]
 struct Link {
     next: Slot,
-    /// The slot before, or `HEAD_OF` + the place on the circle.
     previous: Slot,
 }
 
@@ -32,7 +40,12 @@ impl Wheel {
 
     /// A wheel for slots below `capacity`, which must be below 2³¹.
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { heads: vec![NONE; PLACES], links: Vec::with_capacity(capacity), current: 0 }
+        Self {
+            lists: vec![List::EMPTY; PLACES],
+            links: Vec::with_capacity(capacity),
+            current: 0,
+            earliest: 0,
+        }
     }
 
     /// Puts `slot` on the wheel for `deadline`. It must not be on it already.
@@ -40,30 +53,40 @@ impl Wheel {
     /// Deadlines beyond the horizon of the wheel are visited early, and armed again then.
     pub(super) fn arm(&mut self, slot: Slot, deadline: Timestamp) {
         let tick = tick_of(deadline).clamp(self.current, self.current + (PLACES as u64 - 1));
+        self.earliest = self.earliest.min(tick);
         let place = place_of(tick);
         let at = slot as usize;
-        if self.links.len() <= at {
-            self.links.resize(at + 1, Link { next: NONE, previous: NONE });
-        }
-        let head = self.heads.get(place).copied().unwrap_or(NONE);
         #[expect(clippy::cast_possible_truncation, reason = "PLACES fits")]
-        self.link(slot, Link { next: head, previous: HEAD_OF + place as Slot });
-        if let Some(old) = self.links.get_mut(head as usize) {
-            old.previous = slot;
+        let end = END_OF + place as Slot;
+        if self.links.len() <= at {
+            self.links.resize(at + 1, Link { next: end, previous: end });
         }
-        self.set_head(place, slot);
+        let Some(list) = self.lists.get_mut(place) else { return };
+        let last = std::mem::replace(&mut list.last, slot);
+        let previous = if let Some(before) = self.links.get_mut(last as usize) {
+            before.next = slot;
+            last
+        } else {
+            list.first = slot;
+            end
+        };
+        if let Some(link) = self.links.get_mut(at) {
+            *link = Link { next: end, previous };
+        }
     }
 
     /// Takes `slot` off the wheel.
     pub(super) fn disarm(&mut self, slot: Slot) {
         let Some(&Link { next, previous }) = self.links.get(slot as usize) else { return };
-        if previous >= HEAD_OF {
-            self.set_head((previous - HEAD_OF) as usize, next);
-        } else if let Some(before) = self.links.get_mut(previous as usize) {
+        if let Some(before) = self.links.get_mut(previous as usize) {
             before.next = next;
+        } else if let Some(list) = self.list_ending(previous) {
+            list.first = next;
         }
         if let Some(after) = self.links.get_mut(next as usize) {
             after.previous = previous;
+        } else if let Some(list) = self.list_ending(next) {
+            list.last = previous;
         }
     }
 
@@ -75,42 +98,65 @@ impl Wheel {
         let now = tick_of(now);
         if now < self.current {
             self.current = now;
+            self.earliest = now;
             return None;
         }
         // After a leap one turn in order is enough, not one for each that was leapt over.
         let turns = (now - self.current) / PLACES as u64;
         self.current += turns.saturating_sub(1) * PLACES as u64;
         while self.current < now {
-            let head = self.heads.get(place_of(self.current)).copied().unwrap_or(NONE);
-            if head != NONE {
-                self.disarm(head);
-                return Some(head);
+            if let Some(first) = self.first(self.current) {
+                self.disarm(first);
+                return Some(first);
             }
             self.current += 1;
         }
         None
     }
 
-    fn link(&mut self, slot: Slot, link: Link) {
-        if let Some(place) = self.links.get_mut(slot as usize) {
-            *place = link;
+    /// Takes off a slot of the earliest tick that any is armed for, over or not; tells when that tick
+    /// is over.
+    pub(super) fn pop_earliest(&mut self) -> Option<(Slot, Timestamp)> {
+        let begin = self.earliest.max(self.current);
+        for tick in begin..self.current + PLACES as u64 {
+            if let Some(first) = self.first(tick) {
+                self.earliest = tick;
+                self.disarm(first);
+                return Some((first, Timestamp::from_nanos((tick + 1) << TICK_SHIFT)));
+            }
         }
+        self.earliest = self.current + PLACES as u64;
+        None
     }
 
-    fn set_head(&mut self, place: usize, slot: Slot) {
-        if let Some(head) = self.heads.get_mut(place) {
-            *head = slot;
-        }
+    /// Takes everything off.
+    pub(super) fn clear(&mut self) {
+        self.lists.fill(List::EMPTY);
     }
+
+    /// The slot that was armed first for `tick`.
+    fn first(&self, tick: u64) -> Option<Slot> {
+        let first = self.lists.get(place_of(tick))?.first;
+        (first < END_OF).then_some(first)
+    }
+
+    /// The list whose end a link names.
+    fn list_ending(&mut self, end: Slot) -> Option<&mut List> {
+        self.lists.get_mut((end - END_OF) as usize)
+    }
+}
+
+impl List {
+    /// Both ends are above every slot.
+    const EMPTY: Self = Self { first: END_OF, last: END_OF };
 }
 
 /// 2²⁴ ns = 16.8 ms: how much later than its deadline a Flow may be found.
 const TICK_SHIFT: u32 = 24;
 /// 4,096 ticks are 68.7 s: the default active timeout needs no second visit.
 const PLACES: usize = 4096;
-const NONE: Slot = Slot::MAX;
-/// Above every slot; below [`NONE`] even with a place added.
-const HEAD_OF: Slot = 1 << 31;
+/// Above every slot.
+const END_OF: Slot = 1 << 31;
 
 const fn tick_of(time: Timestamp) -> u64 {
     time.as_nanos() >> TICK_SHIFT
@@ -185,6 +231,26 @@ mod tests {
         wheel.arm(0, at(120));
         wheel.arm(1, at(160));
         assert_eq!(popped(&mut wheel, at(1_000_000)), [0, 1]);
+    }
+
+    #[test]
+    fn the_earliest_slot_is_found_however_far_ahead_it_is_armed() {
+        let mut wheel = Wheel::with_capacity(4);
+        let earliest = |wheel: &mut Wheel| wheel.pop_earliest().map(|(slot, _)| slot);
+        assert_eq!(earliest(&mut wheel), None);
+        wheel.pop(at(100));
+        for (slot, deadline) in [(0, 130), (1, 110), (2, 120)] {
+            wheel.arm(slot, at(deadline));
+        }
+        let (slot, due) = wheel.pop_earliest().unwrap();
+        assert_eq!(slot, 1);
+        assert!(at(110) < due && due <= at(110).saturating_add(TICK), "{due:?}");
+        wheel.arm(1, at(101));
+        assert_eq!([earliest(&mut wheel), earliest(&mut wheel)], [Some(1), Some(2)]);
+        wheel.pop(at(50)); // set back
+        wheel.arm(3, at(60));
+        assert_eq!(earliest(&mut wheel), Some(3));
+        assert_eq!([earliest(&mut wheel), earliest(&mut wheel)], [Some(0), None]);
     }
 
     #[test]
