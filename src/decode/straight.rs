@@ -192,7 +192,7 @@ fn ipv6(octets: &mut Octets<'_>, headers: &mut Headers) -> Result<(), Unusual> {
     octets.claim(usize::from(length));
     headers.source = Address(source);
     headers.destination = Address(destination);
-    headers.ip_length = u32::from(length) + IPV6_FIXED as u32;
+    headers.ip_length = u32::try_from(usize::from(length) + IPV6_FIXED).unwrap_or(u32::MAX);
     headers.protocol = header.next_header().0;
     headers.version = IpVersion::V6;
     headers.tos = header.traffic_class();
