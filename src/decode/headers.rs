@@ -1,5 +1,7 @@
 //! What is left of a packet behind the first wall: plain values, no octets of it.
 
+use std::mem::offset_of;
+
 use crate::decode::anomaly::AnomalySet;
 use crate::time::Timestamp;
 
@@ -8,16 +10,19 @@ use crate::time::Timestamp;
 /// `Copy`, without lifetime, slice or allocation: payload cannot be represented from here on.
 /// Addresses, ports and counters are those of the packet that is metered, which is the innermost
 /// one with `--tunnels inner`; `tunnel` then keeps the outermost.
+///
+/// The order is that of need, in cache lines: what the cache asks of every packet is in the first,
+/// what it asks of some, and whether it is there at all, in the second; the third is touched for
+/// the addresses of a tunnel only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C, align(64))]
 pub struct Headers {
-    /// When the packet was observed.
-    pub at: Timestamp,
-    /// `ingressInterface` (IE 10): where it was observed.
-    pub interface: u32,
     /// `sourceIPv4Address` (IE 8) or `sourceIPv6Address` (IE 27).
     pub source: Address,
     /// `destinationIPv4Address` (IE 12) or `destinationIPv6Address` (IE 28).
     pub destination: Address,
+    /// When the packet was observed.
+    pub at: Timestamp,
     /// Octets of the IP packet by its own length fields: header(s) and payload, never the capture
     /// length. Saturates for a jumbogram of 4 GiB.
     pub ip_length: u32,
@@ -44,27 +49,39 @@ pub struct Headers {
     pub icmp_type_code: u16,
     /// Kinds of trouble seen in this packet.
     pub anomalies: AnomalySet,
+    /// `ingressInterface` (IE 10): where it was observed.
+    pub interface: u32,
     /// `flowLabelIPv6` (IE 31), 20 bits; 0 for IPv4.
     pub flow_label: u32,
-    /// Present when the metered IP packet is a fragment.
-    pub fragment: Option<Fragment>,
-    /// MAC addresses of the outermost Ethernet, 802.11 or cooked header, where it has them.
-    pub mac: Option<MacAddresses>,
     /// VLAN tags outside the metered packet, outermost first.
     pub vlan: VlanTags,
     /// MPLS label stack outside the metered packet, top first.
     pub mpls: MplsLabels,
+    /// Present when the metered IP packet is a fragment.
+    pub fragment: Option<Fragment>,
+    /// MAC addresses of the outermost Ethernet, 802.11 or cooked header, where it has them.
+    pub mac: Option<MacAddresses>,
     /// Present when the metered packet was carried in a tunnel.
     pub tunnel: Option<Tunnel>,
 }
 
+/// What [`Headers`] promises of cache lines. Of an `Option` only the octets that say whether there
+/// is something are sure to be written, so those must not be in the third.
+const _: () = {
+    assert!(offset_of!(Headers, interface) == 64);
+    assert!(offset_of!(Headers, tunnel) + size_of::<Option<u32>>() <= 128);
+    // The niche of `Tunnel::id`, which comes first, says whether there is a tunnel.
+    assert!(size_of::<Option<Tunnel>>() == size_of::<Tunnel>());
+    assert!(offset_of!(Tunnel, id) == 0);
+    assert!(size_of::<Headers>() == 192);
+};
+
 impl Headers {
     /// No packet at all: what a place for headers holds before the first.
     pub const BLANK: Self = Self {
-        at: Timestamp::EPOCH,
-        interface: 0,
         source: Address([0; 16]),
         destination: Address([0; 16]),
+        at: Timestamp::EPOCH,
         ip_length: 0,
         source_port: 0,
         destination_port: 0,
@@ -77,11 +94,12 @@ impl Headers {
         tcp_sequence: 0,
         icmp_type_code: 0,
         anomalies: AnomalySet::NONE,
+        interface: 0,
         flow_label: 0,
-        fragment: None,
-        mac: None,
         vlan: VlanTags { outer: 0, inner: 0, count: 0 },
         mpls: MplsLabels { sections: [[0; 3]; 3], count: 0 },
+        fragment: None,
+        mac: None,
         tunnel: None,
     };
 }
@@ -179,8 +197,14 @@ pub struct MplsLabels {
 }
 
 /// The tunnel around the metered packet: the outermost addresses, the innermost tunnel's id.
+///
+/// The order matters: see [`Headers`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
 pub struct Tunnel {
+    /// VNI, TNI, GRE key, ERSPAN session id, TEID or L2TP session id; `None` where the protocol
+    /// has none.
+    pub id: Option<u32>,
     /// How the metered packet was carried.
     pub kind: TunnelKind,
     /// IP version of `source` and `destination`.
@@ -189,9 +213,6 @@ pub struct Tunnel {
     pub source: Address,
     /// Destination address of the outermost IP header.
     pub destination: Address,
-    /// VNI, TNI, GRE key, ERSPAN session id, TEID or L2TP session id; `None` where the protocol
-    /// has none.
-    pub id: Option<u32>,
 }
 
 /// Which protocol carries a packet inside another IP packet.

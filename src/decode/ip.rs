@@ -51,35 +51,6 @@ pub(super) fn read(
     }
 }
 
-/// As [`read`], if it is an IPv4 header as most are: captured in full.
-// `inline(always)`, here and below on what the straight path calls: once it is a call, its result
-// goes through memory and is copied in other sizes than it was written (bench `decode/ipv4_tcp`).
-#[inline(always)]
-pub(super) fn read_common_v4(
-    octets: &mut Octets<'_>,
-    loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> Option<IpPacket> {
-    let header = Ipv4HeaderSlice::from_slice(octets.captured()).ok()?;
-    read_v4_whole(&header, octets, loopback, anomalies).ok()
-}
-
-/// As [`read`], if it is an IPv6 header as most are: with a length and without extension headers.
-#[inline(always)]
-pub(super) fn read_common_v6(
-    octets: &mut Octets<'_>,
-    loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> Option<IpPacket> {
-    let header = Ipv6HeaderSlice::from_slice(octets.captured()).ok()?;
-    let payload_length = usize::from(header.payload_length());
-    if payload_length == 0 || extension::is_extension(header.next_header().0) {
-        return None;
-    }
-    Some(read_v6_fields(&header, IPV6_FIXED + payload_length, octets, loopback, anomalies))
-}
-
-#[inline(always)]
 fn read_v4_whole(
     header: &Ipv4HeaderSlice<'_>,
     octets: &mut Octets<'_>,
@@ -115,7 +86,6 @@ fn read_v4_cut(
     read_v4_fields(&header, header_length, octets, loopback, anomalies)
 }
 
-#[inline(always)]
 fn read_v4_fields(
     header: &Ipv4HeaderSlice<'_>,
     header_length: usize,
@@ -194,7 +164,6 @@ fn read_v6(
     Ok(packet)
 }
 
-#[inline(always)]
 fn read_v6_fields(
     header: &Ipv6HeaderSlice<'_>,
     ip_length: usize,
@@ -290,30 +259,27 @@ pub(super) fn check_fragment(fragment: Fragment, protocol: u8, anomalies: &mut A
 
 /// As [`Address::v4`], in two stores instead of five.
 #[inline]
-const fn mapped(address: [u8; 4]) -> Address {
+pub(super) const fn mapped(address: [u8; 4]) -> Address {
     Address((0xffff_0000_0000 | u32::from_be_bytes(address) as u128).to_be_bytes())
 }
 
 /// RFC 791 §3.1: the ones' complement sum of all 16-bit words of the header is all ones.
 #[inline]
-fn checksum_is_right(header: &[u8]) -> bool {
-    // The sum may be taken over wider words and in the machine's byte order (RFC 1071 §2).
+pub(super) fn checksum_is_right(header: &[u8]) -> bool {
+    // The sum may be taken over wider words and in the machine's byte order (RFC 1071 §2). The ones'
+    // complement sum is the remainder by 0xffff, with all ones for 0 of a sum that is not 0.
     let mut sum = 0_u64;
     for word in header.chunks_exact(4) {
         if let Some(&word) = word.first_chunk() {
             sum += u64::from(u32::from_ne_bytes(word));
         }
     }
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    sum == 0xffff
+    sum != 0 && sum.is_multiple_of(0xffff)
 }
 
 const IPV4_FIXED: usize = 20;
 const IPV6_FIXED: usize = 40;
-const IPV6_LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+pub(super) const IPV6_LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const TCP: u8 = 6;
 /// An IPv6 header and the smallest TCP header; an Ethernet frame padded to its minimum holds less.
 const SMALLEST_OFFLOADED: usize = 60;

@@ -19,6 +19,7 @@ mod headers;
 mod ip;
 mod link;
 mod octets;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -33,6 +34,7 @@ pub use headers::{
 use crate::decode::ip::IpPacket;
 use crate::decode::link::Link;
 use crate::decode::octets::Octets;
+use crate::decode::straight::Unusual;
 use crate::decode::transport::Transport;
 use crate::frame::Frame;
 
@@ -72,33 +74,16 @@ pub fn decode(frame: &Frame<'_>, config: Config) -> Result<Headers, DecodeError>
 ///
 /// # Errors
 ///
-/// As [`decode`]; `headers` is then as it was.
+/// As [`decode`]; `headers` then hold nothing of use.
 pub fn decode_into(
     frame: &Frame<'_>,
     config: Config,
     headers: &mut Headers,
 ) -> Result<(), DecodeError> {
-    let mut octets = Octets::of(frame);
-    let mut link = Link::new(frame.stripped_vlan);
-    let mut anomalies = AnomalySet::NONE;
-    // The straight path. Whatever is not common leaves it and is read again, step by step; the
-    // result is the same (`tests/properties.rs` holds it to that).
-    match link.enter_common(&mut octets, frame.link_type) {
-        Some(IpVersion::V4) => {
-            if let Some(packet) = ip::read_common_v4(&mut octets, link.loopback, &mut anomalies) {
-                finish(frame, config, link, packet, octets, anomalies, headers);
-                return Ok(());
-            }
-        }
-        Some(IpVersion::V6) => {
-            if let Some(packet) = ip::read_common_v6(&mut octets, link.loopback, &mut anomalies) {
-                finish(frame, config, link, packet, octets, anomalies, headers);
-                return Ok(());
-            }
-        }
-        None => {}
+    match straight::decode(frame, config, headers) {
+        Ok(()) => Ok(()),
+        Err(Unusual) => decode_step_by_step(frame, config, headers),
     }
-    decode_step_by_step(frame, config, headers)
 }
 
 /// As [`decode`], for every header there is.
@@ -118,8 +103,6 @@ fn decode_step_by_step(
 }
 
 /// Reads the transport header, and on into a tunnel if it is one.
-// See `ip::read_common_v4` for why.
-#[inline(always)]
 fn finish(
     frame: &Frame<'_>,
     config: Config,
@@ -129,12 +112,6 @@ fn finish(
     mut anomalies: AnomalySet,
     headers: &mut Headers,
 ) {
-    if packet.carried.protocol == transport::TCP && packet.carried.transport_follows {
-        // No tunnel, and most packets: a way of its own keeps its fields in registers.
-        let transport = transport::read_tcp(packet.carried, octets, &mut anomalies);
-        *headers = assemble(frame, &link, &packet, transport, anomalies, None);
-        return;
-    }
     let transport = transport::read(packet.carried, octets, &mut anomalies);
     if config.tunnels == Tunnels::Inner && tunnel::is_likely(packet.carried, transport) {
         let outermost = assemble(frame, &link, &packet, transport, anomalies, None);
@@ -145,7 +122,6 @@ fn finish(
 }
 
 /// Brings together what the layers found.
-#[inline(always)]
 fn assemble(
     frame: &Frame<'_>,
     link: &Link,

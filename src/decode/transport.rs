@@ -19,8 +19,6 @@ pub(super) struct Transport {
 }
 
 /// Reads the transport header at the front of `octets`, as far as it was captured.
-// See `ip::read_common_v4` for why.
-#[inline(always)]
 pub(super) fn read(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
     if !carried.transport_follows {
         return Transport::default();
@@ -32,12 +30,7 @@ pub(super) fn read(carried: Carried, octets: Octets<'_>, anomalies: &mut Anomaly
     }
 }
 
-#[inline(always)]
-pub(super) fn read_tcp(
-    carried: Carried,
-    octets: Octets<'_>,
-    anomalies: &mut AnomalySet,
-) -> Transport {
+fn read_tcp(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
     let Ok(header) = TcpHeaderSlice::from_slice(octets.captured()) else {
         return read_tcp_cut(carried, octets, anomalies);
     };
@@ -74,7 +67,6 @@ fn read_tcp_cut(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet
     transport
 }
 
-#[inline(always)]
 fn read_udp(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
     let Ok(header) = UdpHeaderSlice::from_slice(octets.captured()) else {
         return read_udp_cut(carried, octets, anomalies);
@@ -110,7 +102,6 @@ fn check_udp_length(length: u16, carried: Carried, octets: Octets<'_>, anomalies
 }
 
 /// Everything but TCP and UDP.
-#[inline(never)]
 fn read_other(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
     match (carried.protocol, carried.version) {
         (ICMP, IpVersion::V4) => read_icmp(ICMP_FIXED, carried, octets, anomalies),
@@ -223,18 +214,35 @@ fn check_length(
     }
 }
 
-/// RFC 9293 §3.10.7: only a SYN or a RST may come without ACK, and they exclude each other and FIN.
-#[inline]
 fn check_tcp_flags(flags: u16, anomalies: &mut AnomalySet) {
-    let has = |flag: u16| flags & flag != 0;
-    let is_impossible = flags & (FIN | SYN | RST | PSH | ACK | URG) == 0
-        || (has(SYN) && has(FIN | RST))
-        || (has(FIN) && has(RST))
-        || (!has(ACK) && has(FIN | PSH | URG));
-    if is_impossible {
+    if are_impossible(flags) {
         anomalies.insert(PacketAnomaly::TcpFlagsImpossible);
     }
 }
+
+/// Whether no implementation sends these TCP flags.
+#[inline]
+pub(super) const fn are_impossible(flags: u16) -> bool {
+    IMPOSSIBLE_FLAGS >> (flags & (FIN | SYN | RST | PSH | ACK | URG)) & 1 != 0
+}
+
+/// A bit for each combination of the six classic flags. RFC 9293 §3.10.7: only a SYN or a RST may
+/// come without ACK, and they exclude each other and FIN.
+const IMPOSSIBLE_FLAGS: u64 = {
+    let mut set = 0;
+    let mut flags = 0;
+    while flags < 64 {
+        let is_impossible = flags == 0
+            || (flags & SYN != 0 && flags & (FIN | RST) != 0)
+            || (flags & FIN != 0 && flags & RST != 0)
+            || (flags & ACK == 0 && flags & (FIN | PSH | URG) != 0);
+        if is_impossible {
+            set |= 1 << flags;
+        }
+        flags += 1;
+    }
+    set
+};
 
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;
@@ -257,7 +265,7 @@ const AUTHENTICATION_FIXED: usize = 12; // RFC 4302 §2
 const ICMPV6_FIXED: usize = 4; // RFC 4443 §2.1
 const SCTP_FIXED: usize = 12; // RFC 9260 §3.1
 
-const TCP_CONTROL_BITS: u16 = 0x0fff;
+pub(super) const TCP_CONTROL_BITS: u16 = 0x0fff;
 const FIN: u16 = 0x001;
 const SYN: u16 = 0x002;
 const RST: u16 = 0x004;

@@ -4,34 +4,10 @@ use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
 use super::{Link, Next, SMALLEST_ETHERTYPE};
 use crate::decode::error::{DecodeError, Layer};
-use crate::decode::headers::{IpVersion, MacAddresses};
+use crate::decode::headers::MacAddresses;
 use crate::decode::octets::Octets;
-use crate::frame::LinkType;
 
 impl Link {
-    /// An IP packet in an Ethernet frame with at most one tag in it, as most are.
-    // See `ip::read_common_v4` for why.
-    #[inline(always)]
-    pub(in crate::decode) fn enter_common(
-        &mut self,
-        octets: &mut Octets<'_>,
-        link_type: LinkType,
-    ) -> Option<IpVersion> {
-        if link_type != LinkType::Ethernet {
-            return None;
-        }
-        let mut next = self.ethernet(octets).ok()?;
-        if matches!(next, Next::TypeOrLength(0x8100)) {
-            next = self.vlan_tag(octets).ok()?;
-        }
-        match next {
-            Next::TypeOrLength(0x0800) => Some(IpVersion::V4),
-            Next::TypeOrLength(0x86dd) => Some(IpVersion::V6),
-            _ => None,
-        }
-    }
-
-    #[inline(always)]
     pub(super) fn ethernet(&mut self, octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
         let Ok(header) = Ethernet2HeaderSlice::from_slice(octets.captured()) else {
             return Err(DecodeError::Truncated(Layer::Link));
@@ -49,7 +25,6 @@ impl Link {
         Ok(Next::TypeOrLength(header.ether_type().0))
     }
 
-    #[inline(always)]
     pub(super) fn vlan_tag(&mut self, octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
         let Ok(tag) = SingleVlanHeaderSlice::from_slice(octets.captured()) else {
             return Err(DecodeError::Truncated(Layer::Vlan));

@@ -18,15 +18,15 @@ use crate::frame::Frame;
 
 /// What a tunnel header said.
 #[derive(Clone, Copy, Debug)]
-struct Inside {
-    kind: TunnelKind,
-    id: Option<u32>,
-    next: Next,
+pub(super) struct Inside {
+    pub(super) kind: TunnelKind,
+    pub(super) id: Option<u32>,
+    pub(super) next: Next,
 }
 
 /// Why a tunnel is not followed further; its packet is metered as it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stop {
+pub(super) enum Stop {
     /// It carries no IP, is no tunnel after all, or was not captured further: nothing is wrong.
     NotFollowed,
     /// What is there cannot be.
@@ -45,15 +45,22 @@ pub(super) fn is_likely(carried: Carried, transport: Transport) -> bool {
         return false;
     }
     match carried.protocol {
-        transport::UDP => {
-            matches!(
-                transport.destination_port,
-                VXLAN | VXLAN_LINUX | VXLAN_GPE | GENEVE | GTP_U | L2TP | TEREDO
-            ) || matches!(transport.source_port, L2TP | TEREDO)
-        }
-        IPV4 | IPV6 | GRE | L2TP_OVER_IP => true,
-        _ => false,
+        transport::UDP => is_port(transport.source_port, transport.destination_port),
+        protocol => is_protocol(protocol),
     }
+}
+
+/// Whether a tunnel uses these UDP ports.
+#[inline]
+pub(super) const fn is_port(source: u16, destination: u16) -> bool {
+    matches!(destination, VXLAN | VXLAN_LINUX | VXLAN_GPE | GENEVE | GTP_U | L2TP | TEREDO)
+        || matches!(source, L2TP | TEREDO)
+}
+
+/// Whether this is a tunnel of its own over IP.
+#[inline]
+pub(super) const fn is_protocol(protocol: u8) -> bool {
+    matches!(protocol, IPV4 | IPV6 | GRE | L2TP_OVER_IP)
 }
 
 /// Follows tunnels as deep as they decode and gives the headers of the innermost packet.
@@ -124,7 +131,7 @@ fn descend(
 }
 
 /// Takes the tunnel header that follows the IP header.
-fn enter(headers: &Headers, octets: &mut Octets<'_>) -> Result<Inside, Stop> {
+pub(super) fn enter(headers: &Headers, octets: &mut Octets<'_>) -> Result<Inside, Stop> {
     match headers.protocol {
         IPV4 => Ok(Inside { kind: TunnelKind::IpInIp, id: None, next: Next::Ipv4 }),
         IPV6 => Ok(Inside { kind: TunnelKind::IpInIp, id: None, next: Next::Ipv6 }),
