@@ -18,7 +18,7 @@ use crate::flow::fragments::{Fate, FragmentTable};
 use crate::flow::index::Buckets;
 use crate::flow::key::FlowKey;
 use crate::flow::record::FlowRecord;
-use crate::flow::shard::{Mark, Shard, tag_of};
+use crate::flow::shard::{Mark, Packet, Shard, tag_of};
 use crate::flow::turnstile::{Entered, Turn, Turnstile};
 use crate::sys::memory;
 use crate::time::Timestamp;
@@ -112,22 +112,29 @@ impl FlowCache {
         let Batch { packets, groups, .. } = batch;
         groups.sort(packets.marks(), self.shards.len());
         let enter = |number: usize| {
-            let group = groups.of(number);
-            if group.is_empty() && sweep.is_none() {
-                return None;
-            }
-            let shard = self.shards.get(number)?.enter(turn, &self.closed);
-            fetch_flows(&shard, packets, group);
-            Some(shard)
+            let is_needed = !groups.of(number).is_empty() || sweep.is_some();
+            let shard = self.shards.get(number).filter(|_| is_needed)?;
+            Some(shard.enter(turn, &self.closed))
         };
-        // Always one shard ahead: its Flows are on their way while those of this one are accounted.
+        // Always one shard ahead: packet by packet, the lines of its Flows are asked for while those
+        // of this one are accounted. All at once would be more than the processor can wait for.
         let mut next = enter(0);
+        for packet in packets.at(groups.of(0)) {
+            next.iter().for_each(|shard| fetch(shard, packet));
+        }
         for number in 0..self.shards.len() {
             let shard = std::mem::replace(&mut next, enter(number + 1));
+            let mut ahead = packets.at(groups.of(number + 1));
             let Some(mut shard) = shard else { continue };
             let before = shard.flows();
             for packet in packets.at(groups.of(number)) {
+                if let Some((shard, packet)) = next.as_deref().zip(ahead.next()) {
+                    fetch(shard, packet);
+                }
                 shard.observe(packet, expired);
+            }
+            if let Some(shard) = next.as_deref() {
+                ahead.for_each(|packet| fetch(shard, packet));
             }
             if let Some(Sweep { now, budget }) = sweep {
                 shard.sweep(now, budget, expired);
@@ -251,13 +258,11 @@ pub struct Sweep {
     pub budget: usize,
 }
 
-/// Fetches the lines of the packets and Flows that will be touched when a shard's group is accounted.
+/// Fetches the lines that will be touched when `packet` is accounted.
 #[inline]
-fn fetch_flows(shard: &Shard, packets: &Packets, group: &[u32]) {
-    for packet in packets.at(group) {
-        shard.prefetch(packet.mark);
-        memory::prefetch(std::slice::from_ref(packet.headers), 0);
-    }
+fn fetch(shard: &Shard, packet: Packet<'_>) {
+    shard.prefetch(packet.mark);
+    memory::prefetch(std::slice::from_ref(packet.headers), 0);
 }
 
 /// Ends the turn of a ticket, if that is what a sweep does.

@@ -93,7 +93,7 @@ fn learn_interfaces(metering: &Metering, files: &Replay, known: usize) {
 
 /// Frames read at once. Expiry by the clock happens between blocks, so the size is part of what
 /// makes a replay repeatable and does not depend on the number of workers.
-const BLOCK: usize = 4096;
+const BLOCK: usize = 2048;
 /// Records a shard may export between two blocks: bounds what a leap of the capture's clock can
 /// put into memory at once. The rest follows after the next block.
 const SWEEP_BUDGET: usize = 4096;
