@@ -259,8 +259,9 @@ pub(super) fn check_fragment(fragment: Fragment, protocol: u8, anomalies: &mut A
 
 /// As [`Address::v4`], in two stores instead of five.
 #[inline]
-pub(super) const fn mapped(address: [u8; 4]) -> Address {
-    Address((0xffff_0000_0000 | u32::from_be_bytes(address) as u128).to_be_bytes())
+pub(super) const fn mapped([a, b, c, d]: [u8; 4]) -> Address {
+    let octets = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
+    Address(u128::from_ne_bytes(octets).to_ne_bytes())
 }
 
 /// RFC 791 §3.1: the ones' complement sum of all 16-bit words of the header is all ones.
@@ -274,9 +275,13 @@ pub(super) fn checksum_is_right(header: &[u8]) -> bool {
             sum += u64::from(u32::from_ne_bytes(word));
         }
     }
-    sum != 0 && sum.is_multiple_of(0xffff)
+    // `sum.is_multiple_of(0xffff)`, by the multiplicative inverse.
+    sum != 0 && sum.wrapping_mul(INVERSE_OF_0XFFFF) <= u64::MAX / 0xffff
 }
 
+/// Modulo 2^64.
+const INVERSE_OF_0XFFFF: u64 = 0xfffe_fffe_fffe_ffff;
+const _: () = assert!(INVERSE_OF_0XFFFF.wrapping_mul(0xffff) == 1);
 const IPV4_FIXED: usize = 20;
 const IPV6_FIXED: usize = 40;
 pub(super) const IPV6_LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];

@@ -62,10 +62,10 @@ pub(super) fn decode(
     if ethertype == VLAN {
         ethertype = vlan_tag(&mut octets, true, headers)?;
     }
-    match packet(ethertype, &mut octets, config, headers)? {
-        Carries::Transport => Ok(()),
-        Carries::Tunnel => inside(&mut octets, config, headers),
+    while packet(ethertype, &mut octets, config, headers)? == Carries::Tunnel {
+        (ethertype, octets) = inside(octets, headers)?;
     }
+    Ok(())
 }
 
 /// Reads a tag that is kept unless it is another network's, and gives the EtherType behind it.
@@ -83,10 +83,14 @@ fn vlan_tag(octets: &mut Octets<'_>, is_kept: bool, headers: &mut Headers) -> Re
     Ok(tag.ether_type().0)
 }
 
-/// Reads a tunnel header and the packet inside, where both are usual.
+/// Reads a tunnel header, and up to the IP header inside.
+// Out of line, and what it changes by value: the octets stay in registers elsewhere.
 #[inline(never)]
-fn inside(octets: &mut Octets<'_>, config: Config, headers: &mut Headers) -> Result<(), Unusual> {
-    let inside = tunnel::enter(headers, octets).map_err(|_stop| Unusual)?;
+fn inside<'a>(mut octets: Octets<'a>, headers: &mut Headers) -> Result<(u16, Octets<'a>), Unusual> {
+    if headers.tunnel.is_some() {
+        return Err(Unusual);
+    }
+    let inside = tunnel::enter(headers, &mut octets).map_err(|_stop| Unusual)?;
     let ethertype = match inside.next {
         Next::Ethernet => {
             let ethernet = octets.take::<ETHERNET>().ok_or(Unusual)?;
@@ -94,7 +98,7 @@ fn inside(octets: &mut Octets<'_>, config: Config, headers: &mut Headers) -> Res
             match ethernet.ether_type().0 {
                 VLAN => {
                     let is_kept = headers.vlan.count == 0;
-                    vlan_tag(octets, is_kept, headers)?
+                    vlan_tag(&mut octets, is_kept, headers)?
                 }
                 ethertype => ethertype,
             }
@@ -116,10 +120,7 @@ fn inside(octets: &mut Octets<'_>, config: Config, headers: &mut Headers) -> Res
         source: headers.source,
         destination: headers.destination,
     });
-    match packet(ethertype, octets, config, headers)? {
-        Carries::Transport => Ok(()),
-        Carries::Tunnel => Err(Unusual),
-    }
+    Ok((ethertype, octets))
 }
 
 /// Reads an IP packet.
@@ -134,20 +135,24 @@ fn packet(
         IPV6 => ipv6(octets, headers)?,
         _ => return Err(Unusual),
     }
-    match headers.protocol {
-        transport::TCP => tcp(*octets, headers),
-        transport::UDP => udp(*octets, config, headers),
-        protocol if config.tunnels == Tunnels::Inner && tunnel::is_protocol(protocol) => {
-            Ok(Carries::Tunnel)
-        }
-        _ => Err(Unusual),
+    // Not a `match`, which becomes a jump through a table.
+    if headers.protocol == transport::TCP {
+        tcp(*octets, headers)
+    } else if headers.protocol == transport::UDP {
+        udp(*octets, config, headers)
+    } else if config.tunnels == Tunnels::Inner && tunnel::is_protocol(headers.protocol) {
+        Ok(Carries::Tunnel)
+    } else {
+        Err(Unusual)
     }
 }
 
 fn ipv4(octets: &mut Octets<'_>, headers: &mut Headers) -> Result<(), Unusual> {
     let on_wire = octets.length();
     let fixed = octets.take::<IPV4_FIXED>().ok_or(Unusual)?;
-    // Of the fixed part alone the slice type makes a header only if there are no options.
+    if !matches!(fixed, [VERSION_4_WITHOUT_OPTIONS, ..]) {
+        return Err(Unusual);
+    }
     let header = Ipv4HeaderSlice::from_slice(fixed).map_err(|_not_this| Unusual)?;
     let ip_length = header.total_len();
     let (source, destination) = (header.source(), header.destination());
@@ -243,6 +248,8 @@ const VLAN: u16 = 0x8100;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
+/// The first octet of such an IPv4 header: version, and header length in words of four octets.
+const VERSION_4_WITHOUT_OPTIONS: u8 = 0x45;
 const ETHERNET: usize = 14;
 const VLAN_TAG: usize = 4;
 const IPV4_FIXED: usize = 20;
