@@ -12,9 +12,7 @@ use etherparse::{
 };
 
 use crate::decode::anomaly::AnomalySet;
-use crate::decode::headers::{
-    Address, Headers, IpVersion, MacAddresses, MplsLabels, Tunnel, VlanTags,
-};
+use crate::decode::headers::{Address, Headers, IpVersion, MacAddresses, MplsLabels, VlanTags};
 use crate::decode::link::Next;
 use crate::decode::octets::Octets;
 use crate::decode::{Config, Tunnels, ip, transport, tunnel};
@@ -113,13 +111,7 @@ fn inside<'a>(mut octets: Octets<'a>, headers: &mut Headers) -> Result<(u16, Oct
         },
         _ => return Err(Unusual),
     };
-    headers.tunnel = Some(Tunnel {
-        id: inside.id,
-        kind: inside.kind,
-        version: headers.version,
-        source: headers.source,
-        destination: headers.destination,
-    });
+    headers.tunnel = Some(inside.around(headers));
     Ok((ethertype, octets))
 }
 
