@@ -1,7 +1,7 @@
 //! The straight path: what most packets are, read in one go.
 //!
-//! Ethernet with at most one VLAN tag, IPv4 without options or IPv6 without extension headers, no
-//! fragment, TCP or UDP, and nothing wrong with any of it; or such a packet in one tunnel around
+//! Ethernet with at most two VLAN tags, IPv4 without options or IPv6 without extension headers, no
+//! fragment, TCP, UDP or ICMP, and nothing wrong with any of it; or such a packet in one tunnel around
 //! which all is as usual too. Everything else is [`Unusual`], and is read again step by step.
 //! What this path takes, it gives the same headers for (`tests/properties.rs` holds it to that).
 //!
@@ -25,7 +25,7 @@ pub(super) struct Unusual;
 /// What an IP packet carries, as far as this path takes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Carries {
-    /// TCP or UDP, which is read.
+    /// TCP, UDP or ICMP, which is read.
     Transport,
     /// What looks like a tunnel from its protocol and ports.
     Tunnel,
@@ -57,7 +57,7 @@ pub(super) fn decode(
     headers.mac =
         Some(MacAddresses { source: ethernet.source(), destination: ethernet.destination() });
     let mut ethertype = ethernet.ether_type().0;
-    if ethertype == VLAN {
+    while matches!(ethertype, VLAN | SERVICE_VLAN) {
         ethertype = vlan_tag(&mut octets, true, headers)?;
     }
     while packet(ethertype, &mut octets, config, headers)? == Carries::Tunnel {
@@ -75,7 +75,8 @@ fn vlan_tag(octets: &mut Octets<'_>, is_kept: bool, headers: &mut Headers) -> Re
         let control = u16::from_be_bytes([high, low]);
         headers.vlan = match headers.vlan {
             VlanTags { count: 0, .. } => VlanTags { outer: control, inner: 0, count: 1 },
-            VlanTags { outer, .. } => VlanTags { outer, inner: control, count: 2 },
+            VlanTags { count: 1, outer, .. } => VlanTags { outer, inner: control, count: 2 },
+            _ => return Err(Unusual),
         };
     }
     Ok(tag.ether_type().0)
@@ -115,7 +116,7 @@ fn inside<'a>(mut octets: Octets<'a>, headers: &mut Headers) -> Result<(u16, Oct
     Ok((ethertype, octets))
 }
 
-/// Reads an IP packet.
+/// Reads an IP packet, up to a tunnel in it.
 fn packet(
     ethertype: u16,
     octets: &mut Octets<'_>,
@@ -135,7 +136,7 @@ fn packet(
     } else if config.tunnels == Tunnels::Inner && tunnel::is_protocol(headers.protocol) {
         Ok(Carries::Tunnel)
     } else {
-        Err(Unusual)
+        icmp(*octets, headers)
     }
 }
 
@@ -236,7 +237,27 @@ fn udp(octets: Octets<'_>, config: Config, headers: &mut Headers) -> Result<Carr
     Ok(if is_tunnel { Carries::Tunnel } else { Carries::Transport })
 }
 
+/// ICMP or ICMPv6, of at least eight octets, as every message but a few of ICMPv6 are.
+fn icmp(octets: Octets<'_>, headers: &mut Headers) -> Result<Carries, Unusual> {
+    if !matches!(
+        (headers.version, headers.protocol),
+        (IpVersion::V4, transport::ICMP) | (IpVersion::V6, transport::ICMPV6)
+    ) {
+        return Err(Unusual);
+    }
+    let &[kind, code, ..] = octets.peek::<ICMP_FIXED>().ok_or(Unusual)?;
+    headers.source_port = 0;
+    headers.destination_port = 0;
+    headers.tcp_flags = 0;
+    headers.tcp_window = 0;
+    headers.tcp_sequence = 0;
+    headers.icmp_type_code = u16::from_be_bytes([kind, code]);
+    Ok(Carries::Transport)
+}
+
 const VLAN: u16 = 0x8100;
+/// IEEE 802.1ad: outside the customer's own tag.
+const SERVICE_VLAN: u16 = 0x88a8;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
@@ -248,3 +269,4 @@ const IPV4_FIXED: usize = 20;
 const IPV6_FIXED: usize = 40;
 const TCP_FIXED: usize = 20;
 const UDP_FIXED: usize = 8;
+const ICMP_FIXED: usize = 8;
