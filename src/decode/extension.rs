@@ -2,9 +2,9 @@
 
 use etherparse::Ipv6FragmentHeaderSlice;
 
-use crate::decode::anomaly::{AnomalySet, PacketAnomaly};
-use crate::decode::headers::Fragment;
-use crate::decode::ip::{self, IpPacket};
+use crate::decode::anomaly::PacketAnomaly;
+use crate::decode::headers::{Fragment, Headers};
+use crate::decode::ip;
 use crate::decode::octets::Octets;
 
 /// Whether this Next Header value is an extension header that is followed.
@@ -26,47 +26,45 @@ pub(super) const fn is_extension(next_header: u8) -> bool {
     )
 }
 
-/// Follows the chain; `packet.carried.protocol` is then what follows the last header that was reached.
-pub(super) fn follow(packet: &mut IpPacket, octets: &mut Octets<'_>, anomalies: &mut AnomalySet) {
+/// Follows the chain and says whether a transport header begins behind it; `headers.protocol` is
+/// then what follows the last header that was reached.
+pub(super) fn follow(octets: &mut Octets<'_>, headers: &mut Headers) -> bool {
     for _ in 0..MAXIMUM_HEADERS {
-        if !is_extension(packet.carried.protocol) {
-            if packet.carried.protocol == NO_NEXT_HEADER {
-                packet.carried.transport_follows = false;
-            }
-            return;
+        if !is_extension(headers.protocol) {
+            return headers.protocol != NO_NEXT_HEADER;
         }
-        let Some(header_length) = header_length(packet.carried.protocol, *octets) else {
+        let Some(header_length) = header_length(headers.protocol, *octets) else {
             // The first octet alone still says what follows.
             if let Some(&[next_header]) = octets.peek() {
-                packet.carried.protocol = next_header;
+                headers.protocol = next_header;
             }
-            end(packet, *octets, 2, anomalies);
-            return;
+            note_end(*octets, 2, headers);
+            return false;
         };
-        let Some(&[next_header]) = octets.peek() else { return };
-        if packet.carried.protocol == AUTHENTICATION && header_length < SMALLEST_AUTHENTICATION {
-            anomalies.insert(PacketAnomaly::TransportLengthImpossible);
-            packet.carried.transport_follows = false;
-            return;
+        let Some(&[next_header]) = octets.peek() else { return false };
+        if headers.protocol == AUTHENTICATION && header_length < SMALLEST_AUTHENTICATION {
+            headers.anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+            return false;
         }
-        if packet.carried.protocol == FRAGMENT
+        if headers.protocol == FRAGMENT
             && let Ok(header) = Ipv6FragmentHeaderSlice::from_slice(octets.captured())
         {
-            note_fragment(packet, &header, *octets, anomalies);
+            note_fragment(&header, *octets, headers);
         }
-        packet.carried.protocol = next_header;
+        headers.protocol = next_header;
         if octets.skip(header_length).is_none() {
-            end(packet, *octets, header_length, anomalies);
-            return;
+            note_end(*octets, header_length, headers);
+            return false;
         }
-        if !packet.carried.transport_follows {
-            return;
+        if headers.fragment.is_some_and(|fragment| fragment.offset != 0) {
+            return false;
         }
     }
-    if is_extension(packet.carried.protocol) {
-        anomalies.insert(PacketAnomaly::NestingTooDeep);
-        packet.carried.transport_follows = false;
+    if is_extension(headers.protocol) {
+        headers.anomalies.insert(PacketAnomaly::NestingTooDeep);
+        return false;
     }
+    true
 }
 
 /// The Jumbo Payload Length of a Hop-by-Hop Options header, if it has that option (RFC 2675 §2).
@@ -97,26 +95,20 @@ fn header_length(kind: u8, octets: Octets<'_>) -> Option<usize> {
     })
 }
 
-/// Ends the chain at a header that is not there in full, `needed` octets long.
-fn end(packet: &mut IpPacket, octets: Octets<'_>, needed: usize, anomalies: &mut AnomalySet) {
-    packet.carried.transport_follows = false;
+/// The chain ends at a header that is not there in full, `needed` octets long.
+fn note_end(octets: Octets<'_>, needed: usize, headers: &mut Headers) {
     if octets.length() < needed {
         // RFC 7112 §5: the first fragment holds the whole chain.
-        anomalies.insert(match packet.fragment {
+        headers.anomalies.insert(match headers.fragment {
             Some(_) => PacketAnomaly::TinyFragment,
             None => PacketAnomaly::TransportHeaderCut,
         });
     }
 }
 
-fn note_fragment(
-    packet: &mut IpPacket,
-    header: &Ipv6FragmentHeaderSlice<'_>,
-    octets: Octets<'_>,
-    anomalies: &mut AnomalySet,
-) {
+fn note_fragment(header: &Ipv6FragmentHeaderSlice<'_>, octets: Octets<'_>, headers: &mut Headers) {
     // RFC 6946 §4: an atomic fragment is processed as if it were none.
-    if packet.fragment.is_some() || !header.is_fragmenting_payload() {
+    if headers.fragment.is_some() || !header.is_fragmenting_payload() {
         return;
     }
     let length = octets.length().saturating_sub(FRAGMENT_LENGTH);
@@ -126,10 +118,8 @@ fn note_fragment(
         length: u32::try_from(length).unwrap_or(u32::MAX),
         more: header.more_fragments(),
     };
-    packet.fragment = Some(fragment);
-    packet.carried.is_fragment = true;
-    packet.carried.transport_follows = fragment.offset == 0;
-    ip::check_fragment(fragment, header.next_header().0, anomalies);
+    headers.fragment = Some(fragment);
+    ip::check_fragment(fragment, header.next_header().0, headers);
 }
 
 pub(super) const HOP_BY_HOP: u8 = 0;

@@ -152,13 +152,14 @@ pub struct Fragment {
     pub more: bool,
 }
 
-/// Source and destination MAC address.
+/// Source and destination MAC address, in the order of an Ethernet header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
 pub struct MacAddresses {
-    /// `sourceMacAddress` (IE 56).
-    pub source: [u8; 6],
     /// `destinationMacAddress` (IE 80).
     pub destination: [u8; 6],
+    /// `sourceMacAddress` (IE 56).
+    pub source: [u8; 6],
 }
 
 /// The two outermost VLAN tags and how many there were.

@@ -2,31 +2,15 @@
 
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
-use crate::decode::anomaly::{AnomalySet, PacketAnomaly};
+use crate::decode::anomaly::PacketAnomaly;
 use crate::decode::error::{DecodeError, Layer};
 use crate::decode::extension;
-use crate::decode::headers::{Address, Fragment, IpVersion};
+use crate::decode::headers::{Address, Fragment, Headers, IpVersion};
 use crate::decode::octets::Octets;
 
-/// What the IP header and its extension headers say.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct IpPacket {
-    pub(super) source: Address,
-    pub(super) destination: Address,
-    pub(super) ip_length: usize,
-    pub(super) flow_label: u32,
-    pub(super) fragment: Option<Fragment>,
-    pub(super) tos: u8,
-    pub(super) ttl: u8,
-    pub(super) carried: Carried,
-}
-
-/// What the transport header's reader has to know of the packet around it.
+/// What the transport header's reader has to know of the packet, beside what the headers say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Carried {
-    pub(super) protocol: u8,
-    pub(super) version: IpVersion,
-    pub(super) is_fragment: bool,
     /// The transport header begins where these headers end: not so if nothing follows or in a
     /// fragment other than the first, and unknown where the capture ends in an extension header.
     pub(super) transport_follows: bool,
@@ -40,14 +24,14 @@ pub(super) fn read(
     version: IpVersion,
     octets: &mut Octets<'_>,
     loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> Result<IpPacket, DecodeError> {
+    headers: &mut Headers,
+) -> Result<Carried, DecodeError> {
     match version {
         IpVersion::V4 => match Ipv4HeaderSlice::from_slice(octets.captured()) {
-            Ok(header) => read_v4_whole(&header, octets, loopback, anomalies),
-            Err(_) => read_v4_cut(octets, loopback, anomalies),
+            Ok(header) => read_v4_whole(&header, octets, loopback, headers),
+            Err(_) => read_v4_cut(octets, loopback, headers),
         },
-        IpVersion::V6 => read_v6(octets, loopback, anomalies),
+        IpVersion::V6 => read_v6(octets, loopback, headers),
     }
 }
 
@@ -55,13 +39,13 @@ fn read_v4_whole(
     header: &Ipv4HeaderSlice<'_>,
     octets: &mut Octets<'_>,
     loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> Result<IpPacket, DecodeError> {
+    headers: &mut Headers,
+) -> Result<Carried, DecodeError> {
     // A sender that leaves the length to its hardware leaves the checksum to it as well.
     if header.total_len() != 0 && !checksum_is_right(header.slice()) {
-        anomalies.insert(PacketAnomaly::Ipv4ChecksumBad);
+        headers.anomalies.insert(PacketAnomaly::Ipv4ChecksumBad);
     }
-    read_v4_fields(header, header.slice().len(), octets, loopback, anomalies)
+    read_v4_fields(header, header.slice().len(), octets, loopback, headers)
 }
 
 /// The fixed header of a packet whose options were not captured in full.
@@ -69,8 +53,8 @@ fn read_v4_whole(
 fn read_v4_cut(
     octets: &mut Octets<'_>,
     loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> Result<IpPacket, DecodeError> {
+    headers: &mut Headers,
+) -> Result<Carried, DecodeError> {
     let Some(mut fixed) = octets.peek::<IPV4_FIXED>().copied() else {
         return Err(DecodeError::Truncated(Layer::Ipv4));
     };
@@ -83,7 +67,7 @@ fn read_v4_cut(
     *version_and_length = 0x45;
     let header = Ipv4HeaderSlice::from_slice(&fixed)
         .map_err(|_impossible| DecodeError::Malformed(Layer::Ipv4))?;
-    read_v4_fields(&header, header_length, octets, loopback, anomalies)
+    read_v4_fields(&header, header_length, octets, loopback, headers)
 }
 
 fn read_v4_fields(
@@ -91,25 +75,25 @@ fn read_v4_fields(
     header_length: usize,
     octets: &mut Octets<'_>,
     loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> Result<IpPacket, DecodeError> {
+    headers: &mut Headers,
+) -> Result<Carried, DecodeError> {
     let total_length = usize::from(header.total_len());
     // Total Length 0 is a packet seen before its sender's hardware cut it into segments.
     let ip_length = if total_length == 0 { octets.length() } else { total_length };
     if ip_length < header_length {
         return Err(DecodeError::Malformed(Layer::Ipv4));
     }
-    confine(octets, ip_length, header_length, anomalies);
+    confine(octets, ip_length, header_length, headers);
 
     let source = header.source();
     let destination = header.destination();
     let [first, ..] = source;
     let is_loopback = first == 127;
     if source == destination && !(loopback && is_loopback) {
-        anomalies.insert(PacketAnomaly::SourceEqualsDestination);
+        headers.anomalies.insert(PacketAnomaly::SourceEqualsDestination);
     }
     if matches!(first, 224..=239) || source == [255; 4] || (is_loopback && !loopback) {
-        anomalies.insert(PacketAnomaly::SourceImpossible);
+        headers.anomalies.insert(PacketAnomaly::SourceImpossible);
     }
 
     let offset = header.fragments_offset().byte_offset();
@@ -120,33 +104,28 @@ fn read_v4_fields(
         length: u32::try_from(octets.length()).unwrap_or(u32::MAX),
         more,
     });
-    let protocol = header.protocol().0;
+    headers.source = mapped(source);
+    headers.destination = mapped(destination);
+    headers.ip_length = u32::try_from(ip_length).unwrap_or(u32::MAX);
+    headers.protocol = header.protocol().0;
+    headers.version = IpVersion::V4;
+    headers.tos = header.dcp().value() << 2 | header.ecn().value();
+    headers.ttl = header.ttl();
+    headers.fragment = fragment;
     if let Some(fragment) = fragment {
-        check_fragment(fragment, protocol, anomalies);
+        check_fragment(fragment, headers.protocol, headers);
     }
-    Ok(IpPacket {
-        source: mapped(source),
-        destination: mapped(destination),
-        ip_length,
-        flow_label: 0,
-        fragment,
-        tos: header.dcp().value() << 2 | header.ecn().value(),
-        ttl: header.ttl(),
-        carried: Carried {
-            protocol,
-            version: IpVersion::V4,
-            is_fragment: fragment.is_some(),
-            transport_follows: offset == 0 && octets.length() != 0,
-            is_oversized: total_length == 0,
-        },
+    Ok(Carried {
+        transport_follows: offset == 0 && octets.length() != 0,
+        is_oversized: total_length == 0,
     })
 }
 
 fn read_v6(
     octets: &mut Octets<'_>,
     loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> Result<IpPacket, DecodeError> {
+    headers: &mut Headers,
+) -> Result<Carried, DecodeError> {
     let Ok(header) = Ipv6HeaderSlice::from_slice(octets.captured()) else {
         return Err(bad_v6(*octets));
     };
@@ -157,47 +136,30 @@ fn read_v6(
     } else {
         IPV6_FIXED + payload_length
     };
-    let mut packet = read_v6_fields(&header, ip_length, octets, loopback, anomalies);
-    if packet.carried.transport_follows && extension::is_extension(next_header) {
-        extension::follow(&mut packet, octets, anomalies);
-    }
-    Ok(packet)
-}
-
-fn read_v6_fields(
-    header: &Ipv6HeaderSlice<'_>,
-    ip_length: usize,
-    octets: &mut Octets<'_>,
-    loopback: bool,
-    anomalies: &mut AnomalySet,
-) -> IpPacket {
-    confine(octets, ip_length, IPV6_FIXED, anomalies);
+    confine(octets, ip_length, IPV6_FIXED, headers);
     let source = header.source();
     let destination = header.destination();
     let is_loopback = source == IPV6_LOOPBACK;
     if source == destination && !(loopback && is_loopback) {
-        anomalies.insert(PacketAnomaly::SourceEqualsDestination);
+        headers.anomalies.insert(PacketAnomaly::SourceEqualsDestination);
     }
     let [first, ..] = source;
     if first == 0xff || (is_loopback && !loopback) {
-        anomalies.insert(PacketAnomaly::SourceImpossible);
+        headers.anomalies.insert(PacketAnomaly::SourceImpossible);
     }
-    IpPacket {
-        source: Address(source),
-        destination: Address(destination),
-        ip_length,
-        flow_label: header.flow_label().value(),
-        fragment: None,
-        tos: header.traffic_class(),
-        ttl: header.hop_limit(),
-        carried: Carried {
-            protocol: header.next_header().0,
-            version: IpVersion::V6,
-            is_fragment: false,
-            transport_follows: octets.length() != 0,
-            is_oversized: header.payload_length() == 0,
-        },
+    headers.source = Address(source);
+    headers.destination = Address(destination);
+    headers.ip_length = u32::try_from(ip_length).unwrap_or(u32::MAX);
+    headers.protocol = next_header;
+    headers.version = IpVersion::V6;
+    headers.tos = header.traffic_class();
+    headers.ttl = header.hop_limit();
+    headers.flow_label = header.flow_label().value();
+    let mut transport_follows = octets.length() != 0;
+    if transport_follows && extension::is_extension(next_header) {
+        transport_follows = extension::follow(octets, headers);
     }
+    Ok(Carried { transport_follows, is_oversized: payload_length == 0 })
 }
 
 #[cold]
@@ -230,37 +192,33 @@ fn length_elsewhere(octets: Octets<'_>, next_header: u8) -> usize {
 
 /// Leaves what the IP packet carries by its own length, and holds that length against the frame.
 #[inline]
-fn confine(
-    octets: &mut Octets<'_>,
-    ip_length: usize,
-    header_length: usize,
-    anomalies: &mut AnomalySet,
-) {
+fn confine(octets: &mut Octets<'_>, ip_length: usize, header_length: usize, headers: &mut Headers) {
     if ip_length > octets.length() {
-        anomalies.insert(PacketAnomaly::IpLengthBeyondFrame);
+        headers.anomalies.insert(PacketAnomaly::IpLengthBeyondFrame);
     }
     octets.claim(ip_length);
     octets.pass(header_length);
     if octets.length() == 0 {
-        anomalies.insert(PacketAnomaly::HeaderOnly);
+        headers.anomalies.insert(PacketAnomaly::HeaderOnly);
     }
 }
 
 /// Fragments that no sender makes of an honest packet.
 #[cold]
-pub(super) fn check_fragment(fragment: Fragment, protocol: u8, anomalies: &mut AnomalySet) {
+pub(super) fn check_fragment(fragment: Fragment, protocol: u8, headers: &mut Headers) {
     let ends_too_early = fragment.more && !fragment.length.is_multiple_of(8);
     // RFC 1858 §4.2: an offset of one unit lets this fragment overwrite the TCP flags.
     let reaches_into_header = fragment.offset == 8 && protocol == TCP;
     if ends_too_early || reaches_into_header {
-        anomalies.insert(PacketAnomaly::TinyFragment);
+        headers.anomalies.insert(PacketAnomaly::TinyFragment);
     }
 }
 
 /// As [`Address::v4`], in two stores instead of five.
 #[inline]
-pub(super) const fn mapped(address: [u8; 4]) -> Address {
-    Address((0xffff_0000_0000 | u32::from_be_bytes(address) as u128).to_be_bytes())
+pub(super) const fn mapped([a, b, c, d]: [u8; 4]) -> Address {
+    let octets = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
+    Address(u128::from_ne_bytes(octets).to_ne_bytes())
 }
 
 /// RFC 791 §3.1: the ones' complement sum of all 16-bit words of the header is all ones.
@@ -274,9 +232,13 @@ pub(super) fn checksum_is_right(header: &[u8]) -> bool {
             sum += u64::from(u32::from_ne_bytes(word));
         }
     }
-    sum != 0 && sum.is_multiple_of(0xffff)
+    // `sum.is_multiple_of(0xffff)`, by the multiplicative inverse.
+    sum != 0 && sum.wrapping_mul(INVERSE_OF_0XFFFF) <= u64::MAX / 0xffff
 }
 
+/// Modulo 2^64.
+const INVERSE_OF_0XFFFF: u64 = 0xfffe_fffe_fffe_ffff;
+const _: () = assert!(INVERSE_OF_0XFFFF.wrapping_mul(0xffff) == 1);
 const IPV4_FIXED: usize = 20;
 const IPV6_FIXED: usize = 40;
 pub(super) const IPV6_LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];

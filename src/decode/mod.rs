@@ -31,11 +31,10 @@ pub use headers::{
     Address, Fragment, Headers, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags,
 };
 
-use crate::decode::ip::IpPacket;
+use crate::decode::ip::Carried;
 use crate::decode::link::Link;
 use crate::decode::octets::Octets;
 use crate::decode::straight::Unusual;
-use crate::decode::transport::Transport;
 use crate::frame::Frame;
 
 /// What the decoder is asked to meter.
@@ -86,72 +85,35 @@ pub fn decode_into(
     }
 }
 
-/// As [`decode`], for every header there is.
+/// As [`decode_into`], for every header there is.
 #[inline(never)]
 fn decode_step_by_step(
     frame: &Frame<'_>,
     config: Config,
     headers: &mut Headers,
 ) -> Result<(), DecodeError> {
+    *headers = Headers { at: frame.at, interface: frame.interface, ..Headers::BLANK };
     let mut octets = Octets::of(frame);
     let mut link = Link::new(frame.stripped_vlan);
-    let mut anomalies = AnomalySet::NONE;
     let version = link.enter(&mut octets, frame.link_type)?;
-    let packet = ip::read(version, &mut octets, link.loopback, &mut anomalies)?;
-    finish(frame, config, link, packet, octets, anomalies, headers);
+    let carried = read_packet(version, &link, &mut octets, headers)?;
+    if config.tunnels == Tunnels::Inner && tunnel::is_likely(carried, headers) {
+        tunnel::follow(link, octets, headers);
+    }
     Ok(())
 }
 
-/// Reads the transport header, and on into a tunnel if it is one.
-fn finish(
-    frame: &Frame<'_>,
-    config: Config,
-    link: Link,
-    packet: IpPacket,
-    octets: Octets<'_>,
-    mut anomalies: AnomalySet,
-    headers: &mut Headers,
-) {
-    let transport = transport::read(packet.carried, octets, &mut anomalies);
-    if config.tunnels == Tunnels::Inner && tunnel::is_likely(packet.carried, transport) {
-        let outermost = assemble(frame, &link, &packet, transport, anomalies, None);
-        *headers = tunnel::innermost(frame, link, outermost, octets);
-        return;
-    }
-    *headers = assemble(frame, &link, &packet, transport, anomalies, None);
-}
-
-/// Brings together what the layers found.
-fn assemble(
-    frame: &Frame<'_>,
+/// Reads the IP header and the transport header behind `link`.
+fn read_packet(
+    version: IpVersion,
     link: &Link,
-    packet: &IpPacket,
-    transport: Transport,
-    anomalies: AnomalySet,
-    tunnel: Option<Tunnel>,
-) -> Headers {
-    Headers {
-        at: frame.at,
-        interface: frame.interface,
-        source: packet.source,
-        destination: packet.destination,
-        ip_length: u32::try_from(packet.ip_length).unwrap_or(u32::MAX),
-        source_port: transport.source_port,
-        destination_port: transport.destination_port,
-        protocol: packet.carried.protocol,
-        version: packet.carried.version,
-        tos: packet.tos,
-        ttl: packet.ttl,
-        tcp_flags: transport.tcp_flags,
-        tcp_window: transport.tcp_window,
-        tcp_sequence: transport.tcp_sequence,
-        icmp_type_code: transport.icmp_type_code,
-        anomalies,
-        flow_label: packet.flow_label,
-        fragment: packet.fragment,
-        mac: link.mac,
-        vlan: link.vlan,
-        mpls: link.mpls,
-        tunnel,
-    }
+    octets: &mut Octets<'_>,
+    headers: &mut Headers,
+) -> Result<Carried, DecodeError> {
+    headers.mac = link.mac;
+    headers.vlan = link.vlan;
+    headers.mpls = link.mpls;
+    let carried = ip::read(version, octets, link.loopback, headers)?;
+    transport::read(carried, *octets, headers);
+    Ok(carried)
 }

@@ -1,7 +1,7 @@
 //! The straight path: what most packets are, read in one go.
 //!
-//! Ethernet with at most one VLAN tag, IPv4 without options or IPv6 without extension headers, no
-//! fragment, TCP or UDP, and nothing wrong with any of it; or such a packet in one tunnel around
+//! Ethernet with at most two VLAN tags, IPv4 without options or IPv6 without extension headers, no
+//! fragment, TCP, UDP or ICMP, and nothing wrong with any of it; or such a packet in one tunnel around
 //! which all is as usual too. Everything else is [`Unusual`], and is read again step by step.
 //! What this path takes, it gives the same headers for (`tests/properties.rs` holds it to that).
 //!
@@ -12,9 +12,7 @@ use etherparse::{
 };
 
 use crate::decode::anomaly::AnomalySet;
-use crate::decode::headers::{
-    Address, Headers, IpVersion, MacAddresses, MplsLabels, Tunnel, VlanTags,
-};
+use crate::decode::headers::{Address, Headers, IpVersion, MacAddresses, MplsLabels, VlanTags};
 use crate::decode::link::Next;
 use crate::decode::octets::Octets;
 use crate::decode::{Config, Tunnels, ip, transport, tunnel};
@@ -27,7 +25,7 @@ pub(super) struct Unusual;
 /// What an IP packet carries, as far as this path takes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Carries {
-    /// TCP or UDP, which is read.
+    /// TCP, UDP or ICMP, which is read.
     Transport,
     /// What looks like a tunnel from its protocol and ports.
     Tunnel,
@@ -59,13 +57,13 @@ pub(super) fn decode(
     headers.mac =
         Some(MacAddresses { source: ethernet.source(), destination: ethernet.destination() });
     let mut ethertype = ethernet.ether_type().0;
-    if ethertype == VLAN {
+    while matches!(ethertype, VLAN | SERVICE_VLAN) {
         ethertype = vlan_tag(&mut octets, true, headers)?;
     }
-    match packet(ethertype, &mut octets, config, headers)? {
-        Carries::Transport => Ok(()),
-        Carries::Tunnel => inside(&mut octets, config, headers),
+    while packet(ethertype, &mut octets, config, headers)? == Carries::Tunnel {
+        (ethertype, octets) = inside(octets, headers)?;
     }
+    Ok(())
 }
 
 /// Reads a tag that is kept unless it is another network's, and gives the EtherType behind it.
@@ -77,16 +75,21 @@ fn vlan_tag(octets: &mut Octets<'_>, is_kept: bool, headers: &mut Headers) -> Re
         let control = u16::from_be_bytes([high, low]);
         headers.vlan = match headers.vlan {
             VlanTags { count: 0, .. } => VlanTags { outer: control, inner: 0, count: 1 },
-            VlanTags { outer, .. } => VlanTags { outer, inner: control, count: 2 },
+            VlanTags { count: 1, outer, .. } => VlanTags { outer, inner: control, count: 2 },
+            _ => return Err(Unusual),
         };
     }
     Ok(tag.ether_type().0)
 }
 
-/// Reads a tunnel header and the packet inside, where both are usual.
+/// Reads a tunnel header, and up to the IP header inside.
+// Out of line, and what it changes by value: the octets stay in registers elsewhere.
 #[inline(never)]
-fn inside(octets: &mut Octets<'_>, config: Config, headers: &mut Headers) -> Result<(), Unusual> {
-    let inside = tunnel::enter(headers, octets).map_err(|_stop| Unusual)?;
+fn inside<'a>(mut octets: Octets<'a>, headers: &mut Headers) -> Result<(u16, Octets<'a>), Unusual> {
+    if headers.tunnel.is_some() {
+        return Err(Unusual);
+    }
+    let inside = tunnel::enter(headers, &mut octets).map_err(|_stop| Unusual)?;
     let ethertype = match inside.next {
         Next::Ethernet => {
             let ethernet = octets.take::<ETHERNET>().ok_or(Unusual)?;
@@ -94,7 +97,7 @@ fn inside(octets: &mut Octets<'_>, config: Config, headers: &mut Headers) -> Res
             match ethernet.ether_type().0 {
                 VLAN => {
                     let is_kept = headers.vlan.count == 0;
-                    vlan_tag(octets, is_kept, headers)?
+                    vlan_tag(&mut octets, is_kept, headers)?
                 }
                 ethertype => ethertype,
             }
@@ -109,20 +112,11 @@ fn inside(octets: &mut Octets<'_>, config: Config, headers: &mut Headers) -> Res
         },
         _ => return Err(Unusual),
     };
-    headers.tunnel = Some(Tunnel {
-        id: inside.id,
-        kind: inside.kind,
-        version: headers.version,
-        source: headers.source,
-        destination: headers.destination,
-    });
-    match packet(ethertype, octets, config, headers)? {
-        Carries::Transport => Ok(()),
-        Carries::Tunnel => Err(Unusual),
-    }
+    headers.tunnel = Some(inside.around(headers));
+    Ok((ethertype, octets))
 }
 
-/// Reads an IP packet.
+/// Reads an IP packet, up to a tunnel in it.
 fn packet(
     ethertype: u16,
     octets: &mut Octets<'_>,
@@ -134,20 +128,24 @@ fn packet(
         IPV6 => ipv6(octets, headers)?,
         _ => return Err(Unusual),
     }
-    match headers.protocol {
-        transport::TCP => tcp(*octets, headers),
-        transport::UDP => udp(*octets, config, headers),
-        protocol if config.tunnels == Tunnels::Inner && tunnel::is_protocol(protocol) => {
-            Ok(Carries::Tunnel)
-        }
-        _ => Err(Unusual),
+    // Not a `match`, which becomes a jump through a table.
+    if headers.protocol == transport::TCP {
+        tcp(*octets, headers)
+    } else if headers.protocol == transport::UDP {
+        udp(*octets, config, headers)
+    } else if config.tunnels == Tunnels::Inner && tunnel::is_protocol(headers.protocol) {
+        Ok(Carries::Tunnel)
+    } else {
+        icmp(*octets, headers)
     }
 }
 
 fn ipv4(octets: &mut Octets<'_>, headers: &mut Headers) -> Result<(), Unusual> {
     let on_wire = octets.length();
     let fixed = octets.take::<IPV4_FIXED>().ok_or(Unusual)?;
-    // Of the fixed part alone the slice type makes a header only if there are no options.
+    if !matches!(fixed, [VERSION_4_WITHOUT_OPTIONS, ..]) {
+        return Err(Unusual);
+    }
     let header = Ipv4HeaderSlice::from_slice(fixed).map_err(|_not_this| Unusual)?;
     let ip_length = header.total_len();
     let (source, destination) = (header.source(), header.destination());
@@ -239,13 +237,36 @@ fn udp(octets: Octets<'_>, config: Config, headers: &mut Headers) -> Result<Carr
     Ok(if is_tunnel { Carries::Tunnel } else { Carries::Transport })
 }
 
+/// ICMP or ICMPv6, of at least eight octets, as every message but a few of ICMPv6 are.
+fn icmp(octets: Octets<'_>, headers: &mut Headers) -> Result<Carries, Unusual> {
+    if !matches!(
+        (headers.version, headers.protocol),
+        (IpVersion::V4, transport::ICMP) | (IpVersion::V6, transport::ICMPV6)
+    ) {
+        return Err(Unusual);
+    }
+    let &[kind, code, ..] = octets.peek::<ICMP_FIXED>().ok_or(Unusual)?;
+    headers.source_port = 0;
+    headers.destination_port = 0;
+    headers.tcp_flags = 0;
+    headers.tcp_window = 0;
+    headers.tcp_sequence = 0;
+    headers.icmp_type_code = u16::from_be_bytes([kind, code]);
+    Ok(Carries::Transport)
+}
+
 const VLAN: u16 = 0x8100;
+/// IEEE 802.1ad: outside the customer's own tag.
+const SERVICE_VLAN: u16 = 0x88a8;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
+/// The first octet of such an IPv4 header: version, and header length in words of four octets.
+const VERSION_4_WITHOUT_OPTIONS: u8 = 0x45;
 const ETHERNET: usize = 14;
 const VLAN_TAG: usize = 4;
 const IPV4_FIXED: usize = 20;
 const IPV6_FIXED: usize = 40;
 const TCP_FIXED: usize = 20;
 const UDP_FIXED: usize = 8;
+const ICMP_FIXED: usize = 8;

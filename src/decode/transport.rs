@@ -2,191 +2,158 @@
 
 use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
 
-use crate::decode::anomaly::{AnomalySet, PacketAnomaly};
-use crate::decode::headers::IpVersion;
+use crate::decode::anomaly::PacketAnomaly;
+use crate::decode::headers::{Headers, IpVersion};
 use crate::decode::ip::Carried;
 use crate::decode::octets::Octets;
 
-/// What the transport header says; 0 for what it has not or what was not captured.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Transport {
-    pub(super) source_port: u16,
-    pub(super) destination_port: u16,
-    pub(super) tcp_flags: u16,
-    pub(super) tcp_window: u16,
-    pub(super) tcp_sequence: u32,
-    pub(super) icmp_type_code: u16,
-}
-
-/// Reads the transport header at the front of `octets`, as far as it was captured.
-pub(super) fn read(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+/// Reads the transport header at the front of `octets`, as far as it was captured; what it has not
+/// or what was not captured stays 0.
+pub(super) fn read(carried: Carried, octets: Octets<'_>, headers: &mut Headers) {
     if !carried.transport_follows {
-        return Transport::default();
+        return;
     }
-    match carried.protocol {
-        TCP => read_tcp(carried, octets, anomalies),
-        UDP => read_udp(carried, octets, anomalies),
-        _ => read_other(carried, octets, anomalies),
+    match headers.protocol {
+        TCP => read_tcp(octets, headers),
+        UDP => read_udp(carried, octets, headers),
+        _ => read_other(octets, headers),
     }
 }
 
-fn read_tcp(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+fn read_tcp(octets: Octets<'_>, headers: &mut Headers) {
     let Ok(header) = TcpHeaderSlice::from_slice(octets.captured()) else {
-        return read_tcp_cut(carried, octets, anomalies);
+        return read_tcp_cut(octets, headers);
     };
-    let tcp_flags = octets.u16_at(12).unwrap_or_default() & TCP_CONTROL_BITS;
-    check_tcp_flags(tcp_flags, anomalies);
-    Transport {
-        source_port: header.source_port(),
-        destination_port: header.destination_port(),
-        tcp_flags,
-        tcp_window: header.window_size(),
-        tcp_sequence: header.sequence_number(),
-        icmp_type_code: 0,
+    headers.source_port = header.source_port();
+    headers.destination_port = header.destination_port();
+    headers.tcp_sequence = header.sequence_number();
+    headers.tcp_window = header.window_size();
+    read_tcp_flags(octets, headers);
+}
+
+/// The low twelve bits of octets 12 and 13.
+fn read_tcp_flags(octets: Octets<'_>, headers: &mut Headers) {
+    if let Some(flags) = octets.u16_at(12) {
+        headers.tcp_flags = flags & TCP_CONTROL_BITS;
+        if are_impossible(headers.tcp_flags) {
+            headers.anomalies.insert(PacketAnomaly::TcpFlagsImpossible);
+        }
     }
 }
 
 /// A TCP header that is cut, or whose Data Offset is impossible.
-#[cold]
-fn read_tcp_cut(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    if is_long_enough(TCP_FIXED, carried, octets, anomalies)
+fn read_tcp_cut(octets: Octets<'_>, headers: &mut Headers) {
+    if is_long_enough(TCP_FIXED, octets, headers)
         && let Some(&data_offset) = octets.captured().get(12)
     {
         let header_length = usize::from(data_offset >> 4) * 4;
-        check_length(TCP_FIXED, header_length, carried, octets, anomalies);
+        check_length(TCP_FIXED, header_length, octets, headers);
     }
-    let mut transport = read_ports(octets);
+    read_ports(octets, headers);
     if let Some(&[.., a, b, c, d]) = octets.peek::<8>() {
-        transport.tcp_sequence = u32::from_be_bytes([a, b, c, d]);
+        headers.tcp_sequence = u32::from_be_bytes([a, b, c, d]);
     }
-    if let Some(flags) = octets.u16_at(12) {
-        transport.tcp_flags = flags & TCP_CONTROL_BITS;
-        check_tcp_flags(transport.tcp_flags, anomalies);
-    }
-    transport.tcp_window = octets.u16_at(14).unwrap_or_default();
-    transport
+    read_tcp_flags(octets, headers);
+    headers.tcp_window = octets.u16_at(14).unwrap_or_default();
 }
 
-fn read_udp(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
+fn read_udp(carried: Carried, octets: Octets<'_>, headers: &mut Headers) {
     let Ok(header) = UdpHeaderSlice::from_slice(octets.captured()) else {
-        return read_udp_cut(carried, octets, anomalies);
+        return read_udp_cut(carried, octets, headers);
     };
-    if usize::from(header.length()) != octets.length() {
-        check_udp_length(header.length(), carried, octets, anomalies);
-    }
-    Transport {
-        source_port: header.source_port(),
-        destination_port: header.destination_port(),
-        ..Transport::default()
-    }
+    headers.source_port = header.source_port();
+    headers.destination_port = header.destination_port();
+    check_udp_length(header.length(), carried, octets, headers);
 }
 
-#[cold]
-fn read_udp_cut(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    if is_long_enough(UDP_FIXED, carried, octets, anomalies)
+fn read_udp_cut(carried: Carried, octets: Octets<'_>, headers: &mut Headers) {
+    if is_long_enough(UDP_FIXED, octets, headers)
         && let Some(length) = octets.u16_at(4)
     {
-        check_udp_length(length, carried, octets, anomalies);
+        check_udp_length(length, carried, octets, headers);
     }
-    read_ports(octets)
+    read_ports(octets, headers);
 }
 
 /// RFC 768: Length covers the header and at most what the IP packet carries; less is legal.
-fn check_udp_length(length: u16, carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) {
+fn check_udp_length(length: u16, carried: Carried, octets: Octets<'_>, headers: &mut Headers) {
     // RFC 2675 §4: 0 where the field is too small. Segmentation offload leaves it unset as well.
     let is_elsewhere = carried.is_oversized && (length == 0 || octets.length() > MAXIMUM_U16);
-    let is_too_long = usize::from(length) > octets.length() && !carried.is_fragment;
+    let is_too_long = usize::from(length) > octets.length() && headers.fragment.is_none();
     if !is_elsewhere && (usize::from(length) < UDP_FIXED || is_too_long) {
-        anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+        headers.anomalies.insert(PacketAnomaly::TransportLengthImpossible);
     }
 }
 
 /// Everything but TCP and UDP.
-fn read_other(carried: Carried, octets: Octets<'_>, anomalies: &mut AnomalySet) -> Transport {
-    match (carried.protocol, carried.version) {
-        (ICMP, IpVersion::V4) => read_icmp(ICMP_FIXED, carried, octets, anomalies),
-        (ICMPV6, IpVersion::V6) => read_icmp(ICMPV6_FIXED, carried, octets, anomalies),
+fn read_other(octets: Octets<'_>, headers: &mut Headers) {
+    match (headers.protocol, headers.version) {
+        (ICMP, IpVersion::V4) => read_icmp(ICMP_FIXED, octets, headers),
+        (ICMPV6, IpVersion::V6) => read_icmp(ICMPV6_FIXED, octets, headers),
         (SCTP, _) => {
-            is_long_enough(SCTP_FIXED, carried, octets, anomalies);
-            read_ports(octets)
+            is_long_enough(SCTP_FIXED, octets, headers);
+            read_ports(octets, headers);
         }
         (UDP_LITE, _) => {
-            if is_long_enough(UDP_FIXED, carried, octets, anomalies)
+            if is_long_enough(UDP_FIXED, octets, headers)
                 && let Some(coverage) = octets.u16_at(4)
                 // RFC 3828 §3.1: 0 is the whole carried.
                 && coverage != 0
             {
-                check_length(UDP_FIXED, usize::from(coverage), carried, octets, anomalies);
+                check_length(UDP_FIXED, usize::from(coverage), octets, headers);
             }
-            read_ports(octets)
+            read_ports(octets, headers);
         }
         (DCCP, _) => {
-            if is_long_enough(DCCP_FIXED, carried, octets, anomalies)
+            if is_long_enough(DCCP_FIXED, octets, headers)
                 && let Some(&[.., data_offset, _, _, _, type_and_x]) = octets.peek::<9>()
             {
                 // RFC 4340 §5.1: X makes the Sequence Number, and so the header, longer.
                 let smallest = if type_and_x & 1 == 0 { DCCP_FIXED } else { DCCP_FIXED + 4 };
                 let header_length = usize::from(data_offset) * 4;
-                check_length(smallest, header_length, carried, octets, anomalies);
+                check_length(smallest, header_length, octets, headers);
             }
-            read_ports(octets)
+            read_ports(octets, headers);
         }
         // Only in IPv4: `protocolIdentifier` is its Protocol field, and what stands behind the header
         // is not looked at. IPv6 makes AH an extension header, so there it is followed.
         (AUTHENTICATION, _) => {
-            if is_long_enough(AUTHENTICATION_FIXED, carried, octets, anomalies)
+            if is_long_enough(AUTHENTICATION_FIXED, octets, headers)
                 && let Some(&[_next_header, units]) = octets.peek()
             {
                 let header_length = (usize::from(units) + 2) * 4;
-                check_length(AUTHENTICATION_FIXED, header_length, carried, octets, anomalies);
+                check_length(AUTHENTICATION_FIXED, header_length, octets, headers);
             }
-            Transport::default()
         }
         (ESP, _) => {
-            is_long_enough(ESP_FIXED, carried, octets, anomalies);
-            Transport::default()
+            is_long_enough(ESP_FIXED, octets, headers);
         }
         (IGMP, _) => {
-            is_long_enough(IGMP_FIXED, carried, octets, anomalies);
-            Transport::default()
+            is_long_enough(IGMP_FIXED, octets, headers);
         }
-        _ => Transport::default(),
+        _ => {}
     }
 }
 
-fn read_icmp(
-    fixed: usize,
-    carried: Carried,
-    octets: Octets<'_>,
-    anomalies: &mut AnomalySet,
-) -> Transport {
-    is_long_enough(fixed, carried, octets, anomalies);
+fn read_icmp(fixed: usize, octets: Octets<'_>, headers: &mut Headers) {
+    is_long_enough(fixed, octets, headers);
     // Type, then code: IE 32 and IE 139 want them in this order too.
-    Transport { icmp_type_code: octets.u16_at(0).unwrap_or_default(), ..Transport::default() }
+    headers.icmp_type_code = octets.u16_at(0).unwrap_or_default();
 }
 
-fn read_ports(octets: Octets<'_>) -> Transport {
-    match octets.peek() {
-        Some(&[a, b, c, d]) => Transport {
-            source_port: u16::from_be_bytes([a, b]),
-            destination_port: u16::from_be_bytes([c, d]),
-            ..Transport::default()
-        },
-        None => Transport::default(),
+fn read_ports(octets: Octets<'_>, headers: &mut Headers) {
+    if let Some(&[a, b, c, d]) = octets.peek() {
+        headers.source_port = u16::from_be_bytes([a, b]);
+        headers.destination_port = u16::from_be_bytes([c, d]);
     }
 }
 
 /// Whether the packet, by its own length, has room for the fixed header.
-fn is_long_enough(
-    fixed: usize,
-    carried: Carried,
-    octets: Octets<'_>,
-    anomalies: &mut AnomalySet,
-) -> bool {
+fn is_long_enough(fixed: usize, octets: Octets<'_>, headers: &mut Headers) -> bool {
     if octets.length() >= fixed {
         return true;
     }
-    anomalies.insert(if carried.is_fragment {
+    headers.anomalies.insert(if headers.fragment.is_some() {
         PacketAnomaly::TinyFragment
     } else {
         PacketAnomaly::TransportHeaderCut
@@ -195,28 +162,16 @@ fn is_long_enough(
 }
 
 /// Holds a length the header states against what it must have and what the packet has.
-fn check_length(
-    smallest: usize,
-    stated: usize,
-    carried: Carried,
-    octets: Octets<'_>,
-    anomalies: &mut AnomalySet,
-) {
+fn check_length(smallest: usize, stated: usize, octets: Octets<'_>, headers: &mut Headers) {
     if stated < smallest {
-        anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+        headers.anomalies.insert(PacketAnomaly::TransportLengthImpossible);
     } else if stated > octets.length() {
-        if !carried.is_fragment {
-            anomalies.insert(PacketAnomaly::TransportLengthImpossible);
-        } else if carried.protocol != UDP_LITE {
+        if headers.fragment.is_none() {
+            headers.anomalies.insert(PacketAnomaly::TransportLengthImpossible);
+        } else if headers.protocol != UDP_LITE {
             // Not UDP-Lite, which states the length of data that may be in later fragments.
-            anomalies.insert(PacketAnomaly::TinyFragment);
+            headers.anomalies.insert(PacketAnomaly::TinyFragment);
         }
-    }
-}
-
-fn check_tcp_flags(flags: u16, anomalies: &mut AnomalySet) {
-    if are_impossible(flags) {
-        anomalies.insert(PacketAnomaly::TcpFlagsImpossible);
     }
 }
 
@@ -244,14 +199,14 @@ const IMPOSSIBLE_FLAGS: u64 = {
     set
 };
 
-const ICMP: u8 = 1;
+pub(super) const ICMP: u8 = 1;
 const IGMP: u8 = 2;
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 const DCCP: u8 = 33;
 const ESP: u8 = 50;
 const AUTHENTICATION: u8 = 51;
-const ICMPV6: u8 = 58;
+pub(super) const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 const UDP_LITE: u8 = 136;
 

@@ -7,14 +7,12 @@ mod teredo;
 mod vxlan;
 
 use crate::decode::anomaly::PacketAnomaly;
-use crate::decode::assemble;
 use crate::decode::error::DecodeError;
 use crate::decode::headers::{Headers, Tunnel, TunnelKind};
-use crate::decode::ip::{self, Carried};
+use crate::decode::ip::Carried;
 use crate::decode::link::{Link, Next};
 use crate::decode::octets::Octets;
-use crate::decode::transport::{self, Transport};
-use crate::frame::Frame;
+use crate::decode::{read_packet, transport};
 
 /// What a tunnel header said.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +20,23 @@ pub(super) struct Inside {
     pub(super) kind: TunnelKind,
     pub(super) id: Option<u32>,
     pub(super) next: Next,
+}
+
+impl Inside {
+    /// This tunnel, around the packet inside the one that `headers` are of.
+    pub(super) const fn around(self, headers: &Headers) -> Tunnel {
+        let Self { kind, id, next: _ } = self;
+        match headers.tunnel {
+            Some(outermost) => Tunnel { kind, id, ..outermost },
+            None => Tunnel {
+                id,
+                kind,
+                version: headers.version,
+                source: headers.source,
+                destination: headers.destination,
+            },
+        }
+    }
 }
 
 /// Why a tunnel is not followed further; its packet is metered as it is.
@@ -39,13 +54,12 @@ pub(super) enum Stop {
 ///
 /// Fragments are not followed: even where the first one has all the headers inside, the others
 /// could not be credited to them.
-#[inline]
-pub(super) fn is_likely(carried: Carried, transport: Transport) -> bool {
-    if carried.is_fragment || !carried.transport_follows {
+pub(super) fn is_likely(carried: Carried, headers: &Headers) -> bool {
+    if headers.fragment.is_some() || !carried.transport_follows {
         return false;
     }
-    match carried.protocol {
-        transport::UDP => is_port(transport.source_port, transport.destination_port),
+    match headers.protocol {
+        transport::UDP => is_port(headers.source_port, headers.destination_port),
         protocol => is_protocol(protocol),
     }
 }
@@ -63,71 +77,48 @@ pub(super) const fn is_protocol(protocol: u8) -> bool {
     matches!(protocol, IPV4 | IPV6 | GRE | L2TP_OVER_IP)
 }
 
-/// Follows tunnels as deep as they decode and gives the headers of the innermost packet.
-#[inline(never)]
-pub(super) fn innermost(
-    frame: &Frame<'_>,
-    mut link: Link,
-    outermost: Headers,
-    mut octets: Octets<'_>,
-) -> Headers {
-    let mut headers = outermost;
-    for depth in 0.. {
-        if depth == MAXIMUM_TUNNELS {
-            headers.anomalies.insert(PacketAnomaly::NestingTooDeep);
-            break;
-        }
-        match descend(frame, &mut link, &outermost, &headers, &mut octets) {
-            Ok((inner, is_tunnel)) => {
-                headers = inner;
-                if !is_tunnel {
-                    break;
-                }
-            }
+/// Follows tunnels as deep as they decode; `headers` are then those of the innermost packet.
+pub(super) fn follow(mut link: Link, mut octets: Octets<'_>, headers: &mut Headers) {
+    for _ in 0..MAXIMUM_TUNNELS {
+        let outside = *headers;
+        match descend(&mut link, &mut octets, headers) {
+            Ok(true) => {}
+            Ok(false) => return,
             Err(stop) => {
+                *headers = outside;
                 match stop {
                     Stop::NotFollowed => {}
                     Stop::Undecodable => headers.anomalies.insert(PacketAnomaly::TunnelUndecodable),
                     Stop::TooDeep => headers.anomalies.insert(PacketAnomaly::NestingTooDeep),
                 }
-                break;
+                return;
             }
         }
     }
-    headers
+    headers.anomalies.insert(PacketAnomaly::NestingTooDeep);
 }
 
-/// One tunnel deeper: the packet inside, and whether it looks like a tunnel again.
-fn descend(
-    frame: &Frame<'_>,
-    link: &mut Link,
-    outermost: &Headers,
-    headers: &Headers,
-    octets: &mut Octets<'_>,
-) -> Result<(Headers, bool), Stop> {
-    let Inside { kind, id, next } = enter(headers, octets)?;
-    let mut anomalies = headers.anomalies;
+/// One tunnel deeper: reads the packet inside, and says whether it looks like a tunnel again.
+fn descend(link: &mut Link, octets: &mut Octets<'_>, headers: &mut Headers) -> Result<bool, Stop> {
+    let inside = enter(headers, octets)?;
     // Cookies of unknown length may stand before what L2TPv3 carries, so a failure proves nothing.
-    let is_certain = kind != TunnelKind::L2tpV3;
-    let packet = link
-        .enter_tunnel(octets, next)
-        .and_then(|version| ip::read(version, octets, link.loopback, &mut anomalies))
+    let is_certain = inside.kind != TunnelKind::L2tpV3;
+    *headers = Headers {
+        at: headers.at,
+        interface: headers.interface,
+        anomalies: headers.anomalies,
+        tunnel: Some(inside.around(headers)),
+        ..Headers::BLANK
+    };
+    link.enter_tunnel(octets, inside.next)
+        .and_then(|version| read_packet(version, link, octets, headers))
+        .map(|carried| is_likely(carried, headers))
         .map_err(|error| match error {
             DecodeError::NestingTooDeep => Stop::TooDeep,
             DecodeError::Malformed(_) if is_certain => Stop::Undecodable,
             DecodeError::Truncated(_) if is_certain && !octets.is_cut() => Stop::Undecodable,
             _ => Stop::NotFollowed,
-        })?;
-    let transport = transport::read(packet.carried, *octets, &mut anomalies);
-    let tunnel = Tunnel {
-        kind,
-        version: outermost.version,
-        source: outermost.source,
-        destination: outermost.destination,
-        id,
-    };
-    let inner = assemble(frame, link, &packet, transport, anomalies, Some(tunnel));
-    Ok((inner, is_likely(packet.carried, transport)))
+        })
 }
 
 /// Takes the tunnel header that follows the IP header.
