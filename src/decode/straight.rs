@@ -91,7 +91,7 @@ fn inside<'a>(mut octets: Octets<'a>, headers: &mut Headers) -> Result<(u16, Oct
     }
     let inside = tunnel::enter(headers, &mut octets).map_err(|_stop| Unusual)?;
     let ethertype = match inside.next {
-        Next::Ethernet => {
+        Next::Ethernet | Next::Ethertype(BRIDGED_ETHERNET) => {
             let ethernet = octets.take::<ETHERNET>().ok_or(Unusual)?;
             let ethernet = Ethernet2HeaderSlice::from_slice(ethernet).map_err(|_short| Unusual)?;
             match ethernet.ether_type().0 {
@@ -258,6 +258,8 @@ fn icmp(octets: Octets<'_>, headers: &mut Headers) -> Result<Carries, Unusual> {
 const VLAN: u16 = 0x8100;
 /// IEEE 802.1ad: outside the customer's own tag.
 const SERVICE_VLAN: u16 = 0x88a8;
+/// What GENEVE says of an Ethernet frame (RFC 8926 §3.4).
+const BRIDGED_ETHERNET: u16 = 0x6558;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 

@@ -8,6 +8,7 @@ mod packet;
 mod properties;
 mod transport;
 mod tunnels;
+mod usual;
 
 use super::*;
 use crate::frame::LinkType;
