@@ -285,7 +285,7 @@ pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
 }
 
 /// What the help says of `--max-flows`.
-const OCTETS_PER_FLOW: usize = 250;
+const OCTETS_PER_FLOW: usize = 180;
 
 fn is_standard_output(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| Path::new(name) == path)

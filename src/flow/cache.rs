@@ -6,19 +6,19 @@
 //! Flow while the packets of the shard before are accounted.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ahash::RandomState;
 
 use crate::decode::{Headers, PacketAnomaly};
-use crate::flow::batch::Batch;
-use crate::flow::batch::Packets;
+use crate::flow::batch::{Batch, Packets};
 use crate::flow::config::{Config, Seed};
 use crate::flow::fragments::{Fate, FragmentTable};
 use crate::flow::index::Buckets;
 use crate::flow::key::FlowKey;
 use crate::flow::record::FlowRecord;
-use crate::flow::shard::{Mark, Packet, Shard, tag_of};
+use crate::flow::shard::{Mark, Packet, Shard, Tables, tag_of};
 use crate::flow::turnstile::{Entered, Turn, Turnstile};
 use crate::sys::memory;
 use crate::time::Timestamp;
@@ -38,7 +38,11 @@ pub struct FlowCache {
 }
 
 impl FlowCache {
-    /// A cache for `config.max_flows` Flows. All memory for them is allocated here.
+    /// A cache for `config.max_flows` Flows. All memory for them is set aside here.
+    ///
+    /// # Panics
+    ///
+    /// Where the address space has no room for it.
     pub fn new(config: Config) -> Self {
         let max_flows = config.max_flows.clamp(1, MAX_FLOWS);
         let config = Config { max_flows, ..config };
@@ -47,18 +51,24 @@ impl FlowCache {
             Seed::Fixed => (RandomState::with_seeds(0x666c_6f77, 0x7461_7020, 0x6b65_7973, 0), 1),
             Seed::Random { first_flow_id } => (RandomState::new(), first_flow_id),
         };
-        let buckets = Buckets::new(shards, max_flows.div_ceil(shards));
-        let shard = |number: usize| {
-            // The remainder goes to the first shards, so that the sum is what was asked for.
-            let capacity = max_flows / shards + usize::from(number < max_flows % shards);
-            let id = first_flow_id.wrapping_add(number as u64);
-            let index = buckets.index(number);
-            Turnstile::new(Shard::new(config, capacity, index, hash.clone(), id, shards as u64))
+        // The remainder goes to the first shards, so that the sum is what was asked for.
+        let capacity = |number| max_flows / shards + usize::from(number < max_flows % shards);
+        let capacities: Vec<_> = (0..shards).map(capacity).collect();
+        let memory = || -> io::Result<_> {
+            let buckets = Buckets::new(shards, max_flows.div_ceil(shards))?;
+            let tables = Tables::for_shards(&capacities, &buckets)?;
+            Ok((buckets, tables))
         };
+        let (buckets, tables) = memory().expect("there is room in the address space");
+        let shard = |(number, (&capacity, tables)): (usize, (&usize, Tables))| {
+            let id = first_flow_id.wrapping_add(number as u64);
+            Turnstile::new(Shard::new(config, capacity, tables, hash.clone(), id, shards as u64))
+        };
+        let shards = capacities.iter().zip(tables).enumerate().map(shard).collect();
         Self {
             config,
             fragments: Turnstile::new(FragmentTable::new(hash.clone())),
-            shards: (0..shards).map(shard).collect(),
+            shards,
             flows: AtomicUsize::new(0),
             peak_flows: AtomicUsize::new(0),
             closed: AtomicBool::new(false),

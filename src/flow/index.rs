@@ -11,10 +11,12 @@
 //!
 //! [`fragments`]: crate::flow::fragments
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sys::memory;
+use crate::sys::table::Table;
 
 /// A slot of the shard's tables.
 pub(super) type Slot = u32;
@@ -29,7 +31,7 @@ pub(super) type Tag = u32;
 #[derive(Clone, Debug)]
 pub(super) struct Buckets {
     /// `tag << 32 | slot + 1`, or 0 for a free bucket.
-    all: Arc<Vec<AtomicU64>>,
+    all: Arc<Table<AtomicU64>>,
     /// Buckets of one shard.
     size: usize,
 }
@@ -44,12 +46,15 @@ pub(super) struct Index {
 
 impl Buckets {
     /// Buckets for `shards` shards of up to `capacity` entries each, three quarters full at most.
-    pub(super) fn new(shards: usize, capacity: usize) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// No room in the address space.
+    pub(super) fn new(shards: usize, capacity: usize) -> io::Result<Self> {
         let size = capacity + capacity / 3 + 2;
-        let mut all = Vec::with_capacity(size * shards);
-        memory::advise_huge_pages(&all);
-        all.resize_with(size * shards, AtomicU64::default);
-        Self { all: Arc::new(all), size }
+        let mut all = Table::with_capacity(size * shards)?;
+        (0..size * shards).for_each(|_| all.push(AtomicU64::new(FREE)));
+        Ok(Self { all: Arc::new(all), size })
     }
 
     /// Fetches the line on which the search for `tag` in the index of `shard` begins.
@@ -196,7 +201,7 @@ mod tests {
         fn behaves_as_a_map_under_inserts_and_removals(
             steps in proptest::collection::vec((any::<bool>(), 0_u32..24, 0_u32..40), 1..400),
         ) {
-            let buckets = Buckets::new(3, 40);
+            let buckets = Buckets::new(3, 40).unwrap();
             let mut index = buckets.index(1);
             let mut model: HashMap<u32, u32> = HashMap::new(); // slot → tag
             for (insert, tag, slot) in steps {

@@ -10,6 +10,7 @@
     reason = "slots come from this shard's own index, wheel and free list and are below `hot.len()`"
 )]
 
+use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -21,11 +22,12 @@ use crate::flow::entry::{
     CLOCK_STEP, Cold, Extra, Hot, HotDirection, NO_EXTRA, Parts, State, seen_from_lower_tunnel,
 };
 use crate::flow::icmp;
-use crate::flow::index::{Index, Slot, Tag};
+use crate::flow::index::{Buckets, Index, Slot, Tag};
 use crate::flow::key::{Endpoints, FlowKey, Sender};
 use crate::flow::record::{FlowEndReason, FlowRecord};
 use crate::flow::timers::Wheel;
 use crate::sys::memory;
+use crate::sys::table::Table;
 use crate::time::Timestamp;
 
 /// What places a packet in the cache, apart from its headers: small, because a batch is gone through
@@ -57,16 +59,50 @@ pub(super) struct Shard {
     swept: Timestamp,
     /// Until when Flows may turn up that are from before a step of the clock.
     settled: Timestamp,
-    hot: Vec<Hot>,
-    cold: Vec<Cold>,
+    hot: Table<Hot>,
+    cold: Table<Cold>,
     /// Addresses of IPv6 Flows, by slot; no longer than the last slot that needed one, so that
     /// a network without IPv6 pays nothing.
-    endpoints: Vec<Endpoints>,
-    extra: Vec<Extra>,
+    endpoints: Table<Endpoints>,
+    extra: Table<Extra>,
     free: Vec<Slot>,
     free_extra: Vec<u32>,
     next_flow_id: u64,
     flow_id_step: u64,
+}
+
+/// The memory of a shard.
+#[derive(Debug)]
+pub(super) struct Tables {
+    index: Index,
+    hot: Table<Hot>,
+    cold: Table<Cold>,
+    endpoints: Table<Endpoints>,
+    extra: Table<Extra>,
+}
+
+impl Tables {
+    /// Sets memory aside for shards with these capacities; what is never used of it the system never
+    /// has to provide.
+    ///
+    /// # Errors
+    ///
+    /// No room in the address space.
+    pub(super) fn for_shards(capacities: &[usize], buckets: &Buckets) -> io::Result<Vec<Self>> {
+        let hot = Table::side_by_side(capacities)?.into_iter();
+        let cold = Table::side_by_side(capacities)?.into_iter();
+        let endpoints = Table::side_by_side(capacities)?.into_iter();
+        let extra = Table::side_by_side(capacities)?.into_iter();
+        let tables = hot.zip(cold).zip(endpoints.zip(extra)).enumerate();
+        let tables = tables.map(|(shard, ((hot, cold), (endpoints, extra)))| Self {
+            index: buckets.index(shard),
+            hot,
+            cold,
+            endpoints,
+            extra,
+        });
+        Ok(tables.collect())
+    }
 }
 
 /// When a Flow will be over, or its slice full, and why.
@@ -78,17 +114,17 @@ struct Deadline {
 
 impl Shard {
     /// A shard for up to `capacity` Flows whose `flowId`s are `first_flow_id` and every
-    /// `flow_id_step`th number after it. All memory is allocated here; what is never used of it
-    /// the system never has to provide.
+    /// `flow_id_step`th number after it.
     pub(super) fn new(
         config: Config,
         capacity: usize,
-        index: Index,
+        tables: Tables,
         hash: RandomState,
         first_flow_id: u64,
         flow_id_step: u64,
     ) -> Self {
-        let shard = Self {
+        let Tables { index, hot, cold, endpoints, extra } = tables;
+        Self {
             config,
             capacity,
             hash,
@@ -96,19 +132,15 @@ impl Shard {
             wheel: Wheel::with_capacity(capacity),
             swept: Timestamp::EPOCH,
             settled: Timestamp::EPOCH,
-            hot: Vec::with_capacity(capacity),
-            cold: Vec::with_capacity(capacity),
-            endpoints: Vec::with_capacity(capacity),
-            extra: Vec::with_capacity(capacity),
+            hot,
+            cold,
+            endpoints,
+            extra,
             free: Vec::with_capacity(capacity),
             free_extra: Vec::with_capacity(capacity),
             next_flow_id: first_flow_id,
             flow_id_step,
-        };
-        memory::advise_huge_pages(&shard.hot);
-        memory::advise_huge_pages(&shard.cold);
-        memory::advise_huge_pages(&shard.endpoints);
-        shard
+        }
     }
 
     /// Flows in the cache.
@@ -346,8 +378,8 @@ impl Shard {
 
     fn store_endpoints(&mut self, slot: Slot, endpoints: Endpoints) {
         let slot = slot as usize;
-        if self.endpoints.len() <= slot {
-            self.endpoints.resize(slot + 1, Endpoints::default());
+        while self.endpoints.len() <= slot {
+            self.endpoints.push(Endpoints::default());
         }
         self.endpoints[slot] = endpoints;
     }
@@ -534,7 +566,6 @@ fn initiator(packet: Packet<'_>, biflow: bool) -> Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::index::Buckets;
     use crate::flow::tests::{A, At as _, B, udp};
     use crate::flow::{FlowCache, Seed};
 
@@ -542,8 +573,9 @@ mod tests {
     fn a_packet_counter_that_is_full_ends_the_slice_and_loses_nothing() {
         let config = Config { seed: Seed::Fixed, ..Config::default() };
         let cache = FlowCache::new(config);
-        let mut shard =
-            Shard::new(config, 1, Buckets::new(1, 1).index(0), RandomState::new(), 1, 1);
+        let buckets = Buckets::new(1, 1).unwrap();
+        let tables = Tables::for_shards(&[1], &buckets).unwrap().pop().unwrap();
+        let mut shard = Shard::new(config, 1, tables, RandomState::new(), 1, 1);
         let mut expired = Vec::new();
         let mut observe = |shard: &mut Shard, seconds| {
             let headers = udp(A, B).at(seconds);

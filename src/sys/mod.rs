@@ -1,4 +1,4 @@
-//! The only unsafe code of the probe: sockets, mmap, rings, memory advice, prefetch, renames.
+//! The only unsafe code of the probe: sockets, mmap, rings, large tables, memory advice, prefetch, renames.
 
 #[cfg(target_os = "linux")]
 pub mod block;
@@ -19,5 +19,7 @@ pub mod packet_socket;
 pub mod readiness;
 
 pub mod rename;
+
+pub mod table;
 
 pub mod transport;
