@@ -115,6 +115,8 @@ impl PcapNg {
                 ENHANCED_PACKET => self.enhanced_packet::<BIG_ENDIAN>(body, body_start)?,
                 SIMPLE_PACKET => self.simple_packet::<BIG_ENDIAN>(body, body_start)?,
                 OBSOLETE_PACKET => self.obsolete_packet::<BIG_ENDIAN>(body, body_start)?,
+                // What is said behind the last packet of a batch belongs to the next one.
+                _ if batch.is_full() => return Err(Stop::Full),
                 other => {
                     self.other_block::<BIG_ENDIAN>(other, body)?;
                     *position += length;

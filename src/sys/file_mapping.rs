@@ -1,0 +1,141 @@
+//! Files as memory to be read.
+
+#[cfg(target_os = "linux")]
+pub use self::linux::FileMapping;
+
+#[cfg(not(target_os = "linux"))]
+pub use self::other::FileMapping;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::ptr::NonNull;
+
+    use crate::sys::bus_error::Guard;
+
+    /// Part of a file, mapped to be read, unmapped when dropped.
+    ///
+    /// The file may shrink or fail under the mapping without harm to the process: what is missing
+    /// reads as zeros, and [`FileMapping::torn_at`] says so.
+    #[derive(Debug)]
+    pub struct FileMapping {
+        start: NonNull<u8>,
+        length: usize,
+        /// Given up before the mapping is; none only while the mapping is being dropped.
+        guard: Option<Guard>,
+    }
+
+    impl FileMapping {
+        /// Maps `length` octets of `file` from `offset` on, which is a multiple of the page size.
+        /// With `populate` all pages are made ready at once, so that none of them faults later.
+        ///
+        /// # Errors
+        ///
+        /// What mmap(2) says (a file that cannot be mapped, no memory), or that there are more
+        /// mappings than can be guarded.
+        pub fn new(
+            file: BorrowedFd<'_>,
+            offset: u64,
+            length: usize,
+            populate: bool,
+        ) -> io::Result<Self> {
+            let offset = libc::off_t::try_from(offset)
+                .map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+            let flags = libc::MAP_PRIVATE | if populate { libc::MAP_POPULATE } else { 0 };
+            let file = file.as_raw_fd();
+            // SAFETY: a new mapping at an address of the kernel's choice touches no memory of
+            // ours; any length, descriptor and offset are answered with an error at worst.
+            let start = unsafe {
+                libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, flags, file, offset)
+            };
+            if start == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            let start = NonNull::new(start.cast::<u8>())
+                .ok_or_else(|| io::Error::other("mmap(2) returned a null pointer"))?;
+            let mut mapping = Self { start, length, guard: None };
+            // SAFETY: the mapping was made above and belongs to `mapping`, which drops the guard
+            // before it unmaps the range, and lends nothing but octets that are read.
+            mapping.guard = Some(unsafe { Guard::over(start.addr().get(), length) }?);
+            Ok(mapping)
+        }
+
+        /// The octets of the file.
+        ///
+        /// # Soundness
+        ///
+        /// A slice promises that its octets do not change, and nobody can promise that of a file:
+        /// another process may write to it, and the handler of SIGBUS may put zeros in place of
+        /// what is gone. Every reader of mapped files lives with that; what follows from it
+        /// here is this. Our process never writes through the mapping, nor lets anybody. The
+        /// octets are plain numbers, of which every value is valid, and they are read as
+        /// hostile input by code that checks each length, against the slice and in the same value
+        /// that it then uses. So a change can make what is read wrong, and one part of it
+        /// contradict another, as damage in the file would; it moves no access out of the
+        /// slice, whose own address and length lie in our memory and not in the file. What is
+        /// left is that a compiler may, by the letter, read a number twice and trust both; no
+        /// wording of ours excludes that, only reading with a copy would, and that is what
+        /// streams are for.
+        #[inline]
+        pub fn octets(&self) -> &[u8] {
+            // SAFETY: the range is mapped, readable and initialised as long as `self` lives; it is
+            // no longer than `isize::MAX`, because mmap(2) gave it. For the octets that may
+            // change see above.
+            unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+        }
+
+        /// From which octet on there have been zeros instead of the file, because it shrank or could
+        /// not be read; none as long as all that was read was the file.
+        #[inline]
+        pub fn torn_at(&self) -> Option<usize> {
+            self.guard.as_ref().and_then(Guard::torn_at)
+        }
+    }
+
+    // SAFETY: the mapping belongs to the process, not to a thread, and is only read.
+    unsafe impl Send for FileMapping {}
+
+    // SAFETY: as above.
+    unsafe impl Sync for FileMapping {}
+
+    impl Drop for FileMapping {
+        fn drop(&mut self) {
+            self.guard = None;
+            // SAFETY: exactly the range that mmap(2) returned, every borrow of it borrows `self`,
+            // and the handler of SIGBUS does not know of it any more.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod other {
+    use std::io;
+    use std::os::fd::BorrowedFd;
+
+    /// A mapped file: there is none, files are read.
+    #[derive(Debug)]
+    pub enum FileMapping {}
+
+    impl FileMapping {
+        /// Maps nothing.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn new(_: BorrowedFd<'_>, _: u64, _: usize, _: bool) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// The octets of the file.
+        pub const fn octets(&self) -> &[u8] {
+            match *self {}
+        }
+
+        /// From which octet on there have been zeros instead of the file.
+        pub const fn torn_at(&self) -> Option<usize> {
+            match *self {}
+        }
+    }
+}
