@@ -1,10 +1,10 @@
 //! Files as memory to be read.
 
 #[cfg(target_os = "linux")]
-pub use self::linux::FileMapping;
+pub use self::linux::{FileMapping, read_ahead};
 
 #[cfg(not(target_os = "linux"))]
-pub use self::other::FileMapping;
+pub use self::other::{FileMapping, read_ahead};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -93,6 +93,36 @@ mod linux {
         }
     }
 
+    /// Asks the kernel to bring `length` octets of `file` from `offset` on into memory, and does not
+    /// wait for them. Costs next to nothing where the last of them is there already.
+    pub fn read_ahead(file: BorrowedFd<'_>, offset: u64, length: u64) {
+        let file = file.as_raw_fd();
+        let Some(end) = offset.checked_add(length).and_then(|end| end.try_into().ok()) else {
+            return;
+        };
+        let last: libc::off_t = end;
+        let mut octet = 0_u8;
+        let vector = libc::iovec { iov_base: (&raw mut octet).cast(), iov_len: 1 };
+        // SAFETY: one octet is read into memory of that size, or none: RWF_NOWAIT says so where
+        // the disk would have to be asked.
+        let read = unsafe { libc::preadv2(file, &raw const vector, 1, last - 1, libc::RWF_NOWAIT) };
+        if read == 1 {
+            return;
+        }
+        // The kernel takes no more at once than a disk does, without saying so; hence in steps.
+        let mut at = offset;
+        while let Ok(from) = libc::off_t::try_from(at)
+            && from < last
+        {
+            // SAFETY: advice about a file; no memory is involved.
+            unsafe { libc::posix_fadvise(file, from, READ_AHEAD_STEP, libc::POSIX_FADV_WILLNEED) };
+            at = at.saturating_add(READ_AHEAD_STEP.cast_unsigned());
+        }
+    }
+
+    /// What a block device takes in one request as a rule.
+    const READ_AHEAD_STEP: libc::off_t = 128 << 10;
+
     // SAFETY: the mapping belongs to the process, not to a thread, and is only read.
     unsafe impl Send for FileMapping {}
 
@@ -138,4 +168,7 @@ mod other {
             match *self {}
         }
     }
+
+    /// Does nothing.
+    pub const fn read_ahead(_: BorrowedFd<'_>, _: u64, _: u64) {}
 }

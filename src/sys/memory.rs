@@ -17,6 +17,9 @@ pub fn prefetch<T>(slice: &[T], index: usize) {
     }
 }
 
+/// Octets that are fetched from memory at once; where a line is longer, some hints are for nothing.
+pub const CACHE_LINE: usize = 64;
+
 /// The size of a page of memory.
 pub fn page_size() -> usize {
     // SAFETY: no memory is involved.

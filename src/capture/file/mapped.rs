@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::input::{Input, fill};
 use crate::capture::CaptureError;
-use crate::sys::file_mapping::FileMapping;
+use crate::sys::file_mapping::{FileMapping, read_ahead};
 use crate::sys::memory::page_size;
 
 /// A regular file, not packed, from which one window after the other is mapped.
@@ -21,6 +21,8 @@ pub(super) struct MappedFile {
     /// Where progress is told, and up to where it was.
     consumed: Arc<AtomicU64>,
     counted: u64,
+    /// Up to where the kernel was asked to read ahead.
+    announced: u64,
 }
 
 /// What the windows of a file share.
@@ -36,7 +38,7 @@ impl MappedFile {
     pub(super) fn new(file: File, path: &Path, window: usize, consumed: Arc<AtomicU64>) -> Self {
         let path = path.to_owned();
         let file = Arc::new(SharedFile { file, path, is_failure_told: AtomicBool::new(false) });
-        Self { file, window, consumed, counted: 0 }
+        Self { file, window, consumed, counted: 0, announced: 0 }
     }
 
     /// Reads the first octets into `head`.
@@ -58,6 +60,7 @@ impl MappedFile {
         let usual = self.window as u64;
         let end = size.min(start.saturating_add(least.max(usual)));
         let length = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
+        self.announce(start, end, size);
         // A window that is larger than usual has a giant in it, of which only the beginning is
         // looked at: no reason to have all of it in memory.
         let populate = length <= self.window;
@@ -65,6 +68,17 @@ impl MappedFile {
         self.consumed.fetch_add(end.saturating_sub(self.counted), Ordering::Relaxed);
         self.counted = self.counted.max(end);
         Ok(View { mapping, file: Arc::clone(&self.file), start })
+    }
+
+    /// Has the kernel read on while the window from `start` to `end` is looked at, if the file is not
+    /// in memory: the windows are made ready at once, and who waits for the disk then waits long.
+    fn announce(&mut self, start: u64, end: u64, size: u64) {
+        let from = self.announced.max(start);
+        let to = end.saturating_add(WINDOWS_AHEAD * self.window as u64).min(size);
+        if from < to {
+            read_ahead(self.file.file.as_fd(), from, to - from);
+            self.announced = to;
+        }
     }
 
     /// The rest of the file from `offset` on, to be read instead.
@@ -148,5 +162,9 @@ impl SharedFile {
     }
 }
 
-/// The usual length of a window.
+/// How many windows the disk is kept ahead of us.
+const WINDOWS_AHEAD: u64 = 2;
+
+/// The usual length of a window. Mapped pages count as memory of the process, and two windows are
+/// there at once where they meet; with 8 MiB the walk is some 4 % faster, with half a MiB 8 % slower.
 pub(super) const WINDOW: usize = 2 << 20;

@@ -10,6 +10,7 @@
 //! not by what a file says of itself: a chunk of half a MiB for each worker and two more, larger
 //! only where a record is (at most 16 MiB, 128 MiB on USB and D-Bus links).
 
+mod ahead;
 mod batch;
 mod block;
 mod chunk;
@@ -45,7 +46,7 @@ use self::mapped::WINDOW;
 use self::opened::Opened;
 use super::{CaptureError, Drops, FrameSource, Polled};
 use crate::frame::Frame;
-use crate::sys::memory::prefetch;
+use crate::sys::memory::{CACHE_LINE, prefetch};
 
 /// The files of one run, in order, as one capture. Cheap to clone: clones share the reading.
 #[derive(Clone, Debug)]
@@ -248,8 +249,7 @@ fn lend(octets: &[u8], found: &[Found], mut each: impl FnMut(Frame<'_>)) {
 }
 
 /// How far ahead of the frame that is lent the lines of headers are fetched.
-const FRAMES_AHEAD: usize = 6;
-const CACHE_LINE: usize = 64;
+const FRAMES_AHEAD: usize = 4;
 
 /// What the workers share.
 #[derive(Debug)]

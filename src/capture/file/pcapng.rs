@@ -4,6 +4,7 @@
 //! stepped over by its length. The length of a section is not used: blocks say where they end, and
 //! writers that stream cannot know it.
 
+use super::ahead::Ahead;
 use super::batch::{Batch, Found, Stop, longest_packet};
 use super::block::{
     BLOCK_HEADER, block_body, check_length, half, next_option, quad, too_short, word, words,
@@ -96,7 +97,9 @@ impl PcapNg {
         position: &mut usize,
         batch: &mut Batch<'_>,
     ) -> Result<(), Stop> {
+        let mut ahead = Ahead::from(*position);
         loop {
+            ahead.follow(octets, *position);
             let rest = octets.get(*position..).unwrap_or_default();
             let Some(header) = rest.first_chunk::<BLOCK_HEADER>() else {
                 return Err(Stop::Short { needed: BLOCK_HEADER, part: "block header" });
