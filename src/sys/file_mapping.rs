@@ -172,3 +172,122 @@ mod other {
     /// Does nothing.
     pub const fn read_ahead(_: BorrowedFd<'_>, _: u64, _: u64) {}
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::env;
+    use std::fs::File;
+    use std::hint::black_box;
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::FileMapping;
+    use crate::sys::memory::page_size;
+
+    #[test]
+    fn what_is_cut_off_reads_as_zeros_and_is_told() {
+        let page = page_size();
+        for populate in [false, true] {
+            let file = file_of(5 * page);
+            let mapping = map(&file, 5 * page, populate);
+            let other = map(&file, 2 * page, populate);
+            assert!(mapping.octets().iter().all(|octet| *octet == 0x55));
+            assert_eq!(mapping.torn_at(), None);
+
+            file.set_len(3 * page as u64).unwrap();
+            assert_eq!(mapping.torn_at(), None, "nobody has looked");
+            assert_eq!(black_box(mapping.octets()[4 * page + 7]), 0);
+            assert_eq!(mapping.torn_at(), Some(4 * page));
+            assert_eq!(black_box(mapping.octets()[3 * page]), 0);
+            assert_eq!(mapping.torn_at(), Some(3 * page));
+            assert_eq!(mapping.octets()[..3 * page], vec![0x55; 3 * page]);
+            assert_eq!(mapping.octets()[3 * page..], vec![0; 2 * page]);
+            assert_eq!((other.octets()[0], other.torn_at()), (0x55, None));
+        }
+    }
+
+    #[test]
+    fn a_mapping_that_was_torn_leaves_nothing_to_the_next() {
+        let page = page_size();
+        for _ in 0..1_000 {
+            let file = file_of(page);
+            let mapping = map(&file, page, false);
+            assert_eq!(mapping.torn_at(), None);
+            file.set_len(0).unwrap();
+            assert_eq!(black_box(mapping.octets()[0]), 0);
+            assert_eq!(mapping.torn_at(), Some(0));
+        }
+    }
+
+    #[test]
+    fn threads_that_meet_the_same_tear_all_go_on() {
+        let page = page_size();
+        let file = file_of(64 * page);
+        let mapping = map(&file, 64 * page, true);
+        file.set_len(0).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert!(mapping.octets().iter().all(|octet| *octet == 0)));
+            }
+        });
+        assert_eq!(mapping.torn_at(), Some(0));
+    }
+
+    #[test]
+    fn no_mapping_is_made_of_nothing_or_of_too_much() {
+        let file = file_of(page_size());
+        assert!(FileMapping::new(file.as_fd(), 0, 0, false).is_err());
+        assert!(FileMapping::new(file.as_fd(), 1, 10, false).is_err(), "no page begins there");
+        assert!(FileMapping::new(file.as_fd(), u64::MAX, 10, false).is_err());
+        assert!(FileMapping::new(file.as_fd(), 0, 1 << 31, false).is_err(), "not to be guarded");
+    }
+
+    #[test]
+    fn a_bus_error_elsewhere_still_ends_the_process() {
+        let status = Command::new(env::current_exe().expect("this test"))
+            .args(["--exact", "sys::file_mapping::tests::child_of_the_bus_error_test"])
+            .arg("--ignored")
+            .status()
+            .expect("this test can be started again");
+        assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
+    }
+
+    #[test]
+    #[ignore = "the process that another test starts, and that dies"]
+    fn child_of_the_bus_error_test() {
+        let page = page_size();
+        let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: reads the limits given.
+        unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core) };
+        let file = file_of(page);
+        let ours = map(&file, page, false);
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let elsewhere = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                page,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        assert_ne!(elsewhere, libc::MAP_FAILED);
+        file.set_len(0).unwrap();
+        assert_eq!(black_box(ours.octets()[0]), 0, "ours is mended");
+        // SAFETY: mapped above; and the process is meant to die of it.
+        let octet = unsafe { elsewhere.cast::<u8>().read_volatile() };
+        unreachable!("{octet} was read");
+    }
+
+    fn file_of(length: usize) -> File {
+        let file = tempfile::tempfile().expect("a temporary file");
+        std::io::Write::write_all(&mut &file, &vec![0x55; length]).expect("room for it");
+        file
+    }
+
+    fn map(file: &File, length: usize, populate: bool) -> FileMapping {
+        FileMapping::new(file.as_fd(), 0, length, populate).expect("a file can be mapped")
+    }
+}

@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod mapped;
 mod oracle;
 mod packed;
 mod pcap;

@@ -45,9 +45,9 @@ fn several_workers_share_the_frames_of_one() {
     }
 }
 
-type All = Mutex<(Vec<(u64, Timestamp, Vec<Seen>)>, Vec<String>)>;
+pub(super) type All = Mutex<(Vec<(u64, Timestamp, Vec<Seen>)>, Vec<String>)>;
 
-fn work(mut source: impl FrameSource, all: &All) {
+pub(super) fn work(mut source: impl FrameSource, all: &All) {
     loop {
         let mut seen = Vec::new();
         match source.poll(50, Duration::ZERO, |frame| seen.push(Seen::keep(frame))) {
