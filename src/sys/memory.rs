@@ -17,6 +17,16 @@ pub fn prefetch<T>(slice: &[T], index: usize) {
     }
 }
 
+/// Octets that are fetched from memory at once; where a line is longer, some hints are for nothing.
+pub const CACHE_LINE: usize = 64;
+
+/// The size of a page of memory.
+pub fn page_size() -> usize {
+    // SAFETY: no memory is involved.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).ok().filter(|size| size.is_power_of_two()).unwrap_or(4096)
+}
+
 /// Asks the kernel to back all that `vector` has allocated, used or not, with huge pages where it
 /// can: fewer TLB misses, nothing else.
 pub fn advise_huge_pages<T>(vector: &Vec<T>) {

@@ -6,6 +6,11 @@ pub mod block;
 #[cfg(target_os = "linux")]
 pub mod block_ring;
 
+#[cfg(target_os = "linux")]
+mod bus_error;
+
+pub mod file_mapping;
+
 pub mod link;
 
 #[cfg(target_os = "linux")]

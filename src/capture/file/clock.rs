@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 pub const CLOCK_STEP: Duration = Duration::from_secs(60);
 
 /// The running maximum of the packet times, restarted where the clock was set back.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CaptureClock {
     latest: Timestamp,
     /// `latest` less [`CLOCK_STEP`], kept so that the test of each packet is one comparison.

@@ -18,21 +18,25 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Opens `path`, or standard input for `-`. Octets are added to `consumed` as they are read,
-    /// packed as they are.
-    pub(super) fn open(path: &Path, consumed: Arc<AtomicU64>) -> io::Result<Self> {
-        let file = if is_standard_input(path) {
-            // A descriptor of our own, without the small buffer of `std::io::Stdin`.
-            File::from(io::stdin().as_fd().try_clone_to_owned()?)
-        } else {
-            File::open(path)?
-        };
+    /// Standard input. Octets are added to `consumed` as they are read, packed as they are.
+    pub(super) fn standard(consumed: Arc<AtomicU64>) -> io::Result<Self> {
+        // A descriptor of our own, without the small buffer of `std::io::Stdin`.
+        Self::of(File::from(io::stdin().as_fd().try_clone_to_owned()?), consumed)
+    }
+
+    /// A file, from where it stands.
+    pub(super) fn of(file: File, consumed: Arc<AtomicU64>) -> io::Result<Self> {
         Self::unpack(Counted { stream: file, consumed })
+    }
+
+    /// The rest of a file that is known not to be packed.
+    pub(super) fn plain(file: File, consumed: Arc<AtomicU64>) -> Self {
+        Self { stream: Box::new(Counted { stream: file, consumed }), packing: Packing::Plain }
     }
 
     /// Finds out how `stream` is packed, by its first octets, and unpacks it.
     pub(super) fn unpack(mut stream: impl Read + Send + 'static) -> io::Result<Self> {
-        let mut magic = [0; 4];
+        let mut magic = [0; MAGIC];
         let (length, result) = fill(&mut stream, &mut magic);
         result?;
         let magic = magic.get(..length).unwrap_or_default().to_vec();
@@ -92,6 +96,11 @@ impl std::fmt::Debug for Input {
 /// Whether `path` is the `-` that stands for standard input.
 pub(super) fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Whether a file that begins with `magic` has to be unpacked.
+pub(super) fn is_packed(magic: &[u8]) -> bool {
+    Packing::of(magic) != Packing::Plain
 }
 
 /// Reads until `buffer` is full or the stream ends, and says how far it came.
@@ -189,5 +198,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// Octets that tell how a file is packed.
+pub(super) const MAGIC: usize = 4;
 /// Large enough that reading packed octets is not what costs.
 const PACKED_BUFFER: usize = 128 << 10;

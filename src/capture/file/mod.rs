@@ -10,15 +10,19 @@
 //! not by what a file says of itself: a chunk of half a MiB for each worker and two more, larger
 //! only where a record is (at most 16 MiB, 128 MiB on USB and D-Bus links).
 
+mod ahead;
 mod batch;
 mod block;
+mod chunk;
 mod clock;
 mod described;
 mod input;
 mod interface;
+mod mapped;
 mod opened;
 mod pcap;
 mod pcapng;
+mod supply;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -34,13 +38,15 @@ use std::time::Duration;
 pub use self::clock::CLOCK_STEP;
 pub use self::described::DescribedInterface;
 
-use self::batch::{Batch, Found};
+use self::batch::{Batch, Found, Piece};
+use self::chunk::{CHUNK, Chunks};
 use self::clock::CaptureClock;
 use self::described::DescribedInterfaces;
+use self::mapped::WINDOW;
 use self::opened::Opened;
-use self::window::{CHUNK, Chunks};
 use super::{CaptureError, Drops, FrameSource, Polled};
 use crate::frame::Frame;
+use crate::sys::memory::{CACHE_LINE, prefetch};
 
 /// The files of one run, in order, as one capture. Cheap to clone: clones share the reading.
 #[derive(Clone, Debug)]
@@ -59,6 +65,10 @@ impl Replay {
     /// [`CaptureError::File`] for a file that cannot be read, or standard input named twice;
     /// [`CaptureError::NotACapture`] for anything but a capture.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, CaptureError> {
+        Self::open_through(paths, Sizes::default())
+    }
+
+    fn open_through(paths: &[impl AsRef<Path>], sizes: Sizes) -> Result<Self, CaptureError> {
         let consumed = Arc::new(AtomicU64::new(0));
         let mut waiting = VecDeque::with_capacity(paths.len());
         let mut total = Some(0_u64);
@@ -67,24 +77,25 @@ impl Replay {
             return Err(CaptureError::File { path: PathBuf::from("-"), source });
         }
         for path in paths.iter().map(AsRef::as_ref) {
-            let file = Waiting::open(path, &consumed)?;
+            let file = Waiting::open(path, sizes.window, &consumed)?;
             total = total.zip(file.length).map(|(total, length)| total.saturating_add(length));
             waiting.push_back(Waiting { end: total, ..file });
         }
-        Ok(Self::of(waiting, total, consumed, CHUNK))
+        Ok(Self::of(waiting, total, consumed, sizes))
     }
 
     fn of(
         waiting: VecDeque<Waiting>,
         total: Option<u64>,
         consumed: Arc<AtomicU64>,
-        chunk: usize,
+        sizes: Sizes,
     ) -> Self {
         let state = Mutex::new(State {
             current: None,
             end: None,
             waiting,
-            chunks: Chunks::of(chunk),
+            window: sizes.window,
+            chunks: Chunks::of(sizes.chunk),
             clock: CaptureClock::default(),
             described: DescribedInterfaces::default(),
             next_ticket: 0,
@@ -98,6 +109,8 @@ impl Replay {
         FileSource {
             shared: Arc::clone(&self.shared),
             found: Vec::new(),
+            pieces: Vec::new(),
+            failure: None,
             drops: Drops::default(),
             described: 0,
         }
@@ -122,6 +135,21 @@ impl Replay {
     }
 }
 
+/// How much of a file is in memory at once.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// Of what is read.
+    chunk: usize,
+    /// Of what is mapped.
+    window: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { chunk: CHUNK, window: WINDOW }
+    }
+}
+
 /// How far a replay has come.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Progress {
@@ -137,6 +165,10 @@ pub struct FileSource {
     shared: Arc<Shared>,
     /// What the last walk found; kept for its memory.
     found: Vec<Found>,
+    /// Where it found it; empty between two calls.
+    pieces: Vec<Piece>,
+    /// What went wrong with frames while they were lent.
+    failure: Option<CaptureError>,
     drops: Drops,
     described: usize,
 }
@@ -153,7 +185,7 @@ impl FrameSource for FileSource {
     /// Lends the next frames of the capture that no other worker has had.
     ///
     /// Where a batch ends depends on the files and `max` alone: at `max`, at a step of the clock, at
-    /// the end of a file, and where the window over the file ends.
+    /// the end of a file, and where it would span more octets than are held at once.
     ///
     /// # Errors
     ///
@@ -166,21 +198,26 @@ impl FrameSource for FileSource {
         _patience: Duration,
         mut each: F,
     ) -> Result<Polled, CaptureError> {
-        let Some(taken) = self.shared.take(max, &mut self.found, &mut self.drops)? else {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let taken = self.shared.take(max, &mut self.found, &mut self.pieces, &mut self.drops)?;
+        let Some(taken) = taken else {
             self.described = usize::MAX; // all there are
             return Ok(Polled::End);
         };
         self.described = taken.described;
-        for found in &self.found {
-            let end = found.start + found.captured as usize;
-            each(Frame {
-                bytes: taken.chunk.get(found.start..end).unwrap_or_default(),
-                wire_length: found.wire_length,
-                at: found.at,
-                link_type: found.link_type,
-                interface: found.interface,
-                stripped_vlan: None,
-            });
+        let mut first = 0;
+        for Piece { chunk, until } in self.pieces.drain(..) {
+            let found = self.found.get(first..until).unwrap_or_default();
+            first = until;
+            lend(chunk.octets(), found, &mut each);
+            // A file that was cut off under our hands: the frames counted as what they decoded to.
+            if let Some(view) = chunk.view()
+                && let Some(tear) = view.tear(found.last().map_or(0, Found::end))
+            {
+                self.failure = view.tell(tear.failure).or_else(|| self.failure.take());
+            }
         }
         Ok(taken.polled)
     }
@@ -191,6 +228,28 @@ impl FrameSource for FileSource {
         self.drops
     }
 }
+
+/// Lends the frames that were found in `octets`.
+#[inline]
+fn lend(octets: &[u8], found: &[Found], mut each: impl FnMut(Frame<'_>)) {
+    for (index, record) in found.iter().enumerate() {
+        if let Some(ahead) = found.get(index + FRAMES_AHEAD) {
+            prefetch(octets, ahead.start);
+            prefetch(octets, ahead.start + CACHE_LINE);
+        }
+        each(Frame {
+            bytes: octets.get(record.start..record.end()).unwrap_or_default(),
+            wire_length: record.wire_length,
+            at: record.at,
+            link_type: record.link_type,
+            interface: record.interface,
+            stripped_vlan: None,
+        });
+    }
+}
+
+/// How far ahead of the frame that is lent the lines of headers are fetched.
+const FRAMES_AHEAD: usize = 4;
 
 /// What the workers share.
 #[derive(Debug)]
@@ -203,7 +262,6 @@ struct Shared {
 
 /// A batch that belongs to one worker.
 struct Taken {
-    chunk: Arc<Vec<u8>>,
     polled: Polled,
     /// Interfaces described so far.
     described: usize,
@@ -215,6 +273,7 @@ impl Shared {
         &self,
         max: usize,
         found: &mut Vec<Found>,
+        pieces: &mut Vec<Piece>,
         drops: &mut Drops,
     ) -> Result<Option<Taken>, CaptureError> {
         let state = &mut *self.state();
@@ -224,7 +283,7 @@ impl Shared {
                 none => {
                     let Some(next) = state.waiting.pop_front() else { return Ok(None) };
                     state.end = next.end;
-                    match next.begin(&self.consumed) {
+                    match next.begin(state.window, &self.consumed) {
                         Ok(opened) => none.insert(opened),
                         Err(error) => {
                             self.count_as_read(state.end);
@@ -234,7 +293,7 @@ impl Shared {
                 }
             };
             let mut batch = Batch::new(found, max, &mut state.clock);
-            let walked = opened.walk(&mut batch, &mut state.chunks);
+            let walked = opened.walk(&mut batch, pieces, &mut state.chunks);
             let news = opened.take_drops();
             drops.kernel = drops.kernel.saturating_add(news.kernel);
             drops.interface = drops.interface.saturating_add(news.interface);
@@ -248,8 +307,9 @@ impl Shared {
                 let clock = state.clock.now();
                 let polled = Polled::Frames { count: found.len(), ticket, clock };
                 let described = state.described.len();
-                return Ok(Some(Taken { chunk: opened.window.chunk(), polled, described }));
+                return Ok(Some(Taken { polled, described }));
             }
+            pieces.clear();
             state.current = None;
             self.count_as_read(state.end);
             walked?;
@@ -277,6 +337,8 @@ struct State {
     /// The octets of all files up to its end, if known.
     end: Option<u64>,
     waiting: VecDeque<Waiting>,
+    /// The usual length of a window over a file that is mapped.
+    window: usize,
     chunks: Chunks,
     clock: CaptureClock,
     described: DescribedInterfaces,
@@ -295,10 +357,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn open(path: &Path, consumed: &Arc<AtomicU64>) -> Result<Self, CaptureError> {
+    fn open(path: &Path, window: usize, consumed: &Arc<AtomicU64>) -> Result<Self, CaptureError> {
         let path = path.to_owned();
         if input::is_standard_input(&path) {
-            let opened = Some(Opened::open(&path, Arc::clone(consumed))?);
+            let opened = Some(Opened::open(&path, window, Arc::clone(consumed))?);
             return Ok(Self { path, opened, length: None, end: None });
         }
         let metadata = match fs::metadata(&path) {
@@ -307,17 +369,17 @@ impl Waiting {
         };
         if metadata.is_file() {
             // Checked, and closed again: what is read now is not progress.
-            Opened::open(&path, Arc::default())?;
+            Opened::open(&path, window, Arc::default())?;
             return Ok(Self { path, opened: None, length: Some(metadata.len()), end: None });
         }
-        let opened = Some(Opened::open(&path, Arc::clone(consumed))?);
+        let opened = Some(Opened::open(&path, window, Arc::clone(consumed))?);
         Ok(Self { path, opened, length: None, end: None })
     }
 
-    fn begin(self, consumed: &Arc<AtomicU64>) -> Result<Opened, CaptureError> {
+    fn begin(self, window: usize, consumed: &Arc<AtomicU64>) -> Result<Opened, CaptureError> {
         match self.opened {
             Some(opened) => Ok(opened),
-            None => Opened::open(&self.path, Arc::clone(consumed)),
+            None => Opened::open(&self.path, window, Arc::clone(consumed)),
         }
     }
 }

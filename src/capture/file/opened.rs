@@ -4,89 +4,124 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::batch::{Batch, Stop};
+use super::batch::{Batch, Piece, Stop};
+use super::chunk::Chunks;
 use super::described::DescribedInterface;
-use super::input::{Input, fill};
 use super::pcap::Pcap;
 use super::pcapng::PcapNg;
-use super::window::{Chunks, Moved, Window};
+use super::supply::Supply;
+use super::window::Window;
 use crate::capture::{CaptureError, Drops};
 
 /// A capture that is being read.
 #[derive(Debug)]
 pub(super) struct Opened {
     path: PathBuf,
-    input: Input,
-    pub(super) window: Window,
+    supply: Supply,
+    window: Window,
     format: Format,
 }
 
 impl Opened {
-    /// Opens `path` and checks its beginning.
-    pub(super) fn open(path: &Path, consumed: Arc<AtomicU64>) -> Result<Self, CaptureError> {
-        let input = Input::open(path, consumed)
+    /// Opens `path` and checks its beginning. If it can be mapped, windows of it are `window` octets
+    /// long.
+    pub(super) fn open(
+        path: &Path,
+        window: usize,
+        consumed: Arc<AtomicU64>,
+    ) -> Result<Self, CaptureError> {
+        let supply = Supply::open(path, window, consumed)
             .map_err(|source| CaptureError::File { path: path.to_owned(), source })?;
-        Self::recognise(path, input)
+        Self::recognise(path, supply)
     }
 
-    /// Checks the beginning of a stream that was opened as `path`.
-    pub(super) fn recognise(path: &Path, mut input: Input) -> Result<Self, CaptureError> {
+    /// Checks the beginning of what was opened as `path`.
+    pub(super) fn recognise(path: &Path, mut supply: Supply) -> Result<Self, CaptureError> {
         let path = path.to_owned();
-        let mut head = vec![0; HEAD];
-        let (length, result) = fill(&mut input, &mut head);
-        head.truncate(length);
-        match (Format::open(&head), result.err()) {
+        let (head, failure) = supply.head(HEAD);
+        match (Format::open(&head), failure) {
             (Ok((format, position)), failure) => {
-                Ok(Self { path, input, window: Window::over(head, position, failure), format })
+                Ok(Self { path, supply, window: Window::over(head, position, failure), format })
             }
             (Err(what), None) => Err(CaptureError::NotACapture { path, what }),
-            (Err(_), Some(failure)) => match input.complaint(failure) {
+            (Err(_), Some(failure)) => match supply.complaint(failure) {
                 Ok(what) => Err(CaptureError::NotACapture { path, what }),
                 Err(source) => Err(CaptureError::File { path, source }),
             },
         }
     }
 
-    /// Takes records into the batch; `false` when there are none left.
+    /// Takes records into the batch, and the chunks they lie in into `pieces`; `false` when there are
+    /// none left.
+    ///
+    /// A batch ends where the capture says so ([`Batch`], [`SPAN`]) and not where a window does, so
+    /// the same capture gives the same batches however it is read.
     ///
     /// The walk stops before what it cannot take, so an error is found again, and told, by the call
     /// that finds nothing before it.
     pub(super) fn walk(
         &mut self,
         batch: &mut Batch<'_>,
+        pieces: &mut Vec<Piece>,
         chunks: &mut Chunks,
     ) -> Result<bool, CaptureError> {
+        // The first record of the batch that lies in the window.
+        let mut first = 0;
+        let mut bound = self.window.offset().saturating_add(SPAN);
         loop {
             let mut position = self.window.position;
-            let octets = self.window.octets();
+            let octets = self.window.octets(bound);
             let stop = match &mut self.format {
                 Format::Pcap(pcap) => pcap.walk(octets, &mut position, batch),
                 Format::PcapNg(pcapng) => pcapng.walk(octets, &mut position, batch),
             };
             self.window.position = position;
-            // What was found lies in this chunk, so it goes out before the window moves.
-            if !batch.is_empty() {
-                return Ok(true);
+            if let Some(present) = self.window.cut_if_torn() {
+                batch.cut(first, present);
+                continue;
             }
             let (needed, part) = match stop {
-                Stop::Full => return Ok(true),
+                Stop::Full => break,
+                Stop::Damaged(_) if !batch.is_empty() => break,
                 Stop::Damaged(what) => return Err(self.damaged(what)),
                 Stop::Short { needed, part } => (needed, part),
             };
-            match self.window.advance(&mut self.input, needed, chunks) {
-                Moved::On => {}
-                Moved::AtEnd if self.window.ahead() == 0 => return Ok(false),
-                Moved::AtEnd => {
-                    let present = self.window.ahead();
-                    return Err(self.damaged(format!(
-                        "the file ends {present} octets into a {part} of at least {needed}"
-                    )));
+            let end = self.window.offset().saturating_add(needed as u64);
+            if end > bound {
+                if !batch.is_empty() {
+                    break;
                 }
-                Moved::Failed(source) => {
-                    return Err(self.input.error(&self.path, self.window.offset(), source));
-                }
+                // Nothing but blocks without packets as yet, or a giant.
+                bound = end.max(self.window.offset().saturating_add(SPAN));
+                continue;
             }
+            let piece = self.window.piece(batch.len());
+            if self.window.advance(&mut self.supply, needed, chunks) {
+                // One without records is kept as well, if it is one only: whoever holds it last
+                // unmaps it, which shall not be under the lock.
+                if first < batch.len() || pieces.is_empty() {
+                    pieces.push(piece);
+                }
+                first = batch.len();
+                continue;
+            }
+            if !batch.is_empty() {
+                break;
+            }
+            if let Some(failure) = self.window.take_failure() {
+                let error = self.supply.error(&self.path, self.window.offset(), failure);
+                return error.map_or(Ok(false), Err);
+            }
+            let present = self.window.ahead();
+            if present == 0 {
+                return Ok(false);
+            }
+            return Err(self.damaged(format!(
+                "the file ends {present} octets into a {part} of at least {needed}"
+            )));
         }
+        pieces.push(self.window.piece(batch.len()));
+        Ok(true)
     }
 
     /// Drops that the capture itself told of since the last call.
@@ -146,3 +181,8 @@ impl Format {
 /// Octets that recognise any format: the fixed part of a pcapng section header, or the longer file
 /// header of the Ixia variant.
 const HEAD: usize = 28;
+
+/// Octets of the capture that a batch spans at most, if it is more than one record: what workers
+/// hold in memory is bounded, and what the walk has fetched is still in a second-level cache when
+/// its frames are decoded.
+const SPAN: u64 = 512 << 10;

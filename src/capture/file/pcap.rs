@@ -3,6 +3,7 @@
 //! A file header says byte order, resolution of the time and link type once; then record follows
 //! record without any mark between them, so nothing can be found again behind a damaged one.
 
+use super::ahead::Ahead;
 use super::batch::{Batch, Found, Stop, longest_packet};
 use super::described::DescribedInterface;
 use crate::frame::LinkType;
@@ -99,7 +100,9 @@ impl Pcap {
     ) -> Stop {
         let mut at = *position;
         let mut rest = octets.get(at..).unwrap_or_default();
+        let mut ahead = Ahead::from(at);
         let stop = loop {
+            ahead.follow(octets, at);
             let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
                 break Stop::Short { needed: self.record_header_length, part: "record header" };
             };

@@ -4,6 +4,7 @@
 //! stepped over by its length. The length of a section is not used: blocks say where they end, and
 //! writers that stream cannot know it.
 
+use super::ahead::Ahead;
 use super::batch::{Batch, Found, Stop, longest_packet};
 use super::block::{
     BLOCK_HEADER, block_body, check_length, half, next_option, quad, too_short, word, words,
@@ -96,7 +97,9 @@ impl PcapNg {
         position: &mut usize,
         batch: &mut Batch<'_>,
     ) -> Result<(), Stop> {
+        let mut ahead = Ahead::from(*position);
         loop {
+            ahead.follow(octets, *position);
             let rest = octets.get(*position..).unwrap_or_default();
             let Some(header) = rest.first_chunk::<BLOCK_HEADER>() else {
                 return Err(Stop::Short { needed: BLOCK_HEADER, part: "block header" });
@@ -115,6 +118,8 @@ impl PcapNg {
                 ENHANCED_PACKET => self.enhanced_packet::<BIG_ENDIAN>(body, body_start)?,
                 SIMPLE_PACKET => self.simple_packet::<BIG_ENDIAN>(body, body_start)?,
                 OBSOLETE_PACKET => self.obsolete_packet::<BIG_ENDIAN>(body, body_start)?,
+                // What is said behind the last packet of a batch belongs to the next one.
+                _ if batch.is_full() => return Err(Stop::Full),
                 other => {
                     self.other_block::<BIG_ENDIAN>(other, body)?;
                     *position += length;

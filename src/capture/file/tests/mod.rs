@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod mapped;
 mod oracle;
 mod packed;
 mod pcap;
@@ -15,10 +16,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chunk::CHUNK;
 use super::input::Input;
 use super::opened::Opened;
-use super::window::CHUNK;
-use super::{FileSource, Replay, Waiting};
+use super::supply::Supply;
+use super::{FileSource, Replay, Sizes, Waiting};
 use crate::capture::{CaptureError, FrameSource, Polled};
 use crate::frame::{Frame, LinkType};
 use crate::time::Timestamp;
@@ -96,10 +98,10 @@ fn replay(files: &[&[u8]], chunk: usize) -> Result<Replay, CaptureError> {
     for (index, octets) in files.iter().enumerate() {
         let path = PathBuf::from(format!("{index}.pcap"));
         let input = Input::unpack(Cursor::new(octets.to_vec())).unwrap();
-        let opened = Some(Opened::recognise(&path, input)?);
+        let opened = Some(Opened::recognise(&path, Supply::Stream(input))?);
         waiting.push_back(Waiting { path, opened, length: None, end: None });
     }
-    Ok(Replay::of(waiting, None, Arc::default(), chunk))
+    Ok(Replay::of(waiting, None, Arc::default(), Sizes { chunk, ..Sizes::default() }))
 }
 
 /// What one worker gets of one capture.

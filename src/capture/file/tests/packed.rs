@@ -112,7 +112,7 @@ fn what_is_packed_must_be_a_capture_too() {
     }
 }
 
-fn gzip(octets: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(octets: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(octets).unwrap();
     encoder.finish().unwrap()
