@@ -4,9 +4,6 @@ use std::io::IoSlice;
 
 /// Packets given to the kernel in one call.
 pub(crate) const BATCH: usize = 64;
-/// Ethernet, IPv4 and TCP headers without options.
-pub(crate) const SMALLEST_FRAME: u16 = 54;
-pub(crate) const LARGEST_FRAME: u16 = 1514;
 /// A flow has a source address of its own in 10.0.0.0/8.
 pub(crate) const MOST_FLOWS: u32 = 1 << 24;
 
@@ -43,8 +40,8 @@ fn write_packet(frame: &mut [u8], flow: u32, number: u64) {
     let Some((headers, payload)) = frame.split_first_chunk_mut::<HEADERS>() else { return };
     let ip_length = IP_HEADER + TRANSPORT + payload.len();
     let ip_length = u16::try_from(ip_length).unwrap_or(u16::MAX).to_be_bytes();
-    let [number @ .., high, low] = number.to_be_bytes();
-    let [_, _, sequence @ ..] = number;
+    let [_, _, _, _, sequence @ ..] = number.to_be_bytes();
+    let [_, _, high, low] = sequence;
     let [_, a, b, c] = flow.to_be_bytes();
     // Well mixed, so that ports and servers do not follow from the address.
     let [d, e, f, ..] = flow.wrapping_mul(0x9e37_79b1).to_be_bytes();

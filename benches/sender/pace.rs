@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::frames::BATCH;
+use super::frames::BATCH;
 
 /// An even rate in small bursts, or no rate at all.
 #[derive(Debug)]

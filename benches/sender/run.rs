@@ -6,9 +6,9 @@ use clap::Parser;
 use core_affinity::CoreId;
 use nix::errno::Errno;
 
-use crate::frames::{Batch, LARGEST_FRAME, MOST_FLOWS, SMALLEST_FRAME};
-use crate::pace::Pace;
-use crate::wire::Wire;
+use super::frames::{Batch, MOST_FLOWS};
+use super::pace::Pace;
+use super::wire::Wire;
 
 /// Sends IPv4 packets of known flows over a veth interface.
 #[derive(Debug, Parser)]
@@ -88,4 +88,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Ethernet, IPv4 and TCP headers without options.
+const SMALLEST_FRAME: u16 = 54;
+const LARGEST_FRAME: u16 = 1514;
 const DEFAULT_SECONDS: f64 = 10.0;

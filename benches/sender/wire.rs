@@ -11,7 +11,7 @@ use nix::sys::socket::{LinkAddr, MsgFlags, MultiHeaders, bind, sendmmsg, setsock
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Socket, Type};
 
-use crate::frames::BATCH;
+use super::frames::BATCH;
 
 /// A socket that only sends.
 #[derive(Debug)]

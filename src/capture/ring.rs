@@ -165,6 +165,11 @@ impl Ring {
         taken
     }
 
+    /// Whether a single block is a small part of the ring.
+    pub(super) const fn has_many_blocks(&self) -> bool {
+        self.blocks.count() >= FEW_BLOCKS
+    }
+
     /// Whether every frame that the kernel wrote has been read.
     pub(super) fn is_drained(&mut self) -> bool {
         self.refresh();
