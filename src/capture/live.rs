@@ -35,8 +35,12 @@ pub struct LiveConfig {
     pub workers: usize,
     /// A BPF expression (pcap-filter(7)), run by the kernel; none lets every frame pass.
     pub filter: Option<String>,
-    /// Memory for frames on their way, in octets: a worker's with AF_PACKET, shared by its
-    /// interfaces; an interface's with libpcap.
+    /// Memory for frames on their way, in octets. With AF_PACKET that of one worker, shared by its
+    /// interfaces; as every worker has its part of the traffic, several share it, down to 32 MiB
+    /// for each. With libpcap that of an interface.
+    ///
+    /// It is for the time in which a worker is not at work: 128 MiB last for 150 ms of 600,000
+    /// frames of 1,400 octets a second (893 MB/s), for 800 ms of a million small ones (160 MB/s).
     pub ring_octets: usize,
     /// Whether to ask interfaces for frames that are not addressed to this host.
     pub promiscuous: bool,
@@ -48,7 +52,7 @@ impl Default for LiveConfig {
             interfaces: Vec::new(),
             workers: 1,
             filter: None,
-            ring_octets: 64 << 20,
+            ring_octets: 128 << 20,
             promiscuous: true,
         }
     }

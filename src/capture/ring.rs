@@ -165,6 +165,11 @@ impl Ring {
         taken
     }
 
+    /// Whether a single block is a small part of the ring.
+    pub(super) const fn has_many_blocks(&self) -> bool {
+        self.blocks.count() >= FEW_BLOCKS
+    }
+
     /// Whether every frame that the kernel wrote has been read.
     pub(super) fn is_drained(&mut self) -> bool {
         self.refresh();
@@ -215,9 +220,11 @@ pub(super) struct RingConfig {
 }
 
 impl RingConfig {
-    /// Divides the memory of a worker by its interfaces.
+    /// Divides the memory by workers, and that of a worker by its interfaces.
     pub(super) fn new(config: &LiveConfig) -> Self {
-        let share = config.ring_octets / config.interfaces.len().max(1);
+        let least = SMALLEST_SHARE.min(config.ring_octets);
+        let share = (config.ring_octets / config.workers.max(1)).max(least);
+        let share = share / config.interfaces.len().max(1);
         Self { geometry: geometry(share), promiscuous: config.promiscuous }
     }
 }
@@ -287,6 +294,8 @@ fn plain(trying: &'static str) -> impl FnOnce(io::Error) -> String {
 /// What to do about a missing privilege.
 pub(super) const NEEDS_PRIVILEGE: &str = "permission denied: needs CAP_NET_RAW (run as root, or \
     `setcap cap_net_raw+ep` the program)";
+/// However many workers there are, one may meet a large flow.
+const SMALLEST_SHARE: usize = 32 << 20;
 const VLAN_TAG_OCTETS: u32 = 4;
 const LARGEST_BLOCK: usize = 1 << 20;
 /// Holds the largest frame the kernel passes up by default, a merged one of 64 KiB, twice.
@@ -312,6 +321,20 @@ mod tests {
         for octets in [1 << 18, 3_000_000, 50_000_000, 123_456_789] {
             assert!(geometry(octets).octets() <= octets, "{octets}");
         }
+    }
+
+    #[test]
+    fn workers_share_the_memory_and_each_has_enough() {
+        let of_a_worker = |ring_octets, workers, interfaces| {
+            let interfaces = vec![String::from("eth0"); interfaces];
+            let config = LiveConfig { ring_octets, workers, interfaces, ..LiveConfig::default() };
+            RingConfig::new(&config).geometry.octets()
+        };
+        for (workers, octets) in [(1, 128 << 20), (2, 64 << 20), (4, 32 << 20), (64, 32 << 20)] {
+            assert_eq!(of_a_worker(128 << 20, workers, 1), octets, "{workers} workers");
+        }
+        assert_eq!(of_a_worker(128 << 20, 2, 2), 32 << 20);
+        assert_eq!(of_a_worker(1 << 20, 2, 1), 1 << 20, "not more than was asked for");
     }
 
     #[test]

@@ -4,6 +4,11 @@
 //! each saying how far it is to the next. Every offset, length and count in it is checked against
 //! the block before it is followed, so this file needs neither a kernel nor unsafe code, and any
 //! octets at all may be walked.
+//!
+//! What another processor has just written is in its cache, not in ours, and each line of it costs
+//! a trip there. A walk therefore sends a scout ahead, who asks for the lines of the frames to come.
+
+use super::memory;
 
 /// Octets of a `tpacket3_hdr` and of the `sockaddr_ll` behind it as far as the packet type.
 const FRAME_HEADER_LEN: usize = ADDRESS + 12;
@@ -11,6 +16,15 @@ const FRAME_HEADER_LEN: usize = ADDRESS + 12;
 const ADDRESS: usize = 48;
 /// Octets of a `tpacket_block_desc` up to and including `offset_to_first_pkt`.
 const BLOCK_HEADER_LEN: usize = 20;
+
+/// How many frames the scout is ahead.
+const LEAD: u32 = 8;
+/// How many frames ahead of the scout a header is asked for that is there if sizes stay the same.
+/// At 600,000 frames of 1,400 octets a second the walk took 27 % of the time of a worker with 1,
+/// and 21 % with 4.
+const GUESS: usize = 4;
+/// Octets of a cache line.
+const LINE: usize = 64;
 
 /// Where `block_status` stands in a block: after `version` and `offset_to_priv`.
 pub(super) const STATUS_OFFSET: usize = 8;
@@ -37,6 +51,10 @@ pub struct BlockFrame<'b> {
 pub struct Position {
     offset: usize,
     left: u32,
+    /// Where the scout is: the first frame whose lines nobody has asked for.
+    scout: usize,
+    /// Frames from here to the scout.
+    lead: u32,
 }
 
 impl Position {
@@ -61,11 +79,11 @@ impl<'b> Frames<'b> {
     /// The walk from the first frame of `block`.
     #[inline]
     pub fn begin(block: &'b [u8]) -> Self {
-        let position = match block.first_chunk::<BLOCK_HEADER_LEN>() {
-            Some(header) => Position { left: word(header, 12), offset: offset(word(header, 16)) },
-            None => Position { left: 0, offset: 0 },
+        let (left, offset) = match block.first_chunk::<BLOCK_HEADER_LEN>() {
+            Some(header) => (word(header, 12), offset(word(header, 16))),
+            None => (0, 0),
         };
-        Self { block, position }
+        Self { block, position: Position { offset, left, scout: offset, lead: 0 } }
     }
 
     /// The walk of the same `block` from where another left off.
@@ -98,7 +116,38 @@ impl<'b> Frames<'b> {
         if self.position.left == 0 {
             return None;
         }
-        self.block.get(self.position.offset..)?.first_chunk()
+        self.header_at(self.position.offset)
+    }
+
+    #[inline]
+    fn header_at(&self, offset: usize) -> Option<&'b [u8; FRAME_HEADER_LEN]> {
+        self.block.get(offset..)?.first_chunk()
+    }
+
+    /// Lets the scout go on until it is far enough ahead: two steps a frame at first, then one.
+    ///
+    /// It only asks for lines, so it may well be led astray by a block that contradicts itself.
+    #[inline]
+    fn scout(&mut self) {
+        for _ in 0..2 {
+            let Position { scout, lead, left, .. } = self.position;
+            if lead >= LEAD || lead >= left {
+                return;
+            }
+            let Some(header) = self.header_at(scout) else { return };
+            // This was asked for one step ago. The lines behind it hold what is decoded: Ethernet,
+            // IP and transport headers.
+            memory::prefetch(self.block, scout + LINE);
+            memory::prefetch(self.block, scout + 2 * LINE);
+            let step = offset(word(header, 0));
+            let next = scout.saturating_add(step);
+            memory::prefetch(self.block, next);
+            // To wait for each header before the next one can be asked for is to wait for every
+            // one of them. Where frames are of one size, it is known where the later ones are.
+            memory::prefetch(self.block, next.saturating_add(step.saturating_mul(GUESS)));
+            self.position.scout = next;
+            self.position.lead = lead + 1;
+        }
     }
 }
 
@@ -107,6 +156,7 @@ impl<'b> Iterator for Frames<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<BlockFrame<'b>> {
+        self.scout();
         let header = self.next_header()?;
         let start = self.position.offset.checked_add(usize::from(half(header, 24)))?;
         let captured = self.block.get(start..)?.get(..offset(word(header, 12)))?;
@@ -118,7 +168,9 @@ impl<'b> Iterator for Frames<'b> {
         if left > 0 && step < FRAME_HEADER_LEN {
             return None;
         }
-        self.position = Position { offset: self.position.offset.checked_add(step)?, left };
+        let Position { offset, scout, lead, .. } = self.position;
+        let lead = lead.saturating_sub(1);
+        self.position = Position { offset: offset.checked_add(step)?, left, scout, lead };
 
         let status = word(header, 20);
         let stripped_tag = (status & libc::TP_STATUS_VLAN_VALID != 0).then(|| {

@@ -27,6 +27,11 @@ impl BlockRing {
         (whole && usable).then_some(Self { mapping, block_octets, block_count, next: 0 })
     }
 
+    /// How many blocks there are.
+    pub const fn count(&self) -> usize {
+        self.block_count
+    }
+
     /// The oldest block that the kernel has handed over, or none when we have them all read.
     #[inline]
     pub fn front(&mut self) -> Option<Block<'_>> {
