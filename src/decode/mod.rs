@@ -8,9 +8,10 @@
 //!            └── tunnel ◀───┘   as long as the packet is a tunnel we know and its inside decodes
 //! ```
 //!
-//! The common path (Ethernet, a VLAN tag, IPv4 or IPv6, TCP or UDP) is straight code; everything
-//! else is out of line. Every step works on `Octets`, which keeps what was captured
-//! and what was on the wire apart, so no length is ever taken from the capture.
+//! The `straight` path takes most packets (Ethernet with a VLAN tag or two, IPv4 or IPv6, TCP, UDP or
+//! ICMP, in a tunnel perhaps) in one go; what is not that is read again step by step. Either writes
+//! the headers in the place where they stay. Every step works on `Octets`, which keeps what was
+//! captured and what was on the wire apart, so no length is ever taken from the capture.
 
 mod anomaly;
 mod error;

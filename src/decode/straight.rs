@@ -180,13 +180,13 @@ fn ipv6(octets: &mut Octets<'_>, headers: &mut Headers) -> Result<(), Unusual> {
     let (source, destination) = (header.source(), header.destination());
     let [first, ..] = source;
     let is_unusual = usize::from(length) > octets.length()
-        || length == 0
         || source == destination
         || first == 0xff
         || source == ip::IPV6_LOOPBACK;
     if is_unusual {
         return Err(Unusual);
     }
+    // If that is 0, no transport header follows, which is unusual too.
     octets.claim(usize::from(length));
     headers.source = Address(source);
     headers.destination = Address(destination);
