@@ -55,7 +55,7 @@ pub(super) fn write_packet(out: &mut [u8], flow: u64, class: Class, packet: Pack
         Protocol::Tcp => {
             let server_port = match flow % 4 {
                 0 => 80,
-                1 => 22,
+                1 => 8_443,
                 _ => 443,
             };
             let ports = ports(way, client_port, server_port);
@@ -75,7 +75,7 @@ pub(super) fn write_packet(out: &mut [u8], flow: u64, class: Class, packet: Pack
         }
         Protocol::Udp => {
             let server_port = match flow % 4 {
-                0 => 123,
+                0 => 5_004,
                 1 => 443,
                 _ => 53,
             };
