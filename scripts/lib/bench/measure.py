@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -16,13 +17,17 @@ PR_SET_CHILD_SUBREAPER = 36
 class Usage:
     """What one run took; the memory is the largest resident set of any of its processes.
 
-    It cannot be seen below that of this interpreter, some 12 MiB, which a child inherits.
+    It cannot be seen below that of this interpreter (see least_memory), which a child inherits.
     """
 
     wall: float
     cpu: float
     memory: int
     status: int
+
+
+def least_memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def adopt_orphans():
@@ -32,26 +37,47 @@ def adopt_orphans():
 
 def run(command, log, stdin=None, patience=600.0):
     """Runs a command to its end, and to that of every process it started."""
-    with open(log, "wb") as output, open(stdin or os.devnull, "rb") as given:
-        started = time.monotonic()
-        process = subprocess.Popen(
-            command, stdin=given, stdout=output, stderr=output, start_new_session=True
-        )
-        timer = threading.Timer(patience, _kill_group, [process.pid])
+    return Started(command, log, stdin).wait(patience)
+
+
+class Started:
+    """A program at work, in a process group of its own."""
+
+    def __init__(self, command, log, stdin=None):
+        with open(log, "wb") as output, open(stdin or os.devnull, "rb") as given:
+            self.began = time.monotonic()
+            self.process = subprocess.Popen(
+                command, stdin=given, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def has_ended(self):
+        """Whether there is nothing left to stop; it can still be waited for."""
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.process.pid, options) is not None
+
+    def stop(self, patience=60.0):
+        """Asks it to end, as a service manager would."""
+        os.kill(self.process.pid, signal.SIGTERM)
+        return self.wait(patience)
+
+    def wait(self, patience=600.0):
+        """Its end, and that of every process it started."""
+        group = self.process.pid
+        timer = threading.Timer(patience, _kill_group, [group])
         timer.start()
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            _, status, usage = os.wait4(group, 0)
             ended = time.monotonic()
-            process.returncode = os.waitstatus_to_exitcode(status)
+            self.process.returncode = os.waitstatus_to_exitcode(status)
             cpu, memory = _of(usage)
-            for more_cpu, more_memory in _rest_of_group(process.pid):
+            for more_cpu, more_memory in _rest_of_group(group):
                 ended = time.monotonic()
                 cpu += more_cpu
                 memory = max(memory, more_memory)
         finally:
             timer.cancel()
-            _kill_group(process.pid)
-    return Usage(ended - started, cpu, memory, process.returncode)
+            _kill_group(group)
+        return Usage(ended - self.began, cpu, memory, self.process.returncode)
 
 
 def _of(usage):

@@ -42,6 +42,8 @@ class Program:
     binaries = ()
     # Why fewer packets than there are would be no surprise.
     may_lose = None
+    # What the reader of its figures should know.
+    note = None
 
     def missing(self):
         return [name for name in self.binaries if not _which(name)]
@@ -50,6 +52,10 @@ class Program:
         return _debian_version(self.package)
 
     def replay(self, capture, folder, max_flows):
+        raise NotImplementedError
+
+    def capture(self, wire):
+        """Live capture, from here until the end of the `with` block: see live.py."""
         raise NotImplementedError
 
 
@@ -115,6 +121,7 @@ class Argus(Program):
     name = "argus"
     package = "argus-server"
     binaries = ("argus", "racount")
+    note = "waits for a second at the end: compare CPU"
 
     def replay(self, capture, folder, max_flows):
         flows = os.path.join(folder, "argus.out")
@@ -141,6 +148,7 @@ class Pmacctd(Program):
     name = "pmacctd"
     package = "pmacct"
     binaries = ("pmacctd", "nfcapd", "nfdump")
+    note = "waits for some seconds at the end: compare CPU"
     may_lose = "datagrams that the listener did not get"
 
     def replay(self, capture, folder, max_flows):
@@ -156,12 +164,13 @@ class Fprobe(Program):
     name = "fprobe"
     package = "fprobe"
     binaries = ("fprobe", "nfcapd", "nfdump")
-    may_lose = "IPv6, and what its queue and the listener do not take"
+    note = "waits for two seconds at the end: compare CPU; NetFlow 5, IPv4 only"
+    may_lose = "IPv6, what is behind a tag, and what the listener did not get"
 
     def replay(self, capture, folder, max_flows):
         with Collector(folder) as collector:
             command = ["fprobe", "-i", "-", "-d", "30", "-e", "300", "-s", "1", "-n", "5"]
-            command += ["-q", "10000", "-l", "2:", f"127.0.0.1:{collector.port}"]
+            command += ["-q", "1000000", "-l", "2:", f"127.0.0.1:{collector.port}"]
             usage = _run(command, folder, stdin=capture.path)
         return Run(usage, collector.told)
 

@@ -30,7 +30,8 @@ def main():
     print("\n".join(machine.describe([bench.ours, *bench.peers])))
     for peer in bench.absent:
         print(f"- {peer.name}: not here ({peer.package}; scripts/bench --install)")
-    print(f"- best of {options.runs} runs of each program in turn, captures in the page cache\n")
+    runs = "one run" if options.runs == 1 else f"the best of {options.runs} runs"
+    print(f"- {runs} of each program, in turn; captures in the page cache\n")
     sys.stdout.flush()
     for name in options.workloads:
         bench.measure(name)
@@ -148,9 +149,9 @@ class Bench:
         return min(runs, key=lambda run: run.usage.wall) if runs else None
 
     def rate(self, name, program):
-        """Packets a second."""
+        """Packets a second, those that were lost not counted."""
         best = self.best(name, program)
-        return self.sizes[name].packets / best.usage.wall if best else None
+        return best.told.packets / best.usage.wall if best else None
 
     def print_programs(self):
         print("### From capture to flow file, by program\n")
@@ -173,6 +174,11 @@ class Bench:
                 if runs:
                     table.add(*self.row(name, capture, program, runs))
         table.print()
+        for program in self.peers:
+            if program.note:
+                print(f"- {program.name} {program.note}")
+        least = measure.least_memory() / 2**20
+        print(f"- peak MiB: the resident set, {least:.0f} MiB at least, which is that of the script\n")
 
     def row(self, name, capture, program, runs):
         best = self.best(name, program.name)
@@ -186,7 +192,7 @@ class Bench:
             report.ratio(self.rate(name, program.name), self.rate(name, "nfpcapd")),
             report.percent(self.rate(name, program.name), self.rate(name, "walk")),
             f"{best.usage.cpu:.2f}",
-            f"{best.usage.cpu / capture.packets * 1e9:.0f}",
+            f"{best.usage.cpu / told.packets * 1e9:.0f}" if told.packets else "",
             f"{memory / 2**20:.0f}",
             f"{told.records:,}",
             f"{memory / told.peak_flows:.0f}" if told.peak_flows else "",
