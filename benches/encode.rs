@@ -3,11 +3,14 @@
 //! `encode/file` goes through everything but the disk: the queue, the thread, the encoder and the
 //! buffer of an IPFIX File that is `/dev/null`. 8,192 records of some 300 octets are 2.5 MiB: they
 //! fit the second-level cache at best, as records that just expired do.
+//!
+//! `sink` gives the same records to each kind of target on this machine: a file on the disk under
+//! the temporary folder, packed or not, and nothing at all, which is the way to the targets alone.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, criterion_main};
 use flowtap::decode::{Address, IpVersion, MacAddresses, MplsLabels, VlanTags};
 use flowtap::export::{Config, Exporter, Pace, RecordBatch, Target};
 use flowtap::flow::{Direction, FlowEndReason, FlowRecord};
@@ -24,36 +27,58 @@ fn encode(c: &mut Criterion) {
         // Every record has another layout than the one before it: a new Set each.
         ("file/mixed", mixed),
     ] {
-        let batches: Vec<_> = (0..RECORDS / 256)
-            .map(|n| {
-                let records = (n * 256..(n + 1) * 256).map(record).collect();
-                Arc::new(RecordBatch {
-                    records,
-                    clock: Timestamp::from_parts(1_700_000_000, 0),
-                    interfaces: 0,
-                })
-            })
-            .collect();
-        group.bench_function(name, |b| {
-            b.iter_batched(
-                || Exporter::start(&config(), Vec::new()).expect("/dev/null opens"),
-                |exporter| {
-                    for _ in 0..ROUNDS {
-                        for batch in black_box(&batches) {
-                            exporter.send(batch);
-                        }
-                    }
-                    exporter.finish()
-                },
-                BatchSize::PerIteration,
-            );
-        });
+        let batches = batches(record);
+        let config = config(Target::file("/dev/null"));
+        group.bench_function(name, |b| bench(b, &config, &batches));
     }
     group.finish();
 }
 
-fn config() -> Config {
-    Config { targets: vec![Target::file("/dev/null")], pace: Pace::Replay, ..Config::default() }
+fn sink(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut group = c.benchmark_group("sink");
+    group.throughput(Throughput::Elements(u64::from(RECORDS * ROUNDS))).sample_size(20);
+    let batches = batches(mixed);
+    let path = |name: &str| format!("file:{}", folder.path().join(name).display());
+    for (name, target) in [
+        ("null", "null:".to_owned()),
+        ("file", path("flows.ipfix")),
+        ("file_zstd", path("flows.ipfix.zst") + "?compress=zstd"),
+        ("json", path("flows.json").replacen("file", "json", 1)),
+    ] {
+        let target: Target = target.parse().expect("a target");
+        group.bench_function(name, |b| bench(b, &config(target.clone()), &batches));
+    }
+    group.finish();
+}
+
+fn bench(b: &mut Bencher<'_>, config: &Config, batches: &[Arc<RecordBatch>]) {
+    b.iter_batched(
+        || Exporter::start(config, Vec::new()).expect("the target opens"),
+        |exporter| {
+            for _ in 0..ROUNDS {
+                for batch in black_box(batches) {
+                    exporter.send(batch);
+                }
+            }
+            exporter.finish()
+        },
+        BatchSize::PerIteration,
+    );
+}
+
+fn batches(record: fn(u32) -> FlowRecord) -> Vec<Arc<RecordBatch>> {
+    (0..RECORDS / 256)
+        .map(|n| {
+            let records = (n * 256..(n + 1) * 256).map(record).collect();
+            let clock = Timestamp::from_parts(1_700_000_000, 0);
+            Arc::new(RecordBatch { records, clock, interfaces: 0 })
+        })
+        .collect()
+}
+
+fn config(target: Target) -> Config {
+    Config { targets: vec![target], pace: Pace::Replay, ..Config::default() }
 }
 
 fn tcp_biflow(n: u32) -> FlowRecord {
@@ -114,5 +139,5 @@ fn mixed(n: u32) -> FlowRecord {
 /// Times the same records are sent, so that starting a thread does not count.
 const ROUNDS: u32 = 16;
 
-criterion_group!(benches, encode);
+criterion_group!(benches, encode, sink);
 criterion_main!(benches);

@@ -14,7 +14,7 @@ use flowtap::capture::file::Replay;
 use flowtap::export::{Exporter, Metering, Pace, Target};
 use flowtap::{decode, export, flow, pipeline};
 
-use crate::workload::HeaderCut;
+use crate::workload::Workload;
 
 /// Enough packets for a steady state; a hundredth of it when benches run as tests.
 const PACKETS: u64 = 2_000_000;
@@ -25,8 +25,8 @@ fn replay(c: &mut Criterion) {
     let mut group = c.benchmark_group("replay");
     group.throughput(Throughput::Elements(packets)).sample_size(10);
     group.measurement_time(Duration::from_secs(10));
-    for (name, flows) in [("w1_100k_flows", 100_000), ("w2_1m_flows", 1_000_000)] {
-        let capture = workload(folder.path(), name, HeaderCut { packets, flows });
+    for name in ["w1", "w2", "w3", "w4", "w5"] {
+        let capture = workload(folder.path(), name, packets);
         for (sink, target) in
             [("ipfix", Target::file(folder.path().join("flows.ipfix"))), ("null", Target::Null)]
         {
@@ -54,11 +54,12 @@ fn meter(capture: &Path, target: Target, packets: u64) {
     assert_eq!(outcome.ledger.metered_packets, packets);
 }
 
-fn workload(folder: &Path, name: &str, workload: HeaderCut) -> PathBuf {
+fn workload(folder: &Path, name: &str, packets: u64) -> PathBuf {
     let folder =
         std::env::var_os("FLOWTAP_WORKLOADS").map_or_else(|| folder.to_owned(), PathBuf::from);
-    let path = folder.join(format!("{name}_{}.pcap", workload.packets));
+    let path = folder.join(format!("{name}_{packets}.pcap"));
     if !path.exists() {
+        let workload = Workload::named(name, Some(packets)).expect("it is one of them");
         workload.write_to(&path).expect("room for the workload");
     }
     path

@@ -36,7 +36,7 @@ pub(super) fn exporter(
         // A batch has 300 KB at most. In a replay the queue only has to keep both sides at work; live
         // it is what a target may lag behind before records are lost.
         queue_batches: match pace {
-            Pace::Replay => 64,
+            Pace::Replay => 16,
             Pace::Live => 512,
         },
         queue_octets: spool.map_or(defaults.queue_octets, Spool::queue_octets),
