@@ -6,9 +6,15 @@
 //! clock that goes with each is the capture's own, so what is metered depends on the files alone.
 //!
 //! A file is believed as far as it makes sense. What comes before the damage is delivered, then the
-//! damage is reported with its offset, and the next file goes on. Memory is bounded by the workers,
-//! not by what a file says of itself: a chunk of half a MiB for each worker and two more, larger
-//! only where a record is (at most 16 MiB, 128 MiB on USB and D-Bus links).
+//! damage is reported with its offset, and the next file goes on. So it does where a file shrinks, or
+//! its disk fails, while it is read.
+//!
+//! Regular files are mapped, all else is read. Where a batch ends depends on neither, so the same
+//! capture gives the same records in any packing. Memory is bounded by the workers, not by what a
+//! file says of itself: what is mapped of a file, or read of a stream, is one piece and what the
+//! batches of the workers lie in, two pieces each at most where records are of usual size. A piece
+//! has 2 MiB mapped, which the kernel counts as ours although they are its page cache, and half a MiB
+//! read; larger only where a record is (at most 16 MiB, 128 MiB on USB and D-Bus links).
 
 mod ahead;
 mod batch;
@@ -66,6 +72,16 @@ impl Replay {
     /// [`CaptureError::NotACapture`] for anything but a capture.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, CaptureError> {
         Self::open_through(paths, Sizes::default())
+    }
+
+    /// As [`Replay::open`], but regular files are read like everything else and not mapped: the same
+    /// frames in the same batches, slower.
+    ///
+    /// # Errors
+    ///
+    /// As [`Replay::open`].
+    pub fn open_unmapped(paths: &[impl AsRef<Path>]) -> Result<Self, CaptureError> {
+        Self::open_through(paths, Sizes { window: 0, ..Sizes::default() })
     }
 
     fn open_through(paths: &[impl AsRef<Path>], sizes: Sizes) -> Result<Self, CaptureError> {
@@ -140,7 +156,7 @@ impl Replay {
 struct Sizes {
     /// Of what is read.
     chunk: usize,
-    /// Of what is mapped.
+    /// Of what is mapped; 0 to map nothing.
     window: usize,
 }
 
@@ -190,8 +206,9 @@ impl FrameSource for FileSource {
     /// # Errors
     ///
     /// [`CaptureError::Damaged`] behind the last good frame of a damaged file, and
-    /// [`CaptureError::File`] where the system fails; both once, to one of the workers. The next
-    /// call goes on with the next file.
+    /// [`CaptureError::File`] where the system fails, or the file shrinks while it is read; both once,
+    /// to one of the workers. The next call goes on with the next file. A file that shrinks after
+    /// its frames were found and before they were lent has them lent with zeros in them.
     fn poll<F: FnMut(Frame<'_>)>(
         &mut self,
         max: usize,

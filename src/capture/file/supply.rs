@@ -21,7 +21,7 @@ pub(super) enum Supply {
 
 impl Supply {
     /// Opens `path`, or standard input for `-`; windows of files that can be mapped are `window`
-    /// octets long. Octets are added to `consumed` as they are used, packed as they are.
+    /// octets long (0: none can). Octets are added to `consumed` as they are used, packed as they are.
     pub(super) fn open(path: &Path, window: usize, consumed: Arc<AtomicU64>) -> io::Result<Self> {
         if is_standard_input(path) {
             return Input::standard(consumed).map(Self::Stream);
@@ -29,7 +29,7 @@ impl Supply {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         // Files without a size that have octets all the same are the kernel's, and not to be mapped.
-        if metadata.is_file() && metadata.len() > 0 {
+        if window > 0 && metadata.is_file() && metadata.len() > 0 {
             let mut magic = [0; MAGIC];
             let (length, result) = fill(&mut file, &mut magic);
             result?;
