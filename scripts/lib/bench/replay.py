@@ -298,7 +298,8 @@ class Bench:
         for what, measured, least, value in figures + self.figures:
             reached = value if isinstance(value, bool) else value >= least
             wanted = least if isinstance(least, str) else f"≥ {least}"
-            table.add(what, measured, wanted, "reached" if reached else "missed")
+            verdict = "reached" if reached else "missed"
+            table.add(what, measured, wanted, "" if self.options.smoke else verdict)
         table.print()
 
     def verdict(self):
