@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -80,13 +81,23 @@ class Flowtap(Program):
             + ["--summary", summary, *bound, *self.options],
             folder,
         )
-        with open(summary, encoding="utf-8") as file:
-            ledger = json.load(file)
+        ledger = _read_json(summary)
         flows = sum(target["sent_flows"] for target in ledger["targets"])
         if flows != ledger["exported_flows"]:
             raise Failed(f"{ledger['exported_flows']} records, but {flows} of them sent")
-        told = Told(ledger["exported_packets"], flows, ledger["peak_flows"])
-        return Run(usage, told)
+        return Run(usage, Told(ledger["exported_packets"], flows, ledger["peak_flows"]))
+
+    @contextlib.contextmanager
+    def capture(self, wire):
+        summary = os.path.join(wire.folder, "ledger.json")
+        with wire.meter(
+            [self.binary, "capture", "-i", wire.interface, "--quiet", "--summary", summary]
+            + ["--export", f"file:{wire.folder}/flows.ipfix", *self.options]
+        ) as live:
+            yield live
+        ledger = _read_json(summary)
+        live.dropped = ledger["kernel_dropped_packets"]
+        live.told = Told(ledger["exported_packets"], ledger["exported_flows"])
 
 
 class Stage(Program):
@@ -116,6 +127,15 @@ class Nfpcapd(Program):
         command = ["nfpcapd", "-r", capture.path, "-w", flows, "-e", "300,30"]
         return Run(_run(command, folder), count_nfdump(flows))
 
+    @contextlib.contextmanager
+    def capture(self, wire):
+        flows = os.path.join(wire.folder, "nfpcapd")
+        os.mkdir(flows)
+        command = ["nfpcapd", "-i", wire.interface, "-w", flows, "-e", "300,30"]
+        with wire.meter(command) as live:
+            yield live
+        live.told = count_nfdump(flows)
+
 
 class Argus(Program):
     name = "argus"
@@ -127,6 +147,14 @@ class Argus(Program):
         flows = os.path.join(folder, "argus.out")
         command = ["argus", "-F", "/dev/null", "-X", "-S", "300", "-r", capture.path, "-w", flows]
         return Run(_run(command, folder), count_argus(flows))
+
+    @contextlib.contextmanager
+    def capture(self, wire):
+        flows = os.path.join(wire.folder, "argus.out")
+        command = ["argus", "-F", "/dev/null", "-X", "-S", "300", "-i", wire.interface]
+        with wire.meter([*command, "-w", flows]) as live:
+            yield live
+        live.told = count_argus(flows)
 
 
 class Softflowd(Program):
@@ -142,6 +170,26 @@ class Softflowd(Program):
             command += ["-p", os.path.join(folder, "softflowd.pid")]
             usage = _run(command, folder)
         return Run(usage, collector.told)
+
+    @contextlib.contextmanager
+    def capture(self, wire):
+        # Only by its control socket does it end with what it has; the path must be short.
+        with (
+            tempfile.TemporaryDirectory() as short,
+            Collector(wire.folder, wire.inside) as collector,
+        ):
+            control = os.path.join(short, "control")
+            command = ["softflowd", "-i", wire.interface, "-v", "10", "-d", "-m", "2000000"]
+            command += ["-n", f"127.0.0.1:{collector.port}", "-c", control]
+            command += ["-p", os.path.join(short, "pid")]
+            timeouts = "general=30 tcp=30 udp=30 tcp.fin=30 tcp.rst=30 maxlife=300 expint=5"
+            for timeout in timeouts.split():
+                command += ["-t", timeout]
+            # It ends with 1 then.
+            shutdown = ["softflowctl", "-c", control, "shutdown"]
+            with wire.meter(command, shutdown, statuses=(1,)) as live:
+                yield live
+        live.told = collector.told
 
 
 class Pmacctd(Program):
@@ -159,6 +207,16 @@ class Pmacctd(Program):
             usage = _run(["pmacctd", "-f", config], folder)
         return Run(usage, collector.told)
 
+    @contextlib.contextmanager
+    def capture(self, wire):
+        with Collector(wire.folder, wire.inside) as collector:
+            config = os.path.join(wire.folder, "pmacctd.conf")
+            with open(config, "w", encoding="utf-8") as file:
+                file.write(pmacctd_config(f"pcap_interface: {wire.interface}", collector.port))
+            with wire.meter(["pmacctd", "-f", config]) as live:
+                yield live
+        live.told = collector.told
+
 
 class Fprobe(Program):
     name = "fprobe"
@@ -173,6 +231,15 @@ class Fprobe(Program):
             command += ["-q", "1000000", "-l", "2:", f"127.0.0.1:{collector.port}"]
             usage = _run(command, folder, stdin=capture.path)
         return Run(usage, collector.told)
+
+    @contextlib.contextmanager
+    def capture(self, wire):
+        with Collector(wire.folder, wire.inside) as collector:
+            command = ["fprobe", "-i", wire.interface, "-d", "30", "-e", "300", "-s", "1"]
+            command += ["-n", "5", "-q", "1000000", "-l", "2:", f"127.0.0.1:{collector.port}"]
+            with wire.meter(command) as live:
+                yield live
+        live.told = collector.told
 
 
 PEERS = (Nfpcapd(), Softflowd(), Pmacctd(), Argus(), Fprobe())
@@ -196,7 +263,8 @@ plugin_pipe_size: 10240000
 class Collector:
     """nfcapd, for those that only send. Without a listener every second send would fail."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, inside=()):
+        self.inside = inside
         self.flows = os.path.join(folder, "collector")
         self.log = os.path.join(folder, "collector.log")
         self.told = None
@@ -208,7 +276,7 @@ class Collector:
             self.port = free.getsockname()[1]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                ["nfcapd", "-w", self.flows, "-b", "127.0.0.1", "-p", str(self.port)]
+                [*self.inside, "nfcapd", "-w", self.flows, "-b", "127.0.0.1", "-p", str(self.port)]
                 + ["-B", "8000000", "-t", "3600"],
                 stdout=log,
                 stderr=log,
@@ -279,6 +347,11 @@ def _log(folder):
 def _read(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def _read_json(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def _processor_time(pid):
