@@ -153,9 +153,9 @@ impl Traffic {
         let mut sent = 0;
         while sent < count {
             let due = pace.wait(sent, Instant::now);
-            let burst = due.min(usize::try_from(count - sent).unwrap());
+            let burst = due.min(usize::try_from(count - sent).expect("64 bits"));
             let taken = wire.send(batch.write(sent, burst)).expect("the cable is plugged in");
-            sent += u64::try_from(taken).unwrap();
+            sent += u64::try_from(taken).expect("64 bits");
         }
         sent
     }
@@ -163,8 +163,8 @@ impl Traffic {
 
 /// Packets that have arrived at our end, as the interface counts them.
 fn arrived() -> u64 {
-    let counter = fs::read_to_string("/sys/class/net/tap0/statistics/rx_packets").unwrap();
-    counter.trim().parse().unwrap()
+    let counter = fs::read_to_string("/sys/class/net/tap0/statistics/rx_packets");
+    counter.expect("the cable is there").trim().parse().expect("a number")
 }
 
 /// The program, capturing at `tap0`.
@@ -177,14 +177,14 @@ struct Capture {
 impl Capture {
     #[track_caller]
     fn start(arguments: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new().expect("a temporary folder");
         let summary = folder.path().join("summary.json");
         let mut command = Command::new(FLOWTAP);
         command.args(["capture", "-i", "tap0", "--workers", "1", "--summary"]).arg(&summary);
         let mut program = Program::start(command.args(arguments));
         // The ring lets frames in some time after its socket is there.
         program.wait_until("its packet socket", || {
-            let sockets = fs::read_to_string("/proc/net/packet").unwrap();
+            let sockets = fs::read_to_string("/proc/net/packet").expect("packet(7) is known");
             sockets.lines().count() > 1
         });
         thread::sleep(Duration::from_millis(300));
@@ -211,10 +211,10 @@ struct Collector {
 
 impl Collector {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound").to_string();
         let thread = thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
+            let (stream, _) = listener.accept().expect("the program connects");
             pieces(stream)
         });
         Self { address, thread }
@@ -224,14 +224,14 @@ impl Collector {
     fn delays(self) -> Vec<Duration> {
         let arrival = Rc::new(Cell::new(Timestamp::EPOCH));
         let input = Pieces {
-            pieces: self.thread.join().unwrap().into_iter(),
+            pieces: self.thread.join().expect("it does not panic").into_iter(),
             piece: (Timestamp::EPOCH, Vec::new()),
             read: 0,
             arrival: Rc::clone(&arrival),
         };
         let mut reader = Reader::new(input);
         let mut delays = Vec::new();
-        while let Some(record) = reader.next_record().unwrap() {
+        while let Some(record) = reader.next_record().expect("valid IPFIX") {
             let (mut end, mut reason) = (None, None);
             for (field, value) in record.fields().filter(|(field, _)| !field.reverse) {
                 match (field.element.name, value) {
@@ -241,7 +241,7 @@ impl Collector {
                 }
             }
             if reason == Some(OF_IDLE_TIMEOUT) {
-                let end = u64::try_from(end.expect("it ended").as_milliseconds()).unwrap();
+                let end = u64::try_from(end.expect("it ended").as_milliseconds()).expect("now");
                 let deadline = Timestamp::EPOCH
                     .saturating_add(Duration::from_millis(end))
                     .saturating_add(IDLE_TIMEOUT);
@@ -256,16 +256,17 @@ fn pieces(mut stream: TcpStream) -> Vec<(Timestamp, Vec<u8>)> {
     let mut pieces = Vec::new();
     let mut octets = vec![0; 1 << 20];
     loop {
-        match stream.read(&mut octets).unwrap() {
-            0 => return pieces,
-            length => pieces.push((wall_clock(), octets[..length].to_vec())),
+        let length = stream.read(&mut octets).expect("the program closes it well");
+        match octets.get(..length) {
+            None | Some([]) => return pieces,
+            Some(piece) => pieces.push((wall_clock(), piece.to_vec())),
         }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a collector sees when records come")]
 fn wall_clock() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     Timestamp::EPOCH.saturating_add(since_epoch)
 }
 
@@ -284,7 +285,7 @@ impl Read for Pieces {
             (self.piece, self.read) = (piece, 0);
         }
         self.arrival.set(self.piece.0);
-        let length = (&self.piece.1[self.read..]).read(buffer)?;
+        let length = self.piece.1.get(self.read..).unwrap_or_default().read(buffer)?;
         self.read += length;
         Ok(length)
     }

@@ -47,8 +47,7 @@ fn write_packet(frame: &mut [u8], flow: u32, number: u64) {
     let [d, e, f, ..] = flow.wrapping_mul(0x9e37_79b1).to_be_bytes();
     let is_udp = flow.is_multiple_of(UDP_EVERY);
     let protocol = if is_udp { 17 } else { 6 };
-    let service: u16 = if is_udp { 53 } else { 443 };
-    let [service_high, service_low] = service.to_be_bytes();
+    let [service_high, service_low] = SERVICE.to_be_bytes();
 
     // Of nobody's address: the IP layer at the other end has nothing to do with it.
     headers[..12].copy_from_slice(&[0x02, 0, 0, 0, 0, 2, 0x02, 0, 0, 0, 0, 1]);
@@ -104,5 +103,8 @@ const IP_HEADER: usize = 20;
 /// A TCP header; a UDP header and the first octets behind it.
 const TRANSPORT: usize = 20;
 const HEADERS: usize = 14 + IP_HEADER + TRANSPORT;
+/// A port that means nothing to anybody: there are probes that look at requests to port 53, and make
+/// a flow of each.
+const SERVICE: u16 = 5201;
 /// Every fifth flow.
 const UDP_EVERY: u32 = 5;
