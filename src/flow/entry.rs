@@ -210,6 +210,7 @@ impl Cold {
 
     /// Takes down what the first packet of a direction says of it.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "there are two sides, and two of each")]
     pub(super) fn begin(&mut self, side: Sender, headers: &Headers) {
         let is_icmp = icmp::is_icmp(headers.version, headers.protocol);
         let side = side as usize;
@@ -271,6 +272,7 @@ impl Parts<'_> {
         }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "there are two sides, and two of each")]
     fn direction(&self, side: Sender) -> Direction {
         let key = self.hot.key;
         let is_icmp = icmp::is_icmp(key.version(), key.protocol());

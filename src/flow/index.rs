@@ -70,7 +70,6 @@ impl Buckets {
 
     /// Where the search for `tag` begins: tags in order are spread over the buckets in order.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "less than the size")]
     const fn home(&self, tag: Tag) -> usize {
         ((tag as u64 * self.size as u64) >> 32) as usize
     }

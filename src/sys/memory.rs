@@ -26,23 +26,3 @@ pub fn page_size() -> usize {
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).ok().filter(|size| size.is_power_of_two()).unwrap_or(4096)
 }
-
-/// Asks the kernel to back all that `vector` has allocated, used or not, with huge pages where it
-/// can: fewer TLB misses, nothing else.
-pub fn advise_huge_pages<T>(vector: &Vec<T>) {
-    #[cfg(target_os = "linux")]
-    {
-        const HUGE_PAGE: usize = 2 << 20;
-        let first = vector.as_ptr().addr();
-        let start = first.next_multiple_of(HUGE_PAGE);
-        let end = (first + vector.capacity() * size_of::<T>()) / HUGE_PAGE * HUGE_PAGE;
-        if start < end {
-            let address = vector.as_ptr().cast_mut().cast::<libc::c_void>().with_addr(start);
-            // SAFETY: `start..end` lies inside the allocation of `vector`, and MADV_HUGEPAGE
-            // changes only how the kernel backs those pages, never their content.
-            unsafe { libc::madvise(address, end - start, libc::MADV_HUGEPAGE) };
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = vector;
-}

@@ -67,9 +67,10 @@ impl<T> Table<T> {
     #[inline]
     pub fn push(&mut self, element: T) {
         if self.length < self.capacity {
-            // SAFETY: the place lies within the part of the region that is this table's alone, it is
-            // aligned as `first` is, and nobody borrows it, because it is behind the length.
-            unsafe { self.first.add(self.length).write(element) };
+            // SAFETY: the place lies within the part of the region that is this table's alone.
+            let place = unsafe { self.first.add(self.length) };
+            // SAFETY: it is aligned as `first` is, and nobody borrows what is behind the length.
+            unsafe { place.write(element) };
             self.length += 1;
         }
     }
