@@ -119,6 +119,12 @@ impl Address {
         Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
     }
 
+    /// An IPv4 address from the number that its octets are in network byte order.
+    #[inline]
+    pub const fn from_v4_number(number: u32) -> Self {
+        Self((0xffff_0000_0000 | number as u128).to_be_bytes())
+    }
+
     /// The last four octets: the IPv4 address, if it is one.
     #[inline]
     pub const fn to_v4(self) -> [u8; 4] {

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ahash::RandomState;
@@ -15,7 +16,7 @@ use crate::decode::{Headers, PacketAnomaly};
 use crate::flow::batch::{Batch, Packets};
 use crate::flow::config::{Config, Seed};
 use crate::flow::fragments::{Fate, FragmentTable};
-use crate::flow::index::Buckets;
+use crate::flow::index::{Home, Index, NO_SLOT};
 use crate::flow::key::FlowKey;
 use crate::flow::record::FlowRecord;
 use crate::flow::shard::{Mark, Packet, Shard, Tables, tag_of};
@@ -28,7 +29,8 @@ use crate::time::Timestamp;
 pub struct FlowCache {
     config: Config,
     hash: RandomState,
-    buckets: Buckets,
+    /// Of the indices.
+    homes: Box<[Arc<Home>]>,
     shards: Box<[Turnstile<Shard>]>,
     fragments: Turnstile<FragmentTable>,
     /// The sum over all shards; each changes it under its own lock.
@@ -55,11 +57,11 @@ impl FlowCache {
         let capacity = |number| max_flows / shards + usize::from(number < max_flows % shards);
         let capacities: Vec<_> = (0..shards).map(capacity).collect();
         let memory = || -> io::Result<_> {
-            let buckets = Buckets::new(shards, max_flows.div_ceil(shards))?;
-            let tables = Tables::for_shards(&capacities, &buckets)?;
-            Ok((buckets, tables))
+            let indices = Index::for_shards(shards, max_flows.div_ceil(shards))?;
+            let homes = indices.iter().map(Index::home).collect();
+            Ok((Tables::for_shards(&capacities, indices)?, homes))
         };
-        let (buckets, tables) = memory().expect("there is room in the address space");
+        let (tables, homes): (_, Box<[_]>) = memory().expect("there is room in the address space");
         let shard = |(number, (&capacity, tables)): (usize, (&usize, Tables))| {
             let id = first_flow_id.wrapping_add(number as u64);
             Turnstile::new(Shard::new(config, capacity, tables, hash.clone(), id, shards as u64))
@@ -73,7 +75,7 @@ impl FlowCache {
             peak_flows: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             hash,
-            buckets,
+            homes,
         }
     }
 
@@ -97,12 +99,14 @@ impl FlowCache {
         batch: &'b mut Batch,
         write: impl FnOnce(&mut Headers) -> Result<(), E>,
     ) -> Result<&'b Headers, E> {
-        let (headers, mark) = batch.packets.next_place();
+        let headers = batch.packets.next_place();
         write(headers)?;
-        *mark = self.mark(headers);
-        self.buckets.prefetch(usize::from(mark.shard), mark.tag);
-        batch.has_fragments |= headers.fragment.is_some();
-        Ok(batch.packets.keep())
+        let (shard, mark) = self.mark(headers);
+        if let Some(home) = self.homes.get(shard) {
+            home.prefetch(mark.tag);
+        }
+        batch.has_fragments |= mark.is_fragment;
+        Ok(batch.packets.keep(shard, mark))
     }
 
     /// Accounts all packets of `batch` to their Flows and empties it; what ends thereby is appended
@@ -119,45 +123,49 @@ impl FlowCache {
         expired: &mut Vec<FlowRecord>,
     ) -> u64 {
         let overlaps = self.resolve_fragments(batch, turn, sweep);
-        let Batch { packets, groups, .. } = batch;
-        groups.sort(packets.marks(), self.shards.len());
-        let enter = |number: usize| {
-            let is_needed = !groups.of(number).is_empty() || sweep.is_some();
+        let (headers, mut groups) = batch.packets.by_shard(self.shards.len());
+        let enter = |number: usize, group: &[Mark]| {
+            let is_needed = !group.is_empty() || sweep.is_some();
             let shard = self.shards.get(number).filter(|_| is_needed)?;
             Some(shard.enter(turn, &self.closed))
         };
         // Always one shard ahead: packet by packet, the lines of its Flows are asked for while those
         // of this one are accounted. All at once would be more than the processor can wait for.
-        let mut next = enter(0);
-        for packet in packets.at(groups.of(0)) {
-            next.iter().for_each(|shard| fetch(shard, packet));
+        let mut next = None;
+        if let Some(group) = groups.first_mut() {
+            next = enter(0, group);
+            group.iter_mut().for_each(|mark| fetch(next.as_deref(), mark, headers));
         }
-        for number in 0..self.shards.len() {
-            let shard = std::mem::replace(&mut next, enter(number + 1));
-            let mut ahead = packets.at(groups.of(number + 1));
-            let Some(mut shard) = shard else { continue };
-            let before = shard.flows();
-            for packet in packets.at(groups.of(number)) {
-                if let Some((shard, packet)) = next.as_deref().zip(ahead.next()) {
-                    fetch(shard, packet);
+        for number in 1.. {
+            let Some((group, rest)) = groups.split_first_mut() else { break };
+            groups = rest;
+            let ahead = groups.first_mut().map(Vec::as_mut_slice).unwrap_or_default();
+            let shard = std::mem::replace(&mut next, enter(number, ahead));
+            let mut ahead = ahead.iter_mut();
+            if let Some(mut shard) = shard {
+                let before = shard.flows();
+                for mark in group.iter() {
+                    if let Some(mark) = ahead.next() {
+                        fetch(next.as_deref(), mark, headers);
+                    }
+                    if let Some(headers) = headers.get(mark.position as usize) {
+                        shard.observe(Packet { mark, headers }, expired);
+                    }
                 }
-                shard.observe(packet, expired);
+                if let Some(Sweep { now, budget }) = sweep {
+                    shard.sweep(now, budget, expired);
+                }
+                // Under the lock: counted later, what one worker adds would meet what another has
+                // not yet taken off, and the sum could exceed what the cache can hold.
+                let added = shard.flows().wrapping_sub(before);
+                if added != 0 {
+                    self.flows.fetch_add(added, Ordering::Relaxed);
+                }
+                leave(shard, turn, sweep);
             }
-            if let Some(shard) = next.as_deref() {
-                ahead.for_each(|packet| fetch(shard, packet));
-            }
-            if let Some(Sweep { now, budget }) = sweep {
-                shard.sweep(now, budget, expired);
-            }
-            // Under the lock: counted later, what one worker adds would meet what another has not yet
-            // taken off, and the sum could exceed what the cache can hold.
-            let added = shard.flows().wrapping_sub(before);
-            if added != 0 {
-                self.flows.fetch_add(added, Ordering::Relaxed);
-            }
-            leave(shard, turn, sweep);
+            ahead.for_each(|mark| fetch(next.as_deref(), mark, headers));
         }
-        packets.clear();
+        batch.packets.clear();
         batch.has_fragments = false;
         self.peak_flows.fetch_max(self.flows.load(Ordering::Relaxed), Ordering::Relaxed);
         overlaps
@@ -205,13 +213,25 @@ impl FlowCache {
     }
 
     /// Derives from the headers of a packet where in the cache it belongs.
-    #[inline]
-    pub(super) fn mark(&self, headers: &Headers) -> Mark {
+    // Handed back through memory, the mark is read in other pieces than it was written in, for which
+    // the processor waits: 1.1 times the time of a whole replay (`scripts/bench --workloads w1`).
+    #[inline(always)]
+    pub(super) fn mark(&self, headers: &Headers) -> (usize, Mark) {
         let (key, sender) = FlowKey::of(headers, &self.config, &self.hash);
         let hash = self.hash.hash_one(key);
-        #[expect(clippy::cast_possible_truncation, reason = "less than the number of shards")]
-        let shard = (hash >> 32) as u16 & (self.shards.len() - 1) as u16;
-        Mark { key, tag: tag_of(hash), shard, sender }
+        let shard = (hash >> 32) as usize & (self.shards.len() - 1);
+        let is_fragment = headers.fragment.is_some();
+        (
+            shard,
+            Mark { key, tag: tag_of(hash), position: 0, candidate: NO_SLOT, sender, is_fragment },
+        )
+    }
+
+    /// Adds a packet that the fragments had to be resolved for.
+    fn put(&self, headers: &Headers, packets: &mut Packets) {
+        *packets.next_place() = *headers;
+        let (shard, mark) = self.mark(headers);
+        packets.keep(shard, mark);
     }
 
     /// Sends the fragments of the batch through the table: some get ports, some wait, some that
@@ -224,12 +244,6 @@ impl FlowCache {
         let mut entered = self.fragments.enter(turn, &self.closed);
         let table = &mut *entered;
         let Batch { packets, spare, released, has_fragments, .. } = batch;
-        let put = |headers: &Headers, packets: &mut Packets| {
-            let (place, mark) = packets.next_place();
-            *place = *headers;
-            *mark = self.mark(headers);
-            packets.keep();
-        };
         let mut overlaps = 0;
         if *has_fragments {
             std::mem::swap(packets, spare);
@@ -237,7 +251,7 @@ impl FlowCache {
             for headers in spare.headers() {
                 let mut headers = *headers;
                 if headers.fragment.is_none() {
-                    put(&headers, packets);
+                    self.put(&headers, packets);
                     continue;
                 }
                 let fate = table.observe(&mut headers, released);
@@ -245,7 +259,7 @@ impl FlowCache {
                 // What waited follows its first fragment at once: the order in which a Flow meets
                 // its packets must not depend on where batches end.
                 let first = (fate == Fate::Account).then_some(&headers);
-                first.into_iter().chain(&*released).for_each(|headers| put(headers, packets));
+                first.into_iter().chain(&*released).for_each(|headers| self.put(headers, packets));
                 released.clear();
             }
         }
@@ -253,7 +267,7 @@ impl FlowCache {
             table.expire(now, released);
         }
         leave(entered, turn, sweep);
-        released.drain(..).for_each(|headers| put(&headers, packets));
+        released.drain(..).for_each(|headers| self.put(&headers, packets));
         overlaps
     }
 }
@@ -268,11 +282,13 @@ pub struct Sweep {
     pub budget: usize,
 }
 
-/// Fetches the lines that will be touched when `packet` is accounted.
+/// Fetches the lines that will be touched when this packet is accounted.
 #[inline]
-fn fetch(shard: &Shard, packet: Packet<'_>) {
-    shard.prefetch(packet.mark);
-    memory::prefetch(std::slice::from_ref(packet.headers), 0);
+fn fetch(shard: Option<&Shard>, mark: &mut Mark, headers: &[Headers]) {
+    if let Some(shard) = shard {
+        shard.prefetch(mark);
+    }
+    memory::prefetch(headers, mark.position as usize);
 }
 
 /// Ends the turn of a ticket, if that is what a sweep does.
@@ -282,9 +298,10 @@ fn leave<T>(entered: Entered<'_, T>, turn: Turn, sweep: Option<Sweep>) {
     }
 }
 
-/// Some 32 packets of a batch for each shard, and look-ups to fetch ahead. Measured: 64 shards with
-/// batches of 128 halve the rate.
-const SHARDS: usize = 16;
+/// Some 64 packets of a batch for each shard, and look-ups to fetch ahead. Measured: 64 shards with
+/// batches of 128 halve the rate; 16 shards take 35 MiB more where there are few Flows, because each
+/// begins a huge page of its own in every table.
+const SHARDS: usize = 8;
 /// A shard with fewer Flows than this is not worth its lock.
 const MIN_FLOWS_PER_SHARD: usize = 64;
 /// Slots flushed together.

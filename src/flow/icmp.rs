@@ -29,6 +29,7 @@ pub(super) const fn is_icmp(version: IpVersion, protocol: u8) -> bool {
 /// the same type and code.
 ///
 /// The code of a reply counts as 0: an Extended Echo Reply (RFC 8335) carries its result there.
+#[inline(never)]
 pub(super) fn normalise(version: IpVersion, type_code: u16) -> Normalised {
     let [kind, _code] = type_code.to_be_bytes();
     let pairs = match version {

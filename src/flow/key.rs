@@ -40,6 +40,11 @@ pub(super) enum Sender {
 }
 
 impl Sender {
+    #[inline]
+    const fn upper_if(is_upper: bool) -> Self {
+        if is_upper { Self::Upper } else { Self::Lower }
+    }
+
     /// The other endpoint.
     pub(super) const fn other(self) -> Self {
         match self {
@@ -72,8 +77,12 @@ impl Hash for Endpoints {
 }
 
 impl FlowKey {
+    /// Of no Flow.
+    pub(super) const NONE: Self = Self { endpoints: 0, rest: 0 };
+
     /// The key of a packet, and which endpoint of it sent the packet.
-    #[inline]
+    // For the reason that `FlowCache::mark` has.
+    #[inline(always)]
     pub(super) fn of(headers: &Headers, config: &Config, hash: &RandomState) -> (Self, Sender) {
         let (source_port, destination_port) = if icmp::is_icmp(headers.version, headers.protocol) {
             let normal = icmp::normalise(headers.version, headers.icmp_type_code);
@@ -82,34 +91,29 @@ impl FlowKey {
             (headers.source_port, headers.destination_port)
         };
         let vlan = if config.vlan_key { headers.vlan.outer_id() } else { 0 };
+        // Without branches on which endpoint is lower: that is a coin toss, packet by packet.
         let (sender, endpoints) = match headers.version {
             IpVersion::V4 => {
                 let [source, destination] = [headers.source, headers.destination]
                     .map(|address| u64::from(u32::from_be_bytes(address.to_v4())));
                 let in_order = source << 16 | u64::from(source_port)
                     <= destination << 16 | u64::from(destination_port);
-                if in_order || !config.biflow {
-                    (Sender::Lower, source << 32 | destination)
-                } else {
-                    (Sender::Upper, destination << 32 | source)
-                }
+                let sender = Sender::upper_if(config.biflow & !in_order);
+                let endpoints = source << 32 | destination;
+                (sender, endpoints.rotate_left(32 * sender as u32))
             }
             IpVersion::V6 => {
                 // As numbers: two comparisons each, where arrays would go through memcmp.
                 let [source, destination] = [headers.source, headers.destination]
                     .map(|address| u128::from_be_bytes(address.0));
-                let in_order =
-                    (source, source_port) <= (destination, destination_port) || !config.biflow;
-                let sender = if in_order { Sender::Lower } else { Sender::Upper };
+                let in_order = (source, source_port) <= (destination, destination_port);
+                let sender = Sender::upper_if(config.biflow & !in_order);
                 (sender, hash.hash_one(Endpoints::of(headers, sender)))
             }
         };
-        let (lower_port, upper_port) = match sender {
-            Sender::Lower => (source_port, destination_port),
-            Sender::Upper => (destination_port, source_port),
-        };
-        let rest = u64::from(lower_port) << 48
-            | u64::from(upper_port) << 32
+        let ports = u32::from(source_port) << 16 | u32::from(destination_port);
+        let ports = ports.rotate_left(16 * sender as u32);
+        let rest = u64::from(ports) << 32
             | u64::from(vlan) << 16
             | u64::from(headers.protocol) << 8
             | headers.version as u64;
@@ -117,9 +121,10 @@ impl FlowKey {
     }
 
     /// Ports of the lower and the upper endpoint; types and codes for ICMP.
-    pub(super) const fn ports(self) -> (u16, u16) {
+    #[inline]
+    pub(super) const fn ports(self) -> [u16; 2] {
         let [a, b, c, d, ..] = self.rest.to_be_bytes();
-        (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
+        [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
     }
 
     /// `protocolIdentifier` (IE 4).
@@ -135,17 +140,17 @@ impl FlowKey {
         if self.rest & 0xff == IpVersion::V4 as u64 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
-    /// The addresses, if they are those of IPv4.
-    pub(super) const fn endpoints_v4(self) -> Endpoints {
+    /// Addresses of the lower and the upper endpoint as numbers, if they are those of IPv4.
+    #[inline]
+    pub(super) const fn addresses_v4(self) -> [u32; 2] {
         let [a, b, c, d, e, f, g, h] = self.endpoints.to_be_bytes();
-        Endpoints([Address::v4([a, b, c, d]), Address::v4([e, f, g, h])])
+        [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])]
     }
 }
 
 impl Hash for FlowKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.endpoints);
-        state.write_u64(self.rest);
+        state.write_u128(u128::from(self.endpoints) << 64 | u128::from(self.rest));
     }
 }
 

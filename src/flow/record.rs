@@ -77,6 +77,27 @@ pub struct Direction {
     pub fragments: u32,
 }
 
+impl Direction {
+    /// Without a packet.
+    const NONE: Self = Self {
+        packets: 0,
+        octets: 0,
+        first: Timestamp::EPOCH,
+        last: Timestamp::EPOCH,
+        minimum_length: 0,
+        maximum_length: 0,
+        tcp_flags: 0,
+        minimum_ttl: 0,
+        maximum_ttl: 0,
+        tos: 0,
+        tcp_window: 0,
+        tcp_sequence: 0,
+        icmp_type_code: 0,
+        flow_label: 0,
+        fragments: 0,
+    };
+}
+
 /// `flowEndReason` (IE 136): why a Flow Record was exported (RFC 5102 §5.11.3).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
@@ -116,6 +137,25 @@ impl FlowEndReason {
 }
 
 impl FlowRecord {
+    /// No Flow at all: what a place for a record holds before it is written.
+    pub(super) const BLANK: Self = Self {
+        flow_id: 0,
+        interface: 0,
+        version: IpVersion::V4,
+        protocol: 0,
+        end_reason: FlowEndReason::ForcedEnd,
+        source: Address([0; 16]),
+        destination: Address([0; 16]),
+        source_port: 0,
+        destination_port: 0,
+        forward: Direction::NONE,
+        reverse: Direction::NONE,
+        mac: None,
+        vlan: VlanTags { outer: 0, inner: 0, count: 0 },
+        mpls: MplsLabels { sections: [[0; 3]; 3], count: 0 },
+        tunnel: None,
+    };
+
     /// Packets in both directions.
     pub const fn packets(&self) -> u64 {
         self.forward.packets + self.reverse.packets

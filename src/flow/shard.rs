@@ -22,23 +22,29 @@ use crate::flow::entry::{
     CLOCK_STEP, Cold, Extra, Hot, HotDirection, NO_EXTRA, Parts, State, seen_from_lower_tunnel,
 };
 use crate::flow::icmp;
-use crate::flow::index::{Buckets, Index, Slot, Tag};
+use crate::flow::index::{Index, Slot, Tag};
 use crate::flow::key::{Endpoints, FlowKey, Sender};
 use crate::flow::record::{FlowEndReason, FlowRecord};
 use crate::flow::timers::Wheel;
 use crate::sys::memory;
 use crate::sys::table::Table;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, saturating_nanos};
 
 /// What places a packet in the cache, apart from its headers: small, because a batch is gone through
 /// several times by it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     pub(super) key: FlowKey,
     pub(super) tag: Tag,
-    pub(super) shard: u16,
+    /// Where in the batch its headers are.
+    pub(super) position: u32,
+    /// Most likely the slot of its Flow, once that was looked up ahead.
+    pub(super) candidate: Slot,
     pub(super) sender: Sender,
+    pub(super) is_fragment: bool,
 }
+
+const _: () = assert!(size_of::<Mark>() == 32);
 
 /// A packet, keyed and ready to be accounted.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +57,10 @@ pub(super) struct Packet<'a> {
 #[derive(Debug)]
 pub(super) struct Shard {
     config: Config,
+    /// The timeouts in nanoseconds.
+    idle: u64,
+    linger: u64,
+    active: u64,
     capacity: usize,
     hash: RandomState,
     index: Index,
@@ -88,14 +98,15 @@ impl Tables {
     /// # Errors
     ///
     /// No room in the address space.
-    pub(super) fn for_shards(capacities: &[usize], buckets: &Buckets) -> io::Result<Vec<Self>> {
+    pub(super) fn for_shards(capacities: &[usize], indices: Vec<Index>) -> io::Result<Vec<Self>> {
+        let indices = indices.into_iter();
         let hot = Table::side_by_side(capacities)?.into_iter();
         let cold = Table::side_by_side(capacities)?.into_iter();
         let endpoints = Table::side_by_side(capacities)?.into_iter();
         let extra = Table::side_by_side(capacities)?.into_iter();
-        let tables = hot.zip(cold).zip(endpoints.zip(extra)).enumerate();
-        let tables = tables.map(|(shard, ((hot, cold), (endpoints, extra)))| Self {
-            index: buckets.index(shard),
+        let tables = indices.zip(hot.zip(cold).zip(endpoints.zip(extra)));
+        let tables = tables.map(|(index, ((hot, cold), (endpoints, extra)))| Self {
+            index,
             hot,
             cold,
             endpoints,
@@ -126,6 +137,9 @@ impl Shard {
         let Tables { index, hot, cold, endpoints, extra } = tables;
         Self {
             config,
+            idle: saturating_nanos(config.idle_timeout),
+            linger: saturating_nanos(LINGER.min(config.idle_timeout)),
+            active: saturating_nanos(config.active_timeout),
             capacity,
             hash,
             index,
@@ -148,15 +162,13 @@ impl Shard {
         self.hot.len() - self.free.len()
     }
 
-    /// Fetches the lines of the Flow that this packet most likely belongs to.
+    /// Looks up the Flow that this packet most likely belongs to, and fetches its lines.
     #[inline]
-    pub(super) fn prefetch(&self, mark: &Mark) {
+    pub(super) fn prefetch(&self, mark: &mut Mark) {
         let Some(slot) = self.index.candidate(mark.tag) else { return };
+        mark.candidate = slot;
         let slot = slot as usize;
-        if let Some(hot) = self.hot.get(slot) {
-            memory::prefetch(&self.hot, slot);
-            memory::prefetch(&hot.directions, 1);
-        }
+        self.prefetch_flow(slot);
         if mark.key.version() == IpVersion::V6 {
             memory::prefetch(&self.endpoints, slot);
         }
@@ -174,25 +186,43 @@ impl Shard {
     pub(super) fn observe(&mut self, packet: Packet<'_>, expired: &mut Vec<FlowRecord>) {
         let Some(slot) = self.find(packet) else { return self.open(packet, expired) };
         let flow = &self.hot[slot as usize];
-        let deadline = self.deadline(flow);
-        let over = packet.headers.at >= deadline.at
-            || self.is_new_connection(flow, packet)
-            || flow.is_ahead_of(packet.headers.at);
-        if over && self.expire_before(slot, packet, deadline, expired) {
-            return self.open(packet, expired);
+        if !self.goes_on(flow, packet.headers.at) {
+            let deadline = self.deadline(flow);
+            let over = packet.headers.at >= deadline.at
+                || self.is_new_connection(flow, packet)
+                || flow.is_ahead_of(packet.headers.at);
+            if over && self.expire_before(slot, packet, deadline, expired) {
+                return self.open(packet, expired);
+            }
         }
         self.account(slot, packet);
     }
 
     #[inline]
     fn find(&self, packet: Packet<'_>) -> Option<Slot> {
-        let Mark { key, tag, sender, .. } = *packet.mark;
-        self.index.find(tag, |slot| {
+        let &Mark { key, tag, candidate, sender, .. } = packet.mark;
+        let is_it = |slot: Slot| {
             let slot = slot as usize;
-            self.hot.get(slot).is_some_and(|flow| flow.key == key)
+            self.hot.get(slot).is_some_and(|flow| flow.key == key && flow.state.is_in_use())
                 && (key.version() == IpVersion::V4
                     || self.endpoints.get(slot) == Some(&Endpoints::of(packet.headers, sender)))
-        })
+        };
+        // What was looked up ahead may have changed since, but a Flow with this key is the Flow.
+        if is_it(candidate) { Some(candidate) } else { self.index.find(tag, is_it) }
+    }
+
+    /// Whether the Flow simply goes on with a packet at `at`: TCP has not ended it, the packet is not
+    /// older than its last, and neither timeout has passed. What says no looks closer.
+    #[inline]
+    fn goes_on(&self, flow: &Hot, at: Timestamp) -> bool {
+        let [lower, upper] = &flow.directions;
+        let last = flow.last();
+        let slice = lower.packets.max(upper.packets);
+        slice.wrapping_sub(1) < u32::MAX - 1
+            && at >= last
+            && at.as_nanos().wrapping_sub(last.as_nanos()) < self.idle
+            && at.as_nanos().wrapping_sub(flow.slice_start.as_nanos()) < self.active
+            && !flow.state.has_begun_to_end()
     }
 
     /// Exports everything whose deadline has come at `now`, up to `budget` records; returns
@@ -210,6 +240,7 @@ impl Shard {
         let limit = expired.len().saturating_add(budget);
         while expired.len() < limit {
             let Some(slot) = self.wheel.pop(now) else { return true };
+            self.fetch_upcoming();
             let flow = &self.hot[slot as usize];
             let deadline = self.deadline(flow);
             if now < self.settled && flow.is_ahead_of(now) {
@@ -229,6 +260,29 @@ impl Shard {
             }
         }
         false
+    }
+
+    /// Fetches what it takes to end the Flows that are next on the wheel: of the second one its
+    /// lines, by which the place of the first one in the index is known already.
+    #[inline]
+    fn fetch_upcoming(&self) {
+        let [first, second] = self.wheel.upcoming();
+        if let Some(flow) = first.and_then(|slot| self.hot.get(slot as usize)) {
+            self.index.prefetch(tag_of(self.hash.hash_one(flow.key)));
+        }
+        if let Some(slot) = second {
+            self.prefetch_flow(slot as usize);
+            memory::prefetch(&self.cold, slot as usize);
+        }
+    }
+
+    /// Fetches both lines that packets touch of a Flow.
+    #[inline]
+    fn prefetch_flow(&self, slot: usize) {
+        if let Some(hot) = self.hot.get(slot) {
+            memory::prefetch(&self.hot, slot);
+            memory::prefetch(&hot.directions, 1);
+        }
     }
 
     /// Slots that hold a Flow, or have held one.
@@ -305,19 +359,18 @@ impl Shard {
 
     #[inline]
     fn deadline(&self, flow: &Hot) -> Deadline {
-        let last = flow.last();
         let (quiet, reason) = if flow.state.has_ended(self.config.biflow) {
-            (LINGER.min(self.config.idle_timeout), FlowEndReason::EndOfFlowDetected)
+            (self.linger, FlowEndReason::EndOfFlowDetected)
         } else {
-            (self.config.idle_timeout, FlowEndReason::IdleTimeout)
+            (self.idle, FlowEndReason::IdleTimeout)
         };
-        let idle = Deadline { at: last.saturating_add(quiet), reason };
+        let idle = Deadline { at: after(flow.last(), quiet), reason };
         if flow.is_empty() {
             return idle;
         }
         let [lower, upper] = &flow.directions;
         let active = if lower.packets.max(upper.packets) < u32::MAX {
-            flow.slice_start.saturating_add(self.config.active_timeout)
+            after(flow.slice_start, self.active)
         } else {
             Timestamp::EPOCH // the counter is full: the slice ends with the next packet
         };
@@ -346,8 +399,9 @@ impl Shard {
             self.give_up_one(packet.headers.at, expired);
         }
         let Packet { mark: &Mark { key, tag, sender, .. }, headers } = packet;
-        let hot = Hot::open(key, initiator(packet, self.config.biflow), headers);
-        let slot = self.store(hot, Cold::open(self.next_flow_id, sender, headers));
+        let slot = self.free_slot();
+        self.hot[slot as usize].open(key, initiator(packet, self.config.biflow), headers);
+        self.cold[slot as usize].open(self.next_flow_id, sender, headers);
         self.next_flow_id = self.next_flow_id.wrapping_add(self.flow_id_step);
         if key.version() == IpVersion::V6 {
             self.store_endpoints(slot, Endpoints::of(headers, sender));
@@ -358,22 +412,19 @@ impl Shard {
             (extra.mpls, extra.tunnel) = (headers.mpls, tunnel);
         }
         self.index.insert(tag, slot);
-        let first_visit = self.config.active_timeout.min(self.config.idle_timeout);
-        self.wheel.arm(slot, headers.at.saturating_add(first_visit));
+        self.wheel.arm(slot, after(headers.at, self.active.min(self.idle)));
         self.account(slot, packet);
     }
 
+    /// A slot for a new Flow, with whatever was there before.
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
-    fn store(&mut self, hot: Hot, cold: Cold) -> Slot {
-        if let Some(slot) = self.free.pop() {
-            self.hot[slot as usize] = hot;
-            self.cold[slot as usize] = cold;
-            slot
-        } else {
-            self.hot.push(hot);
-            self.cold.push(cold);
+    fn free_slot(&mut self) -> Slot {
+        self.free.pop().unwrap_or_else(|| {
+            self.hot.push(Hot::BLANK);
+            self.cold.push(Cold::BLANK);
             self.hot.len() as Slot - 1
-        }
+        })
     }
 
     fn store_endpoints(&mut self, slot: Slot, endpoints: Endpoints) {
@@ -400,9 +451,11 @@ impl Shard {
         &mut self.extra[*place as usize]
     }
 
-    #[inline]
+    // Most calls come from one place, and `open` has another: 1.03 times the rate of a whole replay
+    // (`scripts/bench --workloads w1`).
+    #[inline(always)]
     fn account(&mut self, slot: Slot, packet: Packet<'_>) {
-        let Packet { mark: &Mark { sender, .. }, headers } = packet;
+        let Packet { mark: &Mark { sender, is_fragment, .. }, headers } = packet;
         let side = sender as usize;
         let flow = &mut self.hot[slot as usize];
         if flow.is_empty() {
@@ -429,7 +482,7 @@ impl Shard {
         if headers.tcp_flags & (FIN | SYN | RST) != 0 {
             self.note_flags(slot, packet);
         }
-        if headers.fragment.is_some() {
+        if is_fragment {
             self.note_fragment(slot, sender);
         }
     }
@@ -469,29 +522,46 @@ impl Shard {
     ///
     /// In a flood of new Flows the first of the sample has had no packet since it was armed, and
     /// none can have been idle for much longer: then the sample ends with it.
-    #[cold]
     fn give_up_one(&mut self, now: Timestamp, expired: &mut Vec<FlowRecord>) {
-        let mut sample = [0; SAMPLE];
-        let mut taken = 0;
-        for place in &mut sample {
-            let Some((slot, due)) = self.wheel.pop_earliest() else { break };
-            *place = slot;
-            taken += 1;
-            let deadline = self.deadline(&self.hot[slot as usize]);
-            if deadline.at <= due && deadline.reason != FlowEndReason::ActiveTimeout {
-                break;
-            }
-        }
-        let Some(sample) = sample.get(..taken) else { return };
-        let last = |slot: &&Slot| self.hot[**slot as usize].last();
-        let Some(&oldest) = sample.iter().min_by_key(last) else { return };
-        for &slot in sample.iter().filter(|slot| **slot != oldest) {
-            let deadline = self.deadline(&self.hot[slot as usize]);
-            self.wheel.arm(slot, deadline.at);
-        }
+        let Some((first, is_idle)) = self.take_earliest() else { return };
+        let oldest = if is_idle { first } else { self.oldest_of_sample(first) };
         let reason = self.reason_at(oldest, now, FlowEndReason::LackOfResources);
         self.export(oldest, reason, expired);
         self.remove(oldest);
+    }
+
+    /// Takes the next slot off the wheel; says whether it has had no packet since it was armed.
+    #[inline]
+    fn take_earliest(&mut self) -> Option<(Slot, bool)> {
+        let (slot, due) = self.wheel.pop_earliest()?;
+        self.fetch_upcoming();
+        let deadline = self.deadline(&self.hot[slot as usize]);
+        Some((slot, deadline.at <= due && deadline.reason != FlowEndReason::ActiveTimeout))
+    }
+
+    /// Takes more slots off the wheel, and puts all but the one that has been idle longest back.
+    #[cold]
+    fn oldest_of_sample(&mut self, first: Slot) -> Slot {
+        let mut oldest = first;
+        let mut others = [first; SAMPLE - 1];
+        let mut taken = 0;
+        for place in &mut others {
+            let Some((slot, is_idle)) = self.take_earliest() else { break };
+            let last = |slot: Slot| self.hot[slot as usize].last();
+            *place = slot;
+            if last(slot) < last(oldest) {
+                std::mem::swap(place, &mut oldest);
+            }
+            taken += 1;
+            if is_idle {
+                break;
+            }
+        }
+        for &slot in others.iter().take(taken) {
+            let deadline = self.deadline(&self.hot[slot as usize]);
+            self.wheel.arm(slot, deadline.at);
+        }
+        oldest
     }
 
     /// Appends the record of the current slice, if it holds a packet, and begins an empty one.
@@ -508,7 +578,10 @@ impl Shard {
             endpoints: self.endpoints.get(slot),
             extra: extra.as_deref(),
         };
-        expired.push(parts.record(reason));
+        expired.push(FlowRecord::BLANK);
+        if let Some(record) = expired.last_mut() {
+            parts.write(reason, record);
+        }
         // All slices of a Flow have the same source.
         hot.state.0 |= State::INITIATOR_IS_KNOWN;
         for direction in &mut hot.directions {
@@ -529,6 +602,12 @@ impl Shard {
         }
         self.free.push(slot);
     }
+}
+
+/// So many nanoseconds after `at`.
+#[inline]
+const fn after(at: Timestamp, nanoseconds: u64) -> Timestamp {
+    Timestamp::from_nanos(at.as_nanos().saturating_add(nanoseconds))
 }
 
 /// How long a Flow that TCP has ended waits for late segments, at most: the last ACK of a close
@@ -573,13 +652,13 @@ mod tests {
     fn a_packet_counter_that_is_full_ends_the_slice_and_loses_nothing() {
         let config = Config { seed: Seed::Fixed, ..Config::default() };
         let cache = FlowCache::new(config);
-        let buckets = Buckets::new(1, 1).unwrap();
-        let tables = Tables::for_shards(&[1], &buckets).unwrap().pop().unwrap();
+        let indices = Index::for_shards(1, 1).unwrap();
+        let tables = Tables::for_shards(&[1], indices).unwrap().pop().unwrap();
         let mut shard = Shard::new(config, 1, tables, RandomState::new(), 1, 1);
         let mut expired = Vec::new();
         let mut observe = |shard: &mut Shard, seconds| {
             let headers = udp(A, B).at(seconds);
-            let mark = cache.mark(&headers);
+            let (_, mark) = cache.mark(&headers);
             shard.observe(Packet { mark: &mark, headers: &headers }, &mut expired);
             (mark.sender, expired.len())
         };

@@ -273,7 +273,7 @@ fn records_of_a_sweep_are_spread_by_the_budget() {
         Some(Sweep { now: seconds(20.0), budget: 10 }),
         &mut meter.records,
     );
-    assert_eq!(meter.records.len(), 160, "16 shards, 10 each");
+    assert_eq!(meter.records.len(), 80, "8 shards, 10 each");
     meter.sweep(seconds(20.0));
     assert_eq!(meter.records.len(), 1000);
 }

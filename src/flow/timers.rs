@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::flow::index::Slot;
+use crate::sys::memory;
 use crate::time::Timestamp;
 
 /// The wheel of one shard: a circle of ticks, each with the list of slots armed for it.
@@ -129,6 +130,18 @@ impl Wheel {
         None
     }
 
+    /// The slots that will most likely be taken off next, by either way, in this order.
+    #[inline]
+    pub(super) fn upcoming(&self) -> [Option<Slot>; 2] {
+        let Some(first) = self.first(self.earliest.max(self.current)) else { return [None; 2] };
+        let second = self.links.get(first as usize).map(|link| link.next);
+        let second = second.filter(|slot| *slot < END_OF);
+        if let Some(second) = second {
+            memory::prefetch(&self.links, second as usize);
+        }
+        [Some(first), second]
+    }
+
     /// Takes everything off.
     pub(super) fn clear(&mut self) {
         self.lists.fill(List::EMPTY);
@@ -209,6 +222,9 @@ mod tests {
             let mut wheel = Wheel::with_capacity(3);
             wheel.pop(at(100));
             (0..3).for_each(|slot| wheel.arm(slot, at(110)));
+            assert_eq!(wheel.pop_earliest().map(|(slot, _)| slot), Some(0));
+            assert_eq!(wheel.upcoming(), [Some(1), Some(2)]);
+            wheel.arm(0, at(110));
             wheel.disarm(out);
             let mut left = popped(&mut wheel, at(111));
             left.sort_unstable();
@@ -243,7 +259,7 @@ mod tests {
             wheel.arm(slot, at(deadline));
         }
         let (slot, due) = wheel.pop_earliest().unwrap();
-        assert_eq!(slot, 1);
+        assert_eq!((slot, wheel.upcoming()), (1, [None; 2]));
         assert!(at(110) < due && due <= at(110).saturating_add(TICK), "{due:?}");
         wheel.arm(1, at(101));
         assert_eq!([earliest(&mut wheel), earliest(&mut wheel)], [Some(1), Some(2)]);

@@ -16,6 +16,7 @@ pub mod link;
 #[cfg(target_os = "linux")]
 pub mod mapping;
 
+pub mod lanes;
 pub mod memory;
 
 #[cfg(target_os = "linux")]

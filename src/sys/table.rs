@@ -13,6 +13,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use super::memory::Lines;
+
 /// A growing array with a fixed capacity, whose memory the kernel provides when it is first used.
 pub struct Table<T> {
     first: NonNull<T>,
@@ -30,16 +32,6 @@ struct Region {
 }
 
 impl<T> Table<T> {
-    /// An empty table for `capacity` elements.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::side_by_side`].
-    pub fn with_capacity(capacity: usize) -> io::Result<Self> {
-        let table = Self::side_by_side(&[capacity])?.pop();
-        table.ok_or_else(|| io::Error::other("one capacity, one table"))
-    }
-
     /// Empty tables with these capacities, one behind the other in one mapping.
     ///
     /// # Errors
@@ -63,6 +55,12 @@ impl<T> Table<T> {
         Ok(capacities.iter().map(table).collect())
     }
 
+    /// Where its elements lie, and behind them those of the next table.
+    #[inline]
+    pub const fn lines(&self) -> Lines<T> {
+        Lines::from(self.first.as_ptr())
+    }
+
     /// Appends `element`; a table that is full stays as it is.
     #[inline]
     pub fn push(&mut self, element: T) {
@@ -81,13 +79,30 @@ impl<T> Table<T> {
     }
 }
 
+impl<const N: usize> Table<[u32; N]> {
+    /// As [`Self::side_by_side`], but full from the beginning, of zeros: which take no memory before
+    /// they are touched.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::side_by_side`].
+    pub fn zeroed_side_by_side(lengths: &[usize]) -> io::Result<Vec<Self>> {
+        let mut tables = Self::side_by_side(lengths)?;
+        for table in &mut tables {
+            // What mmap(2) gives is zero, nobody has written to it yet, and any octets are numbers.
+            table.length = table.capacity;
+        }
+        Ok(tables)
+    }
+}
+
 impl<T> Deref for Table<T> {
     type Target = [T];
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: the first `length` elements were written by `push`, and the region that holds them
-        // lives as long as `self`.
+        // SAFETY: the first `length` elements were written by `push`, or are numbers that the system
+        // set to zero, and the region that holds them lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.length) }
     }
 }
@@ -176,6 +191,15 @@ mod tests {
         assert_eq!(tables[1][..], [[3; 3], [7; 3]], "they outlive each other");
         tables[1].clear();
         assert!(tables[1].is_empty());
+    }
+
+    #[test]
+    fn zeros_are_there_from_the_beginning() {
+        let mut tables = Table::<[u32; 4]>::zeroed_side_by_side(&[2, 1 << 38]).unwrap();
+        assert_eq!(tables[0][..], [[0; 4]; 2]);
+        *tables[1].last_mut().unwrap() = [7; 4];
+        assert_eq!(tables[1].len(), 1 << 38);
+        assert_eq!(tables[1][(1 << 38) - 2..], [[0; 4], [7; 4]]);
     }
 
     #[test]
