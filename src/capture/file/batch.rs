@@ -77,7 +77,8 @@ impl<'a> Batch<'a> {
             return false;
         }
         if let Some(first) = self.found.first()
-            && (self.clock.is_set_back_by(record.at) || record.at.since(first.at) >= LONGEST)
+            && (self.clock.is_set_back_by(record.at)
+                || record.at >= first.at.saturating_add(LONGEST))
         {
             return false;
         }

@@ -118,10 +118,9 @@ impl Pcap {
             let Some(next) = rest.get(length..) else {
                 break Stop::Short { needed: length, part: "record" };
             };
-            // Fractions of a second and more occur; they carry over like any other number.
-            let nanoseconds = u64::from(seconds)
-                .saturating_mul(1_000_000_000)
-                .saturating_add(u64::from(fraction).saturating_mul(self.unit));
+            // Fractions of a second and more occur; they carry over like any other number. 2³² seconds
+            // and 2³² microseconds are less than 2⁶³ ns.
+            let nanoseconds = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * self.unit;
             let record = Found {
                 start: at + self.record_header_length,
                 captured,
