@@ -33,10 +33,10 @@ pub(super) fn exporter(
         observation_domain: meter.observation_domain,
         targets: meter.export.clone(),
         pace,
-        // A batch has 300 KB at most. In a replay the queue only has to keep both sides at work; live
+        // A batch has half a MiB at most, live a quarter. In a replay the queue only has to keep both sides at work; live
         // it is what a target may lag behind before records are lost.
         queue_batches: match pace {
-            Pace::Replay => 16,
+            Pace::Replay => 8,
             Pace::Live => 512,
         },
         queue_octets: spool.map_or(defaults.queue_octets, Spool::queue_octets),

@@ -35,7 +35,9 @@ pub fn replay(
             let (cache, exporter) = (&cache, &exporter);
             scope.spawn(move || {
                 let _guard = CloseOnPanic(cache);
-                let worker = Worker::new(config.decode, cache, exporter, metering, workers > 1);
+                let mut worker = Worker::new(config.decode, cache, exporter, metering, workers > 1);
+                // What a block ends in a flood is handed over as it is, and not copied.
+                worker.records_at_once = BLOCK;
                 read(worker, metering, files, workers > 1, stop)
             })
         };

@@ -117,7 +117,7 @@ struct Collecting(Got);
 impl RecordSink for Collecting {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         // A panic here loses the batch, and with it the test that counts its records.
-        assert!((1..=1024).contains(&batch.records.len()), "{} records", batch.records.len());
+        assert!((1..=2048).contains(&batch.records.len()), "{} records", batch.records.len());
         let records = batch.records.iter().map(|record| (*record, batch.interfaces));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
         account.sent(Totals::of(&batch.records, true));

@@ -23,6 +23,8 @@ pub(super) struct Worker<'a> {
     ordered: bool,
     /// Observation Points that are known at the end of this block.
     pub(super) interfaces: usize,
+    /// Records of a batch at most.
+    pub(super) records_at_once: usize,
     /// What was ignored since it was told last.
     ignored: Ignored,
     /// Packets dropped by the kernel, as far as they were told.
@@ -47,6 +49,7 @@ impl<'a> Worker<'a> {
             expired: Vec::new(),
             ordered,
             interfaces: 0,
+            records_at_once: RECORDS_AT_ONCE,
             ignored: Ignored::default(),
             kernel_drops: 0,
             ledger: Ledger::default(),
@@ -108,12 +111,12 @@ impl<'a> Worker<'a> {
 
     /// Hands records to the Exporting Process, in batches of which a queue can hold many.
     pub(super) fn hand_over(&mut self, records: Vec<FlowRecord>, clock: Timestamp) {
-        if records.len() <= RECORDS_AT_ONCE {
+        if records.len() <= self.records_at_once {
             return self.send(records, clock);
         }
         let mut records = records.into_iter();
         while records.len() > 0 {
-            self.send(records.by_ref().take(RECORDS_AT_ONCE).collect(), clock);
+            self.send(records.by_ref().take(self.records_at_once).collect(), clock);
         }
     }
 
@@ -136,6 +139,6 @@ impl<'a> Worker<'a> {
 /// of the CPU time in user mode at 100,000 Flows, 0.93 at 1,000,000.
 const BATCH: usize = 512;
 
-/// Records of a batch at most, some 300 KB: queues are bounded in batches, so this bounds their
+/// Records of a batch at most, a quarter of a MiB: queues are bounded in batches, so this bounds their
 /// memory, also when a leap of the clock ends many Flows at once.
 const RECORDS_AT_ONCE: usize = 1024;
