@@ -214,7 +214,7 @@ impl FlowCache {
 
     /// Derives from the headers of a packet where in the cache it belongs.
     // Handed back through memory, the mark is read in other pieces than it was written in, for which
-    // the processor waits: 1.1 times the time of a whole replay (`scripts/bench --workloads w1`).
+    // the processor waits: 1.07 times the CPU time of a replay (`scripts/bench --workloads w1`).
     #[inline(always)]
     pub(super) fn mark(&self, headers: &Headers) -> (usize, Mark) {
         let (key, sender) = FlowKey::of(headers, &self.config, &self.hash);

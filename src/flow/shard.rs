@@ -451,8 +451,8 @@ impl Shard {
         &mut self.extra[*place as usize]
     }
 
-    // Most calls come from one place, and `open` has another: 1.03 times the rate of a whole replay
-    // (`scripts/bench --workloads w1`).
+    // Most calls come from one place, and `open` has another, so the compiler would not: some 15
+    // instructions a packet (`scripts/bench instructions`).
     #[inline(always)]
     fn account(&mut self, slot: Slot, packet: Packet<'_>) {
         let Packet { mark: &Mark { sender, is_fragment, .. }, headers } = packet;

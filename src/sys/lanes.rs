@@ -3,8 +3,7 @@
 /// Which of `lanes` equal `number`, as bits, the first one lowest.
 ///
 /// The index compares a bucket with this, once for each packet. Left to the compiler it takes 35
-/// instructions, and with SSE2, which every x86_64 has, 9: 1.05 times the rate of a whole replay
-/// (`scripts/bench --workloads w1`).
+/// instructions, and with SSE2, which every x86_64 has, 9 (`scripts/bench instructions`).
 #[inline]
 pub fn equal(lanes: &[u32; 8], number: u32) -> u32 {
     #[cfg(target_arch = "x86_64")]
