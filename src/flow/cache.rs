@@ -200,6 +200,11 @@ impl FlowCache {
         self.flows.load(Ordering::Relaxed)
     }
 
+    /// Shards, each with an equal part of the Flows.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
     /// The most Flows there were after any batch.
     pub fn peak_flows(&self) -> usize {
         self.peak_flows.load(Ordering::Relaxed)

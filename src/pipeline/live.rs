@@ -144,7 +144,8 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             let is_time = at.duration_since(swept) >= SWEEP_INTERVAL;
             let sweep = self.clock.common().filter(|_| is_time).map(|now| {
                 swept = at;
-                Sweep { now, budget: self.cache.peak_flows() / SPREAD + MIN_BUDGET }
+                let share = self.cache.peak_flows() / SPREAD / self.cache.shards();
+                Sweep { now, budget: share + MIN_BUDGET }
             });
             let exported = self.worker.ledger.exported_flows;
             self.worker.end_block(Turn::Any, sweep, self.clock.now());
@@ -178,13 +179,13 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);
 /// How often the system is asked what was dropped, which takes some system calls.
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
-/// A burst of deadlines is spread: sixteen shards export together, in one sweep, a thirty-second of
+/// A burst of deadlines is spread: the shards export together, in one sweep, a thirty-second of
 /// what the cache held at its fullest. So the ring is never left alone for long (a million Flows
 /// are 31,000 records a sweep, some 10 ms of work, and a ring holds many times that), and queues and
 /// sockets have room to breathe. A million Flows that end at the same moment have left after 32
 /// sweeps, some 0.6 s. Of the fullest, not of what there is now: a share of the remainder takes
 /// long to come to an end, and begins with a gulp.
-const SPREAD: usize = 16 * 32;
+const SPREAD: usize = 32;
 const MIN_BUDGET: usize = 64;
 /// How often the run looks whether it is over.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
