@@ -116,13 +116,9 @@ impl Address {
     #[inline]
     pub const fn v4(octets: [u8; 4]) -> Self {
         let [a, b, c, d] = octets;
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
-    }
-
-    /// An IPv4 address from the number that its octets are in network byte order.
-    #[inline]
-    pub const fn from_v4_number(number: u32) -> Self {
-        Self((0xffff_0000_0000 | number as u128).to_be_bytes())
+        let octets = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
+        // As one number, so that it is written in one piece.
+        Self(u128::from_ne_bytes(octets).to_ne_bytes())
     }
 
     /// The last four octets: the IPv4 address, if it is one.

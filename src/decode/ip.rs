@@ -104,8 +104,8 @@ fn read_v4_fields(
         length: u32::try_from(octets.length()).unwrap_or(u32::MAX),
         more,
     });
-    headers.source = mapped(source);
-    headers.destination = mapped(destination);
+    headers.source = Address::v4(source);
+    headers.destination = Address::v4(destination);
     headers.ip_length = u32::try_from(ip_length).unwrap_or(u32::MAX);
     headers.protocol = header.protocol().0;
     headers.version = IpVersion::V4;
@@ -212,13 +212,6 @@ pub(super) fn check_fragment(fragment: Fragment, protocol: u8, headers: &mut Hea
     if ends_too_early || reaches_into_header {
         headers.anomalies.insert(PacketAnomaly::TinyFragment);
     }
-}
-
-/// As [`Address::v4`], in two stores instead of five.
-#[inline]
-pub(super) const fn mapped([a, b, c, d]: [u8; 4]) -> Address {
-    let octets = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
-    Address(u128::from_ne_bytes(octets).to_ne_bytes())
 }
 
 /// RFC 791 §3.1: the ones' complement sum of all 16-bit words of the header is all ones.

@@ -162,8 +162,8 @@ fn ipv4(octets: &mut Octets<'_>, headers: &mut Headers) -> Result<(), Unusual> {
         return Err(Unusual);
     }
     octets.claim(usize::from(ip_length).checked_sub(IPV4_FIXED).ok_or(Unusual)?);
-    headers.source = ip::mapped(source);
-    headers.destination = ip::mapped(destination);
+    headers.source = Address::v4(source);
+    headers.destination = Address::v4(destination);
     headers.ip_length = u32::from(ip_length);
     headers.protocol = header.protocol().0;
     headers.version = IpVersion::V4;

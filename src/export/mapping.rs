@@ -8,14 +8,13 @@ mod elements;
 mod templates;
 mod time;
 
-use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
+use crate::decode::{Address, IpVersion, MacAddresses, Tunnel, TunnelKind};
 use crate::export::fields::FieldVisitor;
 use crate::export::layout::{Layout, Sides, Transport, TunnelFields, TunnelIdField, VlanLevels};
 use crate::export::profile::{Mapping, TimeUnit};
-use crate::flow::{Direction, FlowEndReason, FlowRecord};
+use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
-use crate::time::Timestamp;
 
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
 pub(crate) use templates::Templates;
@@ -296,21 +295,8 @@ fn in_order<T>(turned: bool, source: T, destination: T) -> (T, T) {
 const NO_MAC_ADDRESSES: MacAddresses = MacAddresses { source: [0; 6], destination: [0; 6] };
 
 /// A record with every optional part, for what does not depend on values.
-const BLANK: FlowRecord = FlowRecord {
-    flow_id: 0,
-    interface: 0,
-    version: IpVersion::V4,
-    protocol: 0,
-    end_reason: FlowEndReason::IdleTimeout,
-    source: Address([0; 16]),
-    destination: Address([0; 16]),
-    source_port: 0,
-    destination_port: 0,
-    forward: NOTHING,
-    reverse: NOTHING,
+const FULL: FlowRecord = FlowRecord {
     mac: Some(NO_MAC_ADDRESSES),
-    vlan: VlanTags { outer: 0, inner: 0, count: 0 },
-    mpls: MplsLabels { sections: [[0; 3]; 3], count: 0 },
     tunnel: Some(Tunnel {
         kind: TunnelKind::IpInIp,
         version: IpVersion::V4,
@@ -318,24 +304,7 @@ const BLANK: FlowRecord = FlowRecord {
         destination: Address([0; 16]),
         id: None,
     }),
-};
-
-const NOTHING: Direction = Direction {
-    packets: 0,
-    octets: 0,
-    first: Timestamp::EPOCH,
-    last: Timestamp::EPOCH,
-    minimum_length: 0,
-    maximum_length: 0,
-    tcp_flags: 0,
-    minimum_ttl: 0,
-    maximum_ttl: 0,
-    tos: 0,
-    tcp_window: 0,
-    tcp_sequence: 0,
-    icmp_type_code: 0,
-    flow_label: 0,
-    fragments: 0,
+    ..FlowRecord::BLANK
 };
 
 #[cfg(test)]

@@ -271,8 +271,8 @@ impl Parts<'_> {
             record.destination = addresses[destination];
         } else {
             let addresses = key.addresses_v4();
-            record.source = Address::from_v4_number(addresses[source]);
-            record.destination = Address::from_v4_number(addresses[destination]);
+            record.source = Address::v4(addresses[source]);
+            record.destination = Address::v4(addresses[destination]);
         }
         if !is_icmp {
             let ports = key.ports();

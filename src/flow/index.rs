@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::sys::lanes::equal;
-use crate::sys::memory::{self, MovingLines};
+use crate::sys::memory::{self, Lines};
 use crate::sys::table::Table;
 
 /// A slot of the shard's tables.
@@ -51,7 +51,7 @@ pub(super) struct Index {
 /// while the index grows may fetch a line for nothing.
 #[derive(Debug, Default)]
 pub(super) struct Home {
-    buckets: MovingLines<Bucket>,
+    buckets: Lines<Bucket>,
     size: AtomicUsize,
 }
 
@@ -94,7 +94,7 @@ impl Index {
     }
 
     fn publish(&self) {
-        self.home.buckets.move_to(self.buckets.lines());
+        self.home.buckets.move_to(&self.buckets);
         self.home.size.store(self.buckets.len(), Ordering::Relaxed);
     }
 

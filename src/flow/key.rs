@@ -140,11 +140,11 @@ impl FlowKey {
         if self.rest & 0xff == IpVersion::V4 as u64 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
-    /// Addresses of the lower and the upper endpoint as numbers, if they are those of IPv4.
+    /// Addresses of the lower and the upper endpoint, if they are those of IPv4.
     #[inline]
-    pub(super) const fn addresses_v4(self) -> [u32; 2] {
+    pub(super) const fn addresses_v4(self) -> [[u8; 4]; 2] {
         let [a, b, c, d, e, f, g, h] = self.endpoints.to_be_bytes();
-        [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])]
+        [[a, b, c, d], [e, f, g, h]]
     }
 }
 

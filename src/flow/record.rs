@@ -138,7 +138,7 @@ impl FlowEndReason {
 
 impl FlowRecord {
     /// No Flow at all: what a place for a record holds before it is written.
-    pub(super) const BLANK: Self = Self {
+    pub(crate) const BLANK: Self = Self {
         flow_id: 0,
         interface: 0,
         version: IpVersion::V4,

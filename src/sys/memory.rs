@@ -10,61 +10,27 @@ pub fn prefetch<T>(slice: &[T], index: usize) {
     }
 }
 
-/// Where elements lie side by side: enough to fetch their lines ahead, without a right to read them.
-///
-/// Whoever has this may ask for lines that others are writing at the moment.
+/// Where elements lie side by side at the moment: enough to fetch their lines ahead, without a right
+/// to read them. Others may be writing to them.
 #[derive(Debug)]
 pub struct Lines<T> {
-    first: *const T,
+    first: AtomicPtr<T>,
 }
 
 impl<T> Lines<T> {
-    /// Those from `first` on.
-    #[inline]
-    pub(super) const fn from(first: *const T) -> Self {
-        Self { first }
+    /// They are those of `elements` from now on.
+    pub fn move_to(&self, elements: &[T]) {
+        self.first.store(elements.as_ptr().cast_mut(), Ordering::Relaxed);
     }
 
     /// Asks the processor to fetch the first cache line of the element at `index`.
     #[inline]
     pub fn prefetch(&self, index: usize) {
-        fetch(self.first.wrapping_add(index));
+        fetch(self.first.load(Ordering::Relaxed).wrapping_add(index));
     }
 }
 
-impl<T> Clone for Lines<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Lines<T> {}
-
-// SAFETY: an address that is never read from or written to.
-unsafe impl<T> Send for Lines<T> {}
-// SAFETY: as above.
-unsafe impl<T> Sync for Lines<T> {}
-
-/// [`Lines`] of something that moves now and then.
-#[derive(Debug)]
-pub struct MovingLines<T> {
-    first: AtomicPtr<T>,
-}
-
-impl<T> MovingLines<T> {
-    /// They are elsewhere from now on.
-    pub fn move_to(&self, lines: Lines<T>) {
-        self.first.store(lines.first.cast_mut(), Ordering::Relaxed);
-    }
-
-    /// As [`Lines::prefetch`].
-    #[inline]
-    pub fn prefetch(&self, index: usize) {
-        Lines::from(self.first.load(Ordering::Relaxed).cast_const()).prefetch(index);
-    }
-}
-
-impl<T> Default for MovingLines<T> {
+impl<T> Default for Lines<T> {
     /// Of nothing.
     fn default() -> Self {
         Self { first: AtomicPtr::default() }

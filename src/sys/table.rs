@@ -13,8 +13,6 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use super::memory::Lines;
-
 /// A growing array with a fixed capacity, whose memory the kernel provides when it is first used.
 pub struct Table<T> {
     first: NonNull<T>,
@@ -53,12 +51,6 @@ impl<T> Table<T> {
             Self { first, length: 0, capacity, _region, _elements: PhantomData }
         };
         Ok(capacities.iter().map(table).collect())
-    }
-
-    /// Where its elements lie, and behind them those of the next table.
-    #[inline]
-    pub const fn lines(&self) -> Lines<T> {
-        Lines::from(self.first.as_ptr())
     }
 
     /// Appends `element`; a table that is full stays as it is.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::export::fields::TemplateFields;
 use crate::export::layout::Layout;
-use crate::export::mapping::{BLANK, DataRecord, Shape};
+use crate::export::mapping::{DataRecord, FULL, Shape};
 use crate::export::profile::Mapping;
 use crate::ipfix::template::{Template, TemplateId};
 
@@ -12,7 +12,7 @@ use crate::ipfix::template::{Template, TemplateId};
 pub(crate) fn template(layout: Layout, mapping: Mapping) -> Template {
     let mut fields = TemplateFields(Vec::new());
     let shape = Shape { layout: layout.under(mapping), turned: false, mapping };
-    DataRecord { record: &BLANK, shape }.visit(&mut fields);
+    DataRecord { record: &FULL, shape }.visit(&mut fields);
     Template::new(layout.template_id(mapping.time), fields.0)
         .expect("a test makes the template of every layout there is, under every mapping")
 }

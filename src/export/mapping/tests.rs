@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use super::*;
+use crate::decode::{MplsLabels, VlanTags};
 use crate::export::testing::{any_mapping, any_record, messages, tcp_biflow, udp_uniflow};
 use crate::export::transport::MINIMUM_MESSAGE_SIZE;
 use crate::ipfix::date_time::{DateTime, Precision};
@@ -108,7 +109,7 @@ fn without_elements_of_ours_there_are_only_those_of_iana() {
             }
         }
     }
-    let tunnel = Tunnel { kind: TunnelKind::Gre, id: Some(7), ..BLANK.tunnel.unwrap() };
+    let tunnel = Tunnel { kind: TunnelKind::Gre, id: Some(7), ..FULL.tunnel.unwrap() };
     let record = FlowRecord {
         forward: Direction { fragments: 9, ..tcp_biflow().forward },
         tunnel: Some(tunnel),
@@ -145,7 +146,7 @@ fn template_ids_are_the_same_in_every_version_of_us() {
     assert_eq!(id(&FlowRecord { vlan, ..tcp }, true), 276 + 128);
     let mpls = MplsLabels { sections: [[0; 3]; 3], count: 2 };
     assert_eq!(id(&FlowRecord { mpls, ..tcp }, true), 276 + 512);
-    let tunnel = Some(Tunnel { kind: TunnelKind::Vxlan, id: Some(1), ..BLANK.tunnel.unwrap() });
+    let tunnel = Some(Tunnel { kind: TunnelKind::Vxlan, id: Some(1), ..FULL.tunnel.unwrap() });
     assert_eq!(id(&FlowRecord { tunnel, ..tcp }, true), 276 + 5 * 1024);
     let forward = Direction { fragments: 1, ..tcp.forward };
     assert_eq!(id(&FlowRecord { forward, ..tcp }, true), 276 + 8192);
