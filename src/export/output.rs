@@ -141,6 +141,9 @@ impl Output {
         self.broken = outcome.is_err();
         if !self.broken {
             self.buffer.clear();
+            if let Destination::Regular(Some(file)) = &mut self.destination {
+                file.write_behind(self.whole);
+            }
         }
         outcome
     }

@@ -1,4 +1,4 @@
-//! The only unsafe code of the probe: sockets, mmap, rings, large tables, memory advice, prefetch, renames.
+//! The only unsafe code of the probe: sockets, mmap, rings, large tables, memory advice, prefetch, files.
 
 #[cfg(target_os = "linux")]
 pub mod block;
@@ -29,3 +29,5 @@ pub mod rename;
 pub mod table;
 
 pub mod transport;
+
+pub mod write_out;
