@@ -35,6 +35,10 @@ class Failed(Exception):
     """A run that did not end well."""
 
 
+class TooSlow(Failed):
+    """A run that was ended because it took too long."""
+
+
 class Program:
     """Something that takes a capture file and says how many packets were in it."""
 
@@ -331,9 +335,15 @@ def scratch(parent):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+# Seconds that a replay may take: ten times what most need on a slow day.
+PATIENCE = 240.0
+
+
 def _run(command, folder, stdin=None):
     log = os.path.join(folder, "log")
-    usage = measure.run(command, log, stdin)
+    usage = measure.run(command, log, stdin, PATIENCE)
+    if usage.wall >= PATIENCE:
+        raise TooSlow(f"ended after {PATIENCE:.0f} s, unfinished")
     if usage.status != 0:
         last = _read(log).strip().splitlines()[-3:]
         raise Failed(f"{command[0]} ended with {usage.status}: {' / '.join(last)}")

@@ -95,6 +95,7 @@ class Bench:
         self.runs = {}
         self.sizes = {}
         self.wrong = []
+        self.too_slow = []
         self.figures = []
 
     def more_captures(self):
@@ -115,12 +116,16 @@ class Bench:
     def in_turn(self, capture, everything, max_flows=None):
         """Runs of every program, by name, each as often as the others."""
         runs = {}
+        everything = list(everything)
         for _ in range(self.options.runs):
-            for program in everything:
+            for program in list(everything):
                 captures.warm(capture)
                 run = self.run(program, capture, max_flows)
                 if run:
                     runs.setdefault(program.name, []).append(run)
+                else:
+                    # It would not do better the next time.
+                    everything.remove(program)
         return runs
 
     def run(self, program, capture, max_flows):
@@ -128,8 +133,10 @@ class Bench:
             with programs.scratch(self.folder) as folder:
                 run = program.replay(capture, folder, max_flows)
         except programs.Failed as failure:
-            self.wrong.append(f"{capture.name}: {program.name}: {failure}")
-            print(f"{capture.name}: {program.name}: {failure}", file=sys.stderr)
+            slow = isinstance(failure, programs.TooSlow) and program in self.peers
+            text = f"{capture.name}: {program.name}: {failure}"
+            (self.too_slow if slow else self.wrong).append(text)
+            print(text, file=sys.stderr)
             return None
         usage = run.usage
         print(
@@ -183,6 +190,8 @@ class Bench:
         for program in self.peers:
             if program.note:
                 print(f"- {program.name} {program.note}")
+        for text in self.too_slow:
+            print(f"- {text}")
         least = measure.least_memory() / 2**20
         print(f"- peak MiB: the resident set, {least:.0f} MiB at least, which is that of the script\n")
 
