@@ -29,6 +29,10 @@ pub mod flow;
 
 pub mod ipfix;
 
+pub mod key_file;
+
+pub mod privacy;
+
 pub mod export;
 
 pub mod pipeline;

@@ -20,7 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("decode", &["frame", "time"]),       // knows nothing of flow
     ("flow", &["decode", "time", "sys"]), // knows nothing of export
     ("ipfix", &[]),                       // knows nothing of flows
-    ("export", &["flow", "decode", "ipfix", "time", "sys"]),
+    ("key_file", &[]),
+    // Knows no target: what leaves, and in which form, is one thing and where it goes another.
+    ("privacy", &["flow", "decode", "ipfix", "time", "key_file"]),
+    ("export", &["flow", "decode", "ipfix", "privacy", "key_file", "time", "sys"]),
     ("pipeline", &["time", "sys", "frame", "capture", "decode", "flow", "ipfix", "export"]),
     ("cli", &["time", "sys", "capture", "decode", "flow", "ipfix", "export", "pipeline"]),
     ("main", &["cli", "pipeline"]),

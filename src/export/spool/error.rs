@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::key_file::KeyFileError;
+
 /// Why a spool could not be opened: a mistake of the configuration, to be said at the start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,33 +23,9 @@ pub enum SpoolError {
         /// What the file system said.
         source: io::Error,
     },
-    /// The key file cannot be made or read.
-    #[error("cannot use the spool key file {}: {source}", path.display())]
-    KeyFile {
-        /// The key file.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// The key file is not a file of one key.
-    #[error("the spool key file {} must hold exactly {expected} octets", path.display())]
-    KeyLength {
-        /// The key file.
-        path: PathBuf,
-        /// The length of a key.
-        expected: usize,
-    },
-    /// Others than the owner may read or write the key file.
-    #[error("the spool key file {} is open to other users (mode {mode:04o}): it must be 0600 or 0400", path.display())]
-    KeyExposed {
-        /// The key file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// The system gave no random octets.
-    #[error("the system gave no random octets for the key of the spool")]
-    Random,
+    /// There is no key.
+    #[error("spool: {0}")]
+    Key(#[from] KeyFileError),
     /// A context that does not fit a segment.
     #[error("the description of the encoding is longer than {maximum} octets")]
     ContextTooLong {

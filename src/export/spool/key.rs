@@ -1,20 +1,16 @@
 //! The key of a spool, and the keys of its segments.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use crate::export::spool::error::SpoolError;
+use crate::key_file::{KEY_LENGTH, SecretKey};
 
-/// Octets of the key of a spool.
-pub(super) const KEY_LENGTH: usize = 32;
 /// Octets of the salt of a segment.
 pub(super) const SALT_LENGTH: usize = 32;
 /// Octets by which a key knows its segments.
@@ -22,51 +18,19 @@ pub(super) const VERIFIER_LENGTH: usize = 16;
 /// Octets that sealing adds to a record.
 pub(super) const TAG_LENGTH: usize = 16;
 
-/// What all segments of a spool are encrypted under; wiped from memory when dropped.
-pub(super) struct Key(Zeroizing<[u8; KEY_LENGTH]>);
+/// What all segments of a spool are encrypted under.
+#[derive(Debug)]
+pub(super) struct Key(SecretKey);
 
 impl Key {
     /// A key that ends with the process.
     pub(super) fn random() -> Result<Self, SpoolError> {
-        let mut octets = Zeroizing::new([0; KEY_LENGTH]);
-        SystemRandom::new().fill(octets.as_mut_slice()).map_err(|_| SpoolError::Random)?;
-        Ok(Self(octets))
+        Ok(Self(SecretKey::random()?))
     }
 
     /// The key in `path`, which is created if it is not there.
-    ///
-    /// A key that others may read protects nothing and is refused, as is a file of another length:
-    /// to overwrite it could destroy what somebody needs.
     pub(super) fn from_file(path: &Path) -> Result<Self, SpoolError> {
-        let failed = |source| SpoolError::KeyFile { path: path.to_owned(), source };
-        match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path, &Self::random()?).map_err(failed)?;
-                // Another thread or process may have been first: what is there counts.
-                Self::read(&File::open(path).map_err(failed)?, path)
-            }
-            Err(error) => Err(failed(error)),
-            Ok(file) => Self::read(&file, path),
-        }
-    }
-
-    fn read(mut file: &File, path: &Path) -> Result<Self, SpoolError> {
-        let failed = |source| SpoolError::KeyFile { path: path.to_owned(), source };
-        let wrong_length = || SpoolError::KeyLength { path: path.to_owned(), expected: KEY_LENGTH };
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(wrong_length());
-        }
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(SpoolError::KeyExposed { path: path.to_owned(), mode });
-        }
-        if metadata.len() != KEY_LENGTH as u64 {
-            return Err(wrong_length());
-        }
-        let mut octets = Zeroizing::new([0; KEY_LENGTH]);
-        file.read_exact(octets.as_mut_slice()).map_err(failed)?;
-        Ok(Self(octets))
+        Ok(Self(SecretKey::from_file(path)?))
     }
 
     /// The key of the segment with this salt and these words about itself, and the octets by which
@@ -76,23 +40,13 @@ impl Key {
     /// once in its segment, whatever crashed before (RFC 5869 for the derivation).
     pub(super) fn of_segment(&self, salt: &[u8; SALT_LENGTH], about: &[&[u8]]) -> SegmentKey {
         let mut derived = Zeroizing::new([0; KEY_LENGTH + VERIFIER_LENGTH]);
-        hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
-            .extract(self.0.as_slice())
-            .expand(about, Length(KEY_LENGTH + VERIFIER_LENGTH))
-            .and_then(|material| material.fill(derived.as_mut_slice()))
-            .expect("48 octets are fewer than the 8160 that HKDF-SHA256 gives");
+        self.0.derive(salt, about, derived.as_mut_slice());
         let (key, verifier) = derived.split_at(KEY_LENGTH);
         let key = UnboundKey::new(&aead::CHACHA20_POLY1305, key)
             .expect("the length of the key is that of the algorithm");
         let mut octets = [0; VERIFIER_LENGTH];
         octets.copy_from_slice(verifier);
         SegmentKey { key: LessSafeKey::new(key), verifier: octets }
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)")
     }
 }
 
@@ -157,36 +111,4 @@ fn nonce(index: u32) -> Nonce {
         *last = index.to_be_bytes();
     }
     Nonce::assume_unique_for_key(octets)
-}
-
-/// Publishes a whole key file or none: a second process must never read half a key.
-fn create(path: &Path, key: &Key) -> io::Result<()> {
-    let mut suffix = [0; 8];
-    SystemRandom::new()
-        .fill(&mut suffix)
-        .map_err(|_| io::Error::other("the system gave no random octets"))?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{:016x}", u64::from_be_bytes(suffix)));
-    let temporary = PathBuf::from(name);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-    let linked = written.and_then(|mut file| {
-        file.write_all(key.0.as_slice())?;
-        file.sync_all()?;
-        fs::hard_link(&temporary, path)
-    });
-    let _ = fs::remove_file(&temporary);
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// How many octets HKDF is asked for.
-#[derive(Clone, Copy, Debug)]
-struct Length(usize);
-
-impl hkdf::KeyType for Length {
-    fn len(&self) -> usize {
-        self.0
-    }
 }

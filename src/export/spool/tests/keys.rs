@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Closed, NOW, Place, TARGET, body, drain, fill, sum};
 use crate::export::account::Totals;
 use crate::export::spool::{Recovery, Spool, SpoolError};
+use crate::key_file::KeyFileError;
 
 #[test]
 fn a_key_file_is_made_for_the_owner_only_and_used_again() {
@@ -38,7 +39,7 @@ fn a_key_file_that_others_may_read_is_refused() {
         match opened {
             Ok(_) => assert!(is_fine, "{mode:o}"),
             Err(error) => {
-                assert!(!is_fine && matches!(error, SpoolError::KeyExposed { .. }), "{error}");
+                assert!(!is_fine && matches!(error, SpoolError::Key(KeyFileError::Exposed { .. })), "{error}");
                 assert!(error.to_string().contains("must be 0600"), "{error}");
             }
         }
