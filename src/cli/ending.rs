@@ -14,7 +14,7 @@ use crate::cli::args::{Meter, Spool};
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
 use crate::export::{
-    self, Exporter, Facts, FileTarget, JsonOutput, Metering, Observer, Pace, RecordSink, Target,
+    self, Exporter, Facts, FileTarget, JsonOutput, JsonTarget, Metering, Observer, Pace, RecordSink, Target,
     TargetReport, Transport,
 };
 use crate::flow;
@@ -255,7 +255,8 @@ pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result
         taken.insert(input, name);
     }
     let outputs = meter.export.iter().filter_map(|target| match target {
-        Target::File(FileTarget { path, .. }) | Target::Json(JsonOutput::File(path)) => {
+        Target::File(FileTarget { path, .. })
+        | Target::Json(JsonTarget { output: JsonOutput::File(path), .. }) => {
             Some((path, target.to_string()))
         }
         _ => None,

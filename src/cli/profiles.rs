@@ -120,6 +120,7 @@ fn object(rules: &ProfileRules) -> Value {
             },
             "statistics": options.statistics,
             "flow_keys": options.flow_keys,
+            "anonymization": options.anonymization,
             "interfaces": options.interfaces,
             "sampling": match options.sampling {
                 SamplingElements::Selector => "selector",

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::capture::file;
 use crate::cli::args::{Meter, Replay};
 use crate::cli::ending;
-use crate::export::{FileTarget, JsonOutput, Metering, Pace, Target};
+use crate::export::{FileTarget, JsonOutput, JsonTarget, Metering, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline;
 
@@ -50,10 +50,9 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
 fn prints_on_terminal(meter: &Meter) -> bool {
     let prints = meter.export.is_empty()
         || meter.export.iter().any(|target| match target {
-            Target::Json(JsonOutput::Standard) => true,
-            Target::Json(JsonOutput::File(path)) | Target::File(FileTarget { path, .. }) => {
-                path.starts_with("/dev")
-            }
+            Target::Json(JsonTarget { output: JsonOutput::Standard, .. }) => true,
+            Target::Json(JsonTarget { output: JsonOutput::File(path), .. })
+            | Target::File(FileTarget { path, .. }) => path.starts_with("/dev"),
             _ => false,
         });
     prints && io::stdout().is_terminal()

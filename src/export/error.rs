@@ -5,6 +5,7 @@ use std::io;
 use crate::export::spool::SpoolError;
 use crate::export::transport::tls::TlsError;
 use crate::ipfix::message::Refused;
+use crate::key_file::KeyFileError;
 
 /// Why records did not reach a target. Every message names the target, none an observed address.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,14 @@ pub enum ExportError {
         target: String,
         /// What is wrong with it.
         source: SpoolError,
+    },
+    /// What the privacy policy of a target needs is not there.
+    #[error("{target}: {source}")]
+    Privacy {
+        /// The target as written.
+        target: String,
+        /// What is wrong.
+        source: KeyFileError,
     },
     /// The spool of a target takes nothing at the moment; it is tried again.
     #[error("{target}: cannot write to the spool: {source}")]

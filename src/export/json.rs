@@ -9,11 +9,11 @@ use crate::export::config::Config;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::fields::FieldVisitor;
-use crate::export::mapping::data_records;
+use crate::export::mapping::Disclosure;
 use crate::export::output::{Output, reader_has_left};
 use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
-use crate::export::target::JsonOutput;
+use crate::export::target::{JsonOutput, JsonTarget};
 use crate::flow::FlowRecord;
 use crate::ipfix::date_time::{DateTime, Precision};
 use crate::ipfix::element::InformationElement;
@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 pub(crate) struct JsonSink {
     target: String,
     output: Output,
-    mapping: Mapping,
+    disclosure: Disclosure,
     clock: Arc<dyn Clock>,
     flush_timeout: Duration,
     flushed_at: Duration,
@@ -37,11 +37,14 @@ pub(crate) struct JsonSink {
 impl JsonSink {
     /// Opens the output.
     pub(crate) fn open(
-        output: &JsonOutput,
+        json: &JsonTarget,
         target: &str,
         config: &Config,
     ) -> Result<Self, ExportError> {
-        let output = match output {
+        let mapping = Mapping { biflow: config.biflow, ..Mapping::default() };
+        let disclosure = Disclosure::open(&json.privacy.policy(), mapping)
+            .map_err(|source| ExportError::Privacy { target: target.to_owned(), source })?;
+        let output = match &json.output {
             JsonOutput::Standard => Output::standard(),
             JsonOutput::File(path) => Output::create(path)
                 .map_err(|source| ExportError::Create { target: target.to_owned(), source })?,
@@ -49,7 +52,7 @@ impl JsonSink {
         Ok(Self {
             target: target.to_owned(),
             output,
-            mapping: Mapping { biflow: config.biflow, ..Mapping::default() },
+            disclosure,
             clock: Arc::clone(&config.clock),
             flush_timeout: config.flush_timeout,
             flushed_at: config.clock.monotonic(),
@@ -61,11 +64,12 @@ impl JsonSink {
 impl RecordSink for JsonSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         if self.reader_is_gone {
-            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.mapping.biflow));
+            let biflow = self.disclosure.mapping().biflow;
+            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, biflow));
             return Ok(());
         }
         for record in &batch.records {
-            for data in data_records(record, self.mapping) {
+            for data in self.disclosure.of(record).data_records() {
                 let mut fields = NamedFields(Vec::with_capacity(64));
                 data.visit(&mut fields);
                 let done = self.output.add(Totals::of_data(&data), account, |out| {
@@ -100,13 +104,15 @@ impl RecordSink for JsonSink {
     }
 }
 
-/// Calls `each` with the fields of every Data Record that `record` becomes, for sinks of people.
+/// Calls `each` with the fields of every Data Record that `record` becomes as it is, for sinks of
+/// people.
 pub fn each_data_record(
     record: &FlowRecord,
     biflow: bool,
     mut each: impl FnMut(Vec<(Field, Value<'_>)>),
 ) {
-    for data in data_records(record, Mapping { biflow, ..Mapping::default() }) {
+    let mut disclosure = Disclosure::as_is(Mapping { biflow, ..Mapping::default() });
+    for data in disclosure.of(record).data_records() {
         let mut fields = NamedFields(Vec::with_capacity(64));
         data.visit(&mut fields);
         each(fields.0);
@@ -184,7 +190,7 @@ mod tests {
     fn lines(records: Vec<FlowRecord>) -> Vec<serde_json::Value> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flows.json");
-        let output = JsonOutput::File(path.clone());
+        let output = JsonOutput::File(path.clone()).into();
         let mut sink = JsonSink::open(&output, "json:flows.json", &Config::default()).unwrap();
         let (mut account, _) = account();
         sink.write(&batch(records), &mut account).unwrap();

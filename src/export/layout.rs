@@ -4,6 +4,7 @@ use crate::decode::{IpVersion, TunnelKind};
 use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::template::TemplateId;
+use crate::privacy::Withheld;
 
 /// The features of a Data Record that decide about its Template.
 ///
@@ -166,15 +167,30 @@ impl Layout {
     /// This layout without the features that `mapping` has no elements for.
     #[inline]
     pub(crate) fn under(self, mapping: Mapping) -> Self {
-        if mapping.enterprise_elements || (self.tunnel.is_none() && !self.fragments) {
-            return self;
+        let layout = if mapping.withheld.is_none() { self } else { self.without(mapping.withheld) };
+        if mapping.enterprise_elements || (layout.tunnel.is_none() && !layout.fragments) {
+            return layout;
         }
         // The addresses of a tunnel have none but ours; its id may have.
-        let tunnel = self
+        let tunnel = layout
             .tunnel
             .filter(|fields| fields.id != TunnelIdField::None)
             .map(|fields| TunnelFields { version: IpVersion::V4, ..fields });
-        Self { tunnel, fragments: false, ..self }
+        Self { tunnel, fragments: false, ..layout }
+    }
+
+    /// This layout without the features of which nothing is left.
+    fn without(self, withheld: Withheld) -> Self {
+        let Withheld { flow_id: _, ports, identifiers } = withheld;
+        let transport = match self.transport {
+            Transport::Ports if ports => Transport::None,
+            transport => transport,
+        };
+        let tunnel = self.tunnel.map(|fields| match identifiers {
+            true => TunnelFields { id: TunnelIdField::None, ..fields },
+            false => fields,
+        });
+        Self { transport, tunnel, ..self }
     }
 
     /// Whether records have this layout under `mapping`.

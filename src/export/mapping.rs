@@ -3,7 +3,11 @@
 //! One function, [`visit`], names every field of every layout once, in order. A visitor makes of it
 //! a Template, the octets of a Data Record, or names and values for people, so these cannot
 //! disagree.
+//!
+//! The privacy policy of a target is applied here, before a single octet is encoded: only a
+//! [`Disclosure`] makes Data Records, so no sink can get around it.
 
+mod disclosure;
 mod elements;
 mod templates;
 mod time;
@@ -16,6 +20,7 @@ use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
 
+pub(crate) use disclosure::{Disclosed, Disclosure};
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
 pub(crate) use templates::Templates;
 #[cfg(test)]
@@ -55,7 +60,7 @@ enum BiflowDirection {
 /// reverse elements tells of its source (RFC 5103 §4), and says so. Without biflows it is one for
 /// each direction with packets.
 #[inline]
-pub(crate) fn data_records(
+fn records_of(
     record: &FlowRecord,
     mapping: Mapping,
 ) -> impl Iterator<Item = DataRecord<'_>> {
@@ -68,6 +73,15 @@ pub(crate) fn data_records(
     };
     let one = move |turned| DataRecord { record, shape: Shape::of(record, sides, turned, mapping) };
     std::iter::once(one(turned)).chain(again.then(|| one(true)))
+}
+
+/// The Data Records of a record that is told as it is.
+#[cfg(test)]
+pub(crate) fn data_records(
+    record: &FlowRecord,
+    mapping: Mapping,
+) -> impl Iterator<Item = DataRecord<'_>> {
+    records_of(record, mapping)
 }
 
 impl Shape {
@@ -125,7 +139,7 @@ fn visit<'a, T: Unit>(shape: Shape, record: &'a FlowRecord, visitor: &mut impl F
 
     let (source, destination) = in_order(turned, record.source, record.destination);
     addresses(version, source, destination, visitor);
-    if matches!(transport, Transport::Ports | Transport::Tcp) {
+    if matches!(transport, Transport::Ports | Transport::Tcp) && !mapping.withheld.ports {
         let ports = in_order(turned, record.source_port, record.destination_port);
         visitor.unsigned16(&element::SOURCE_TRANSPORT_PORT, ports.0);
         visitor.unsigned16(&element::DESTINATION_TRANSPORT_PORT, ports.1);
@@ -133,7 +147,9 @@ fn visit<'a, T: Unit>(shape: Shape, record: &'a FlowRecord, visitor: &mut impl F
     visitor.unsigned8(&element::PROTOCOL_IDENTIFIER, record.protocol);
     visitor.unsigned8(&element::IP_VERSION, version as u8);
     visitor.unsigned32(&element::INGRESS_INTERFACE, record.interface);
-    visitor.unsigned64(&element::FLOW_ID, record.flow_id);
+    if !mapping.withheld.flow_id {
+        visitor.unsigned64(&element::FLOW_ID, record.flow_id);
+    }
     visitor.unsigned8(&element::FLOW_END_REASON, record.end_reason as u8);
     if sides != Sides::Uniflow {
         let direction =
@@ -162,14 +178,14 @@ fn visit<'a, T: Unit>(shape: Shape, record: &'a FlowRecord, visitor: &mut impl F
     }
     if let (Some(fields), Some(values)) = (tunnel, record.tunnel) {
         if mapping.enterprise_elements {
-            tunnel_headers(fields, values, turned, visitor);
+            tunnel_headers(shape, fields, values, visitor);
         }
         tunnel_id(fields, values, visitor);
     }
 
-    one_direction::<T>(layout, near, (&FORWARD, T::FORWARD), visitor);
+    one_direction::<T>(shape, near, (&FORWARD, T::FORWARD), visitor);
     if sides == Sides::Biflow {
-        one_direction::<T>(layout, far, (&REVERSE, T::REVERSE), visitor);
+        one_direction::<T>(shape, far, (&REVERSE, T::REVERSE), visitor);
     }
     if fragments {
         let element = &element::FLOWTAP_FRAGMENT_DELTA_COUNT;
@@ -206,14 +222,16 @@ fn addresses<'a>(
 /// the elements of both IP versions makes nfdump mix its addresses up, and a repeated element turns
 /// a plain value into a list for every reader of JSON.
 fn tunnel_headers<'a>(
+    shape: Shape,
     fields: TunnelFields,
     tunnel: Tunnel,
-    turned: bool,
     visitor: &mut impl FieldVisitor<'a>,
 ) {
     visitor.unsigned8(&element::FLOWTAP_TUNNEL_TYPE, tunnel.kind as u8);
-    visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, tunnel.id.unwrap_or(0));
-    let (source, destination) = in_order(turned, tunnel.source, tunnel.destination);
+    if !shape.mapping.withheld.identifiers {
+        visitor.unsigned32(&element::FLOWTAP_TUNNEL_ID, tunnel.id.unwrap_or(0));
+    }
+    let (source, destination) = in_order(shape.turned, tunnel.source, tunnel.destination);
     match fields.version {
         IpVersion::V4 => {
             visitor.ipv4_address(&element::FLOWTAP_TUNNEL_SOURCE_IPV4_ADDRESS, source.to_v4());
@@ -246,7 +264,7 @@ fn tunnel_id<'a>(fields: TunnelFields, tunnel: Tunnel, visitor: &mut impl FieldV
 /// The fields that exist once for each direction.
 #[inline]
 fn one_direction<'a, T: Unit>(
-    layout: Layout,
+    Shape { layout, mapping, .. }: Shape,
     direction: &Direction,
     (elements, [start, end]): (&'static DirectionElements, &'static [InformationElement; 2]),
     visitor: &mut impl FieldVisitor<'a>,
@@ -260,7 +278,7 @@ fn one_direction<'a, T: Unit>(
     visitor.unsigned8(&elements.minimum_ttl, direction.minimum_ttl);
     visitor.unsigned8(&elements.maximum_ttl, direction.maximum_ttl);
     visitor.unsigned8(&elements.class_of_service, direction.tos);
-    if layout.version == IpVersion::V6 {
+    if layout.version == IpVersion::V6 && !mapping.withheld.identifiers {
         visitor.unsigned32(&elements.flow_label, direction.flow_label & 0x000f_ffff);
     }
     match layout.transport {
@@ -268,7 +286,9 @@ fn one_direction<'a, T: Unit>(
         Transport::Tcp => {
             // RFC 9565 §3: the top four bits are zero.
             visitor.unsigned16(&elements.tcp_flags, direction.tcp_flags & 0x0fff);
-            visitor.unsigned32(&elements.tcp_sequence, direction.tcp_sequence);
+            if !mapping.withheld.identifiers {
+                visitor.unsigned32(&elements.tcp_sequence, direction.tcp_sequence);
+            }
             visitor.unsigned16(&elements.tcp_window, direction.tcp_window);
         }
         Transport::Icmp => {

@@ -12,6 +12,7 @@ use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::message::MessageWriter;
 use crate::ipfix::reader::{Reader, Statistics};
+use crate::privacy::Withheld;
 use crate::time::Timestamp;
 
 /// 192.0.2.1 port 40000 → 198.51.100.7 port 443 over TCP, both directions.
@@ -149,10 +150,15 @@ pub(crate) fn account() -> (Account, Arc<Mutex<Vec<String>>>) {
     (Account::new(observer), notices)
 }
 
-/// Any way to tell of records.
+/// Any way to tell of everything in records.
 pub(crate) fn any_mapping() -> impl Strategy<Value = Mapping> {
     (any::<bool>(), prop::sample::select(TimeUnit::ALL.to_vec()), any::<bool>()).prop_map(
-        |(biflow, time, enterprise_elements)| Mapping { biflow, time, enterprise_elements },
+        |(biflow, time, enterprise_elements)| Mapping {
+            biflow,
+            time,
+            enterprise_elements,
+            withheld: Withheld::NONE,
+        },
     )
 }
 

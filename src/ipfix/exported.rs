@@ -145,6 +145,9 @@ elements! {
     MIN_FLOW_START_MICROSECONDS = 271 "minFlowStartMicroseconds" DateTimeMicroseconds;
     MIN_FLOW_START_MILLISECONDS = 272 "minFlowStartMilliseconds" DateTimeMilliseconds;
     MIN_FLOW_START_NANOSECONDS = 273 "minFlowStartNanoseconds" DateTimeNanoseconds;
+    ANONYMIZATION_FLAGS = 285 "anonymizationFlags" Unsigned16;
+    ANONYMIZATION_TECHNIQUE = 286 "anonymizationTechnique" Unsigned16;
+    INFORMATION_ELEMENT_INDEX = 287 "informationElementIndex" Unsigned16;
     GRE_KEY = 296 "greKey" Unsigned32;
     OBSERVATION_DOMAIN_NAME = 300 "observationDomainName" String;
     SELECTOR_ID = 302 "selectorId" Unsigned64;

@@ -30,10 +30,10 @@ use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
-use crate::export::mapping::{DataRecord, Templates, data_records};
+use crate::export::mapping::{DataRecord, Disclosure, Templates};
 use crate::export::options::Options;
 use crate::export::pacing::{FlushTimer, Pacer};
-use crate::export::profile::{Mapping, OptionsDomain};
+use crate::export::profile::OptionsDomain;
 use crate::export::sink::RecordSink;
 use crate::export::spool::Spool;
 use crate::export::target::{Collector, Transport};
@@ -45,7 +45,7 @@ use crate::ipfix::sets::DataSets;
 #[derive(Debug)]
 pub(crate) struct CollectorSink {
     target: String,
-    mapping: Mapping,
+    disclosure: Disclosure,
     /// Which Flows are this target's.
     share: Share,
     templates: Templates,
@@ -90,7 +90,10 @@ impl CollectorSink {
                 .map_err(|source| ExportError::Tls { target: target.to_owned(), source })?;
         }
         let rules = first.options.rules();
-        let mapping = first.options.mapping(config.biflow);
+        let policy = first.options.privacy.policy();
+        let disclosure = Disclosure::open(&policy, first.options.mapping(config.biflow))
+            .map_err(|source| ExportError::Privacy { target: target.to_owned(), source })?;
+        let mapping = disclosure.mapping();
         let observation_domain =
             first.options.observation_domain.unwrap_or(config.observation_domain);
         let context = Context { observation_domain, mapping };
@@ -138,7 +141,8 @@ impl CollectorSink {
             (_, None) => Pacer::new(0, 0),
         };
         let options =
-            Options::new(config.metering.clone(), observation_domain, mapping, rules.options);
+            Options::new(config.metering.clone(), observation_domain, mapping, rules.options)
+                .under(policy);
         let settings = |member: &Collector| {
             let interval = member.options.reconnect.unwrap_or(match member.transport {
                 Transport::Udp => config.udp.retry_interval,
@@ -172,7 +176,7 @@ impl CollectorSink {
             .map_err(|source| ExportError::Thread { target: target.to_owned(), source })?;
         Ok(Self {
             target: target.to_owned(),
-            mapping,
+            disclosure,
             share,
             templates: Templates::new(mapping),
             sets: DataSets::new(message_size),
@@ -237,7 +241,8 @@ impl RecordSink for CollectorSink {
         self.export_seconds = batch.clock.as_secs();
         let share = self.share;
         for record in batch.records.iter().filter(|record| share.has(record)) {
-            for data in data_records(record, self.mapping) {
+            let disclosed = self.disclosure.of(record);
+            for data in disclosed.data_records() {
                 self.add(&data)?;
             }
         }
@@ -272,7 +277,7 @@ impl Drop for CollectorSink {
 
 /// What the records of these Collectors wait under: where they go and how they are told, so that
 /// another certificate or interval, or another member in a balanced group, does not part a run from
-/// what the last one left.
+/// what the last one left. What was told under another privacy policy is: it might not leave now.
 fn place_in_spool(members: &[Collector], share: Share) -> String {
     let members: Vec<_> = members.iter().map(Collector::as_encoded).collect();
     let prefix = match (share, members.len()) {

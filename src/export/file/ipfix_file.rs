@@ -27,8 +27,8 @@ pub(super) struct IpfixFile {
     pending: Totals,
     /// Layouts of the records.
     layouts: Layouts,
-    /// Layouts of which the Flow Keys are told, at the top.
-    described: Layouts,
+    /// What is to be told of the Template that was defined last, in reverse.
+    owed: Vec<OptionsRecord>,
     /// How many Observation Points are told.
     interfaces: usize,
     window: Window,
@@ -93,7 +93,7 @@ impl IpfixFile {
             messages: MessageWriter::new(observation_domain, MESSAGE_SIZE),
             pending: Totals::default(),
             layouts: Layouts::default(),
-            described: Layouts::default(),
+            owed: Vec::new(),
             interfaces: 0,
             window: Window::default(),
             export_times: None,
@@ -109,11 +109,13 @@ impl IpfixFile {
         let mut records = options.standing(interfaces);
         for &layout in layouts {
             let template = Arc::clone(self.templates.template(layout));
-            let Some(rest) = room.checked_sub(template.definition().len()) else { break };
+            let about = options.about(&template);
+            let octets: usize = about.iter().map(|record| record.octets.len()).sum();
+            let needed = template.definition().len() + octets;
+            let Some(rest) = room.checked_sub(needed) else { break };
             room = rest;
             self.put(seconds, account, |messages| messages.add_template(&template))?;
-            self.described.insert(layout);
-            records.extend(options.flow_keys(&template));
+            records.extend(about);
         }
         for template in options.templates() {
             self.put(seconds, account, |messages| messages.add_template(&template))?;
@@ -148,14 +150,15 @@ impl IpfixFile {
         let layout = record.shape.layout;
         let template = self.templates.template(layout);
         if self.layouts.is_new(layout) {
+            // At the top it was defined with what is to be told of it.
             if !self.messages.defines(template) {
                 self.messages.add_template(template)?;
+                self.owed = self.options.about(template);
+                self.owed.reverse();
             }
-            // RFC 7011 §4.4.
-            if self.described.is_new(layout)
-                && let Some(OptionsRecord { template, octets }) = self.options.flow_keys(template)
-            {
-                self.messages.add_octets(&template, &octets)?;
+            while let Some(OptionsRecord { template, octets }) = self.owed.last() {
+                self.messages.add_octets(template, octets)?;
+                self.owed.pop();
             }
             self.layouts.insert(layout);
         }

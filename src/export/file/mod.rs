@@ -30,11 +30,10 @@ use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, Top};
 use crate::export::file::place::Place;
 use crate::export::file::rotation::Rotation;
 use crate::export::layout::Layout;
-use crate::export::mapping::{DataRecord, data_records};
+use crate::export::mapping::{DataRecord, Disclosure};
 use crate::export::options::{Exported, ObservationPoints, Options};
 use crate::export::output::reader_has_left;
 use crate::export::pacing::FlushTimer;
-use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
 use crate::export::target::FileTarget;
 use crate::ipfix::message::Refused;
@@ -54,7 +53,7 @@ pub(crate) struct FileSink {
     place: Place,
     rotation: Rotation,
     observation_domain: u32,
-    mapping: Mapping,
+    disclosure: Disclosure,
     pace: Pace,
     clock: Arc<dyn Clock>,
     options: Arc<Options>,
@@ -116,14 +115,18 @@ impl FileSink {
         let start = rotation.start(config.clock.wall());
         let is_live = config.pace == Pace::Live;
         let observation_domain = options.observation_domain.unwrap_or(config.observation_domain);
-        let mapping = options.mapping(config.biflow);
+        let policy = options.privacy.policy();
+        let disclosure = Disclosure::open(&policy, options.mapping(config.biflow))
+            .map_err(|source| ExportError::Privacy { target: target.to_owned(), source })?;
+        let mapping = disclosure.mapping();
         let rules = options.options_records(config.biflow);
-        let records = Options::new(config.metering.clone(), observation_domain, mapping, rules);
+        let records = Options::new(config.metering.clone(), observation_domain, mapping, rules)
+            .under(policy);
         let mut sink = Self {
             target: target.to_owned(),
             rotation,
             observation_domain,
-            mapping,
+            disclosure,
             pace: config.pace,
             clock: Arc::clone(&config.clock),
             options: Arc::new(records),
@@ -159,7 +162,8 @@ impl FileSink {
         let output = self.place.create(start)?;
         let options = Arc::clone(&self.options);
         let domain = self.observation_domain;
-        let file = IpfixFile::new(output, domain, self.mapping, options, self.exported);
+        let mapping = self.disclosure.mapping();
+        let file = IpfixFile::new(output, domain, mapping, options, self.exported);
         self.state = State::Writing(Box::new(Current { file, start, filled: self.now, top: None }));
         Ok(())
     }
@@ -414,7 +418,8 @@ impl FileSink {
 impl RecordSink for FileSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         if self.reader_is_gone {
-            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, self.mapping.biflow));
+            let biflow = self.disclosure.mapping().biflow;
+            account.lost(LossReason::ReaderGone, Totals::of(&batch.records, biflow));
             return Ok(());
         }
         self.now = match self.pace {
@@ -425,7 +430,8 @@ impl RecordSink for FileSink {
         self.turn(account)?;
         self.tell_interfaces(account)?;
         for record in &batch.records {
-            for data in data_records(record, self.mapping) {
+            let disclosed = self.disclosure.of(record);
+            for data in disclosed.data_records() {
                 self.add(&data, account)?;
             }
         }

@@ -11,18 +11,29 @@ use crate::ipfix::date_time::{DateTime, Precision};
 use crate::ipfix::message::{MESSAGE_HEADER_LENGTH, SET_HEADER_LENGTH};
 use crate::ipfix::reader::Reader;
 use crate::ipfix::value::Value;
+use crate::privacy::Withheld;
 
 const BIFLOWS: Mapping =
-    Mapping { biflow: true, time: TimeUnit::Milliseconds, enterprise_elements: true };
+    Mapping {
+        biflow: true,
+        time: TimeUnit::Milliseconds,
+        enterprise_elements: true,
+        withheld: Withheld::NONE,
+    };
 const UNIFLOWS: Mapping = Mapping { biflow: false, ..BIFLOWS };
 
 /// Every mapping there is.
 fn mappings() -> impl Iterator<Item = Mapping> {
     TimeUnit::ALL.into_iter().flat_map(|time| {
-        (0..4).map(move |bits| Mapping {
+        (0..32).map(move |bits| Mapping {
             biflow: bits & 1 == 1,
             time,
             enterprise_elements: bits & 2 == 2,
+            withheld: Withheld {
+                flow_id: bits & 4 == 4,
+                ports: bits & 8 == 8,
+                identifiers: bits & 16 == 16,
+            },
         })
     })
 }
@@ -420,7 +431,7 @@ proptest! {
         records in prop::collection::vec(any_record(), 1..20),
         mapping in any_mapping(),
     ) {
-        let Mapping { biflow, time, enterprise_elements } = mapping;
+        let Mapping { biflow, time, enterprise_elements, withheld: _ } = mapping;
         let data: Vec<_> = records.iter().flat_map(|record| data_records(record, mapping)).collect();
         let decoded = decode(&messages(&data, mapping));
         prop_assert_eq!(decoded.len(), data.len());

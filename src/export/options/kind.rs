@@ -37,10 +37,12 @@ pub(super) enum Kind {
     LegacySampling = 11,
     /// Description of an Observation Point, for Collectors that do not look into scopes.
     DomainInterface = 12,
+    /// RFC 6235 §5.3: what became of a field under a privacy policy.
+    Anonymization = 13,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::MeteringStatistics,
         Self::MeteringReliability,
         Self::ExportingReliability,
@@ -54,6 +56,7 @@ impl Kind {
         Self::Selector,
         Self::LegacySampling,
         Self::DomainInterface,
+        Self::Anonymization,
     ];
 
     fn id(self) -> TemplateId {
@@ -161,6 +164,15 @@ impl Kind {
                 &[element::OBSERVATION_DOMAIN_ID],
                 &[element::INGRESS_INTERFACE, element::INTERFACE_DESCRIPTION],
             ),
+            Self::Anonymization => (
+                &[
+                    element::TEMPLATE_ID,
+                    element::INFORMATION_ELEMENT_ID,
+                    element::PRIVATE_ENTERPRISE_NUMBER,
+                    element::INFORMATION_ELEMENT_INDEX,
+                ],
+                &[element::ANONYMIZATION_FLAGS, element::ANONYMIZATION_TECHNIQUE],
+            ),
         }
     }
 }
@@ -173,7 +185,7 @@ impl OptionsTemplates {
     pub(super) fn new() -> Self {
         Self(Kind::ALL.map(|kind| {
             let (scope, mut fields) = kind.fields();
-            let scope_field_count = u16::try_from(scope.len()).expect("one or two");
+            let scope_field_count = u16::try_from(scope.len()).expect("four at most");
             fields.splice(0..0, scope);
             let template = Template::options(kind.id(), scope_field_count, fields);
             Arc::new(template.expect("a test makes the template of every kind"))

@@ -10,8 +10,9 @@ use crate::export::profile::{InterfaceScope, Mapping, OptionsRules, SamplingElem
 use crate::ipfix::date_time::DateTime;
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported::{self as element, ElementType, FLOWTAP_ELEMENT_TYPES};
-use crate::ipfix::template::Template;
+use crate::ipfix::template::{FieldSpecifier, Template};
 use crate::ipfix::value::Value;
+use crate::privacy::{Policy, elements};
 use crate::time::Timestamp;
 
 /// One options record to send: its Options Template, and the record's octets.
@@ -44,6 +45,7 @@ pub(crate) struct Options {
     metering: Metering,
     observation_domain: u32,
     rules: OptionsRules,
+    policy: Policy,
     templates: OptionsTemplates,
 }
 
@@ -57,7 +59,13 @@ impl Options {
         rules: OptionsRules,
     ) -> Self {
         let rules = rules.under(mapping);
-        Self { metering, observation_domain, rules, templates: OptionsTemplates::new() }
+        let (policy, templates) = (Policy::default(), OptionsTemplates::new());
+        Self { metering, observation_domain, rules, policy, templates }
+    }
+
+    /// The same of Flow Records that leave under `policy`.
+    pub(crate) fn under(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// The Options Templates of all records that the target may get.
@@ -97,10 +105,39 @@ impl Options {
         records
     }
 
-    /// Which fields of a Template are Flow Keys; to be sent with it.
+    /// What is to be sent with a Template: which of its fields are Flow Keys, and what became of them.
+    pub(crate) fn about(&self, template: &Template) -> Vec<OptionsRecord> {
+        let mut records = self.anonymization(template);
+        records.extend(self.flow_keys(template));
+        records
+    }
+
+    /// RFC 6235 §5.3: what became of the fields of a Template, but for those that are as they were
+    /// metered. The number of a reverse element is that of the forward one, under its enterprise.
+    fn anonymization(&self, template: &Template) -> Vec<OptionsRecord> {
+        if template.is_options() || !self.tells(Kind::Anonymization) {
+            return Vec::new();
+        }
+        let told = |(index, field): (u16, &FieldSpecifier)| {
+            let element = &field.element;
+            let treatment = self.policy.treatment(elements::subject(element)?);
+            let values = [
+                number(template.id().get()),
+                number(element.id),
+                number(element.enterprise),
+                number(index),
+                number(self.policy.anonymization_flags(treatment)),
+                number(treatment.technique()?),
+            ];
+            Some(self.record(Kind::Anonymization, &values))
+        };
+        (0..).zip(template.fields()).filter_map(told).collect()
+    }
+
+    /// Which fields of a Template are Flow Keys.
     ///
     /// RFC 7011 §4.4: the first field is the lowest bit.
-    pub(crate) fn flow_keys(&self, template: &Template) -> Option<OptionsRecord> {
+    pub(super) fn flow_keys(&self, template: &Template) -> Option<OptionsRecord> {
         if template.is_options() || !self.rules.flow_keys {
             return None;
         }
@@ -121,6 +158,7 @@ impl Options {
             domain: _,
             statistics,
             flow_keys,
+            anonymization,
             interfaces,
             interface_scope,
             sampling,
@@ -134,6 +172,7 @@ impl Options {
                 statistics
             }
             Kind::FlowKeys => flow_keys,
+            Kind::Anonymization => anonymization && !self.policy.is_as_is(),
             Kind::Interface => interfaces && interface_scope == InterfaceScope::Interface,
             Kind::DomainInterface => interfaces && interface_scope == InterfaceScope::Domain,
             Kind::Timeouts => timeouts && !started,

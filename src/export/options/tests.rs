@@ -18,6 +18,7 @@ use crate::ipfix::exported as element;
 use crate::ipfix::message::MessageWriter;
 use crate::ipfix::reader::Reader;
 use crate::ipfix::template::{FieldSpecifier, Template, TemplateId};
+use crate::privacy::{Level, Policy};
 use crate::time::Timestamp;
 
 #[test]
@@ -248,19 +249,20 @@ fn ids_of_options_templates_are_what_they_always_were() {
     // RFC 7011 §8: a Collector may keep them over our restart.
     let templates = OptionsTemplates::new();
     let ids: Vec<_> = Kind::ALL.map(|kind| templates.of(kind).id().get()).to_vec();
-    assert_eq!(ids, (65_000..65_013).collect::<Vec<_>>());
+    assert_eq!(ids, (65_000..65_014).collect::<Vec<_>>());
 }
 
 #[test]
 fn every_record_that_a_target_gets_has_its_template_announced() {
     let lost = Exported { not_sent: Totals { records: 1, packets: 1, octets: 1 }, ..EXPORTED };
-    for bits in 0..1 << 11 {
+    for bits in 0..1 << 13 {
         let on = |bit: u32| bits >> bit & 1 == 1;
         let mapping = Mapping { biflow: on(0), enterprise_elements: on(1), ..Mapping::default() };
         let rules = OptionsRules {
             domain: RULES.domain,
             statistics: on(2),
             flow_keys: on(3),
+            anonymization: on(11),
             interfaces: on(4),
             interface_scope: if on(5) { InterfaceScope::Domain } else { InterfaceScope::Interface },
             sampling: if on(6) { SamplingElements::Legacy } else { SamplingElements::Selector },
@@ -269,13 +271,16 @@ fn every_record_that_a_target_gets_has_its_template_announced() {
             element_types: on(9),
         };
         let metering = metering(Facts { started: on(10).then_some(NOW), ..facts() });
-        let options = Options::new(metering, DOMAIN, mapping, rules);
+        let level = if on(12) { Level::Obfuscated } else { Level::AsIs };
+        let policy = Policy { level, ..Policy::default() };
+        let options = Options::new(metering, DOMAIN, mapping, rules).under(policy);
         options.learn([Interface::new(1, b"eth0", b"")]);
         options.counters().ignore(Ignored { packets: 1, octets: 60, first: NOW, last: NOW });
 
         let mut records = options.standing(1);
         records.extend(options.statistics(&lost, NOW));
-        records.extend(options.flow_keys(&flow_template(300, &[element::PROTOCOL_IDENTIFIER])));
+        let fields = [element::PROTOCOL_IDENTIFIER, element::SOURCE_IPV4_ADDRESS];
+        records.extend(options.about(&flow_template(300, &fields)));
         let templates = options.templates();
         for record in &records {
             assert!(templates.contains(&record.template), "{record:?}");
@@ -294,6 +299,7 @@ fn every_record_that_a_target_gets_has_its_template_announced() {
         assert_eq!(count(&[Kind::Timeouts, Kind::TimeoutsAndStart]), told(on(7), 1));
         assert_eq!(count(&[Kind::Interface, Kind::DomainInterface]), told(on(4), 1));
         assert_eq!(count(&[Kind::FlowKeys]), told(on(3), 1));
+        assert_eq!(count(&[Kind::Anonymization]), told(on(11) && on(12), 1));
         assert_eq!(count(&[Kind::Selector, Kind::LegacySampling]), 1, "always");
         assert_eq!(options.statistics(&lost, NOW).len(), told(on(2), 3));
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::privacy::Withheld;
+
 /// Unit of the times in a record. There is one pair of them a direction; nanoseconds are kept inside.
 ///
 /// Written `ms`, `us` and `ns`; `µs` is read as well.
@@ -20,7 +22,8 @@ pub enum TimeUnit {
 
 /// How Flow Records become the Data Records of one target.
 ///
-/// Written `biflow=on;time=ms;enterprise=on`: what was encoded under one mapping is read and sent
+/// Written `biflow=on;time=ms;enterprise=on`, and behind it `;without=flowId,ports,identifiers` or as
+/// much of that as a privacy policy withholds: what was encoded under one mapping is read and sent
 /// under an equal one, in this run or in the next.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Mapping {
@@ -30,6 +33,8 @@ pub struct Mapping {
     pub time: TimeUnit,
     /// Whether elements of our own are in the records.
     pub enterprise_elements: bool,
+    /// What is in no record, because of the privacy policy of the target.
+    pub withheld: Withheld,
 }
 
 /// Why a text is no [`Mapping`] or [`TimeUnit`].
@@ -80,15 +85,22 @@ impl FromStr for TimeUnit {
 
 impl Default for Mapping {
     fn default() -> Self {
-        Self { biflow: true, time: TimeUnit::Milliseconds, enterprise_elements: true }
+        Self {
+            biflow: true,
+            time: TimeUnit::Milliseconds,
+            enterprise_elements: true,
+            withheld: Withheld::NONE,
+        }
     }
 }
 
 impl fmt::Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { biflow, time, enterprise_elements } = *self;
+        let Self { biflow, time, enterprise_elements, withheld } = *self;
         let [biflow, enterprise] = [biflow, enterprise_elements].map(switch);
-        write!(f, "biflow={biflow};time={time};enterprise={enterprise}")
+        write!(f, "biflow={biflow};time={time};enterprise={enterprise}")?;
+        let names: Vec<_> = named(withheld).into_iter().filter_map(|(name, is)| is.then_some(name)).collect();
+        if names.is_empty() { Ok(()) } else { write!(f, ";without={}", names.join(",")) }
     }
 }
 
@@ -109,9 +121,33 @@ impl FromStr for Mapping {
             biflow: is_on(value("biflow")?).ok_or_else(wrong)?,
             time: value("time")?.parse()?,
             enterprise_elements: is_on(value("enterprise")?).ok_or_else(wrong)?,
+            withheld: match values.next() {
+                None => Withheld::NONE,
+                Some(text) => text.strip_prefix("without=").and_then(withheld).ok_or_else(wrong)?,
+            },
         };
-        values.next().is_none().then_some(mapping).ok_or_else(wrong)
+        // In one order only, and each once.
+        (mapping.to_string() == text).then_some(mapping).ok_or_else(wrong)
     }
+}
+
+/// What may be withheld, by the name that is stored.
+const fn named(withheld: Withheld) -> [(&'static str, bool); 3] {
+    let Withheld { flow_id, ports, identifiers } = withheld;
+    [("flowId", flow_id), ("ports", ports), ("identifiers", identifiers)]
+}
+
+fn withheld(names: &str) -> Option<Withheld> {
+    let mut withheld = Withheld::NONE;
+    for name in names.split(',') {
+        match name {
+            "flowId" => withheld.flow_id = true,
+            "ports" => withheld.ports = true,
+            "identifiers" => withheld.identifiers = true,
+            _ => return None,
+        }
+    }
+    Some(withheld)
 }
 
 /// `on` or `off`.
@@ -139,9 +175,17 @@ mod tests {
     fn a_mapping_is_written_like_this_in_every_version_of_us() {
         // It is stored beside what waits on disk.
         assert_eq!(Mapping::default().to_string(), "biflow=on;time=ms;enterprise=on");
-        let other =
-            Mapping { biflow: false, time: TimeUnit::Nanoseconds, enterprise_elements: false };
+        let other = Mapping {
+            biflow: false,
+            time: TimeUnit::Nanoseconds,
+            enterprise_elements: false,
+            ..Mapping::default()
+        };
         assert_eq!(other.to_string(), "biflow=off;time=ns;enterprise=off");
+        let withheld = Withheld { flow_id: true, ports: true, identifiers: true };
+        let private = Mapping { withheld, ..Mapping::default() };
+        let text = "biflow=on;time=ms;enterprise=on;without=flowId,ports,identifiers";
+        assert_eq!(private.to_string(), text);
     }
 
     #[test]
@@ -152,6 +196,11 @@ mod tests {
             "biflow=on;time=ms",
             "biflow=on;time=ms;enterprise=on;",
             "biflow=on;time=ms;enterprise=on;more=on",
+            "biflow=on;time=ms;enterprise=on;without=",
+            "biflow=on;time=ms;enterprise=on;without=all",
+            "biflow=on;time=ms;enterprise=on;without=ports,flowId",
+            "biflow=on;time=ms;enterprise=on;without=ports,ports",
+            "biflow=on;time=ms;enterprise=on;without=ports;",
             "time=ms;biflow=on;enterprise=on",
             "biflow=yes;time=ms;enterprise=on",
             "biflow=on;time=s;enterprise=on",
@@ -174,7 +223,12 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_mapping_comes_back_from_its_text(mapping in any_mapping()) {
+        fn a_mapping_comes_back_from_its_text(
+            mapping in any_mapping(),
+            (flow_id, ports, identifiers) in any::<(bool, bool, bool)>(),
+        ) {
+            let withheld = Withheld { flow_id, ports, identifiers };
+            let mapping = Mapping { withheld, ..mapping };
             prop_assert_eq!(mapping.to_string().parse(), Ok(mapping));
         }
 

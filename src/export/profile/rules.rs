@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::export::profile::{Mapping, Profile, Refresh, TimeUnit};
+use crate::privacy::Withheld;
 
 /// One row of the table of profiles: what a Collector gets unless its options say otherwise.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +45,9 @@ pub struct OptionsRules {
     /// Which fields are Flow Keys (RFC 7011 §4.4). Never with [`OptionsDomain::Zero`]: a Template ID
     /// means something in its own domain only.
     pub flow_keys: bool,
+    /// What became of which field under a privacy policy (RFC 6235). Never with
+    /// [`OptionsDomain::Zero`], for the same reason.
+    pub anonymization: bool,
     /// Names of interfaces (IE 82, 83).
     pub interfaces: bool,
     /// What these are said of.
@@ -121,14 +125,21 @@ impl OptionsRules {
 const EVERY_TIME: &[TimeUnit] = &TimeUnit::ALL;
 const MILLISECONDS: &[TimeUnit] = &[TimeUnit::Milliseconds];
 
+const EVERYTHING: Mapping = Mapping {
+    biflow: true,
+    time: TimeUnit::Milliseconds,
+    enterprise_elements: true,
+    withheld: Withheld::NONE,
+};
 const PLAIN_BIFLOWS: Mapping =
-    Mapping { biflow: true, time: TimeUnit::Milliseconds, enterprise_elements: false };
+    Mapping { enterprise_elements: false, ..EVERYTHING };
 const PLAIN_UNIFLOWS: Mapping = Mapping { biflow: false, ..PLAIN_BIFLOWS };
 
 const EVERY_OPTION: OptionsRules = OptionsRules {
     domain: OptionsDomain::Flows,
     statistics: true,
     flow_keys: true,
+    anonymization: true,
     interfaces: true,
     interface_scope: InterfaceScope::Interface,
     sampling: SamplingElements::Selector,
@@ -145,7 +156,7 @@ const OFTEN: Refresh =
 const STANDARD: ProfileRules = ProfileRules {
     profile: Profile::Standard,
     collectors: "any that follows RFC 7011 and RFC 5103: libfixbuf's tools, YAF's, tshark",
-    mapping: Mapping { biflow: true, time: TimeUnit::Milliseconds, enterprise_elements: true },
+    mapping: EVERYTHING,
     reads_biflows: true,
     times: EVERY_TIME,
     options: EVERY_OPTION,
@@ -165,6 +176,7 @@ const NFDUMP: ProfileRules = ProfileRules {
     options: OptionsRules {
         domain: OptionsDomain::Zero,
         flow_keys: false,
+        anonymization: false,
         interface_scope: InterfaceScope::Domain,
         element_types: false,
         ..EVERY_OPTION
@@ -317,6 +329,7 @@ const FLOWMON: ProfileRules = ProfileRules {
     options: OptionsRules {
         domain: OptionsDomain::Zero,
         flow_keys: false,
+        anonymization: false,
         element_types: false,
         ..EVERY_OPTION
     },

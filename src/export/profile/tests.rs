@@ -26,6 +26,7 @@ fn a_profile_asks_for_nothing_that_its_collector_cannot_read() {
         assert_eq!(rules.mapping.time, TimeUnit::Milliseconds);
         // RFC 7011 §8: a Template ID means nothing in another domain.
         assert!(rules.options.domain == OptionsDomain::Flows || !rules.options.flow_keys);
+        assert_eq!(rules.options.anonymization, rules.options.flow_keys);
         let options = rules.options.under(rules.mapping);
         assert!(!options.biflow_method || rules.mapping.biflow, "{rules:?}");
         assert!(!options.element_types || rules.mapping.enterprise_elements, "{rules:?}");

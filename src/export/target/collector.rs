@@ -66,8 +66,8 @@ impl Collector {
         }
     }
 
-    /// The target with those of its options only that say how records are told, not how they get
-    /// there.
+    /// The target with those of its options only that say what is told of records and how, not how
+    /// that gets there.
     pub(crate) fn as_encoded(&self) -> String {
         let CollectorOptions { profile, biflow, time, observation_domain, .. } = self.options;
         let options = CollectorOptions {
@@ -75,6 +75,7 @@ impl Collector {
             biflow,
             time,
             observation_domain,
+            privacy: self.options.privacy.clone(),
             ..CollectorOptions::default()
         };
         let host = self.host.to_ascii_lowercase();
@@ -123,11 +124,7 @@ impl Collector {
         let mut seen = Vec::new();
         for pair in query::pairs(query) {
             let (name, value) = pair?;
-            let key = OptionKey::read(name, self.transport.kind())?;
-            if seen.contains(&key) && key != OptionKey::Peer {
-                return Err(OptionError::Repeated(key.name()));
-            }
-            seen.push(key);
+            let key = OptionKey::read_once(name, self.transport.kind(), &mut seen)?;
             self.options.set(key, value)?;
         }
         Ok(())

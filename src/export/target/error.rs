@@ -22,9 +22,6 @@ pub enum TargetError {
     /// `null:` takes nothing.
     #[error("`null:` takes no argument, but `{0}` follows")]
     NullWithArgument(String),
-    /// `json:` has no options, and a file with them in its name is hardly meant.
-    #[error("`json:{0}`: `json:` takes no options: use json:PATH or json:-")]
-    JsonWithOptions(String),
     /// A URL without the two slashes.
     #[error("`{kind}:{rest}` lacks the slashes: use {kind}://HOST:PORT")]
     NoSlashes {
@@ -141,7 +138,7 @@ pub enum OptionError {
     Inapplicable {
         /// The key.
         key: &'static str,
-        /// `udp:`, `file:` and so on.
+        /// `udp:`, `file:` and so on, or what else it would have to go with.
         kind: &'static str,
         /// Why, or what to do instead.
         hint: &'static str,

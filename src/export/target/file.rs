@@ -21,8 +21,8 @@ pub struct FileTarget {
     pub size: Option<u64>,
     /// Whether files are compressed by zstd.
     pub compress: bool,
-    /// What is said about records; of these options a file has `profile`, `biflow`, `time` and
-    /// `observation_domain`.
+    /// What is said about records; of these options a file has `profile`, `biflow`, `time`,
+    /// `observation_domain` and `privacy`.
     pub options: CollectorOptions,
 }
 
@@ -60,11 +60,7 @@ impl FileTarget {
         let mut seen = Vec::new();
         for pair in query::pairs(query) {
             let (name, value) = pair?;
-            let key = OptionKey::read(name, Kind::File)?;
-            if seen.contains(&key) {
-                return Err(OptionError::Repeated(key.name()));
-            }
-            seen.push(key);
+            let key = OptionKey::read_once(name, Kind::File, &mut seen)?;
             let text = query::text(key.name(), value)?;
             let wrong = |expected| out_of_bounds(key, value.to_owned(), expected);
             match key {

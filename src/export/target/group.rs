@@ -5,6 +5,8 @@ use std::fmt;
 use crate::export::target::collector::Collector;
 use crate::export::target::error::TargetError;
 use crate::export::target::key::OptionKey;
+use crate::export::target::privacy::PrivacyOptions;
+use crate::privacy::Level;
 
 /// Collectors that share the records.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,7 +102,16 @@ fn check_alike(first: &Collector, second: &Collector) -> Result<(), TargetError>
         OptionKey::ObservationDomain,
         domain(one.observation_domain),
         domain(other.observation_domain),
-    )
+    )?;
+    if one.privacy.policy() == other.privacy.policy() {
+        return Ok(());
+    }
+    // Two may be the same in other words: only if they are not the words count.
+    let policy = |options: &PrivacyOptions| match options.policy().is_as_is() {
+        true => Level::AsIs.to_string(),
+        false => options.to_string(),
+    };
+    differ(OptionKey::Privacy, policy(&one.privacy), policy(&other.privacy))
 }
 
 impl fmt::Display for Group {

@@ -11,6 +11,7 @@ pub(super) enum Kind {
     Tls,
     Sctp,
     File,
+    Json,
 }
 
 /// What can be said about a target.
@@ -35,6 +36,17 @@ pub(super) enum OptionKey {
     Rotate,
     Size,
     Compress,
+    Privacy,
+    Addresses,
+    Own,
+    OwnAddresses,
+    Prefix4,
+    Prefix6,
+    PseudonymKey,
+    PseudonymRotation,
+    Macs,
+    Ports,
+    TimeStep,
 }
 
 impl Kind {
@@ -45,6 +57,7 @@ impl Kind {
             Self::Tls => "tls:",
             Self::Sctp => "sctp:",
             Self::File => "file:",
+            Self::Json => "json:",
         }
     }
 
@@ -54,7 +67,7 @@ impl Kind {
 }
 
 impl OptionKey {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 29] = [
         Self::Profile,
         Self::Biflow,
         Self::Time,
@@ -73,6 +86,17 @@ impl OptionKey {
         Self::Rotate,
         Self::Size,
         Self::Compress,
+        Self::Privacy,
+        Self::Addresses,
+        Self::Own,
+        Self::OwnAddresses,
+        Self::Prefix4,
+        Self::Prefix6,
+        Self::PseudonymKey,
+        Self::PseudonymRotation,
+        Self::Macs,
+        Self::Ports,
+        Self::TimeStep,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -95,11 +119,36 @@ impl OptionKey {
             Self::Rotate => "rotate",
             Self::Size => "size",
             Self::Compress => "compress",
+            Self::Privacy => "privacy",
+            Self::Addresses => "addresses",
+            Self::Own => "own",
+            Self::OwnAddresses => "own_addresses",
+            Self::Prefix4 => "prefix4",
+            Self::Prefix6 => "prefix6",
+            Self::PseudonymKey => "pseudonym_key",
+            Self::PseudonymRotation => "pseudonym_rotation",
+            Self::Macs => "macs",
+            Self::Ports => "ports",
+            Self::TimeStep => "time_step",
         }
     }
 
+    /// As [`Self::read`], but no key twice that has one value.
+    pub(super) fn read_once(
+        name: &str,
+        kind: Kind,
+        seen: &mut Vec<Self>,
+    ) -> Result<Self, OptionError> {
+        let key = Self::read(name, kind)?;
+        if seen.contains(&key) && !matches!(key, Self::Peer | Self::Own) {
+            return Err(OptionError::Repeated(key.name()));
+        }
+        seen.push(key);
+        Ok(key)
+    }
+
     /// The key with this name, for a target of this kind.
-    pub(super) fn read(name: &str, kind: Kind) -> Result<Self, OptionError> {
+    fn read(name: &str, kind: Kind) -> Result<Self, OptionError> {
         let Some(key) = Self::ALL.into_iter().find(|key| key.name() == name) else {
             let hint = match nearest(name, kind.keys().map(Self::name)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -122,6 +171,21 @@ impl OptionKey {
     /// `Err` says why targets of this kind do not have it.
     const fn applies(self, kind: Kind) -> Result<(), &'static str> {
         match (self, kind) {
+            (
+                Self::Privacy
+                | Self::Addresses
+                | Self::Own
+                | Self::OwnAddresses
+                | Self::Prefix4
+                | Self::Prefix6
+                | Self::PseudonymKey
+                | Self::PseudonymRotation
+                | Self::Macs
+                | Self::Ports
+                | Self::TimeStep,
+                _,
+            ) => Ok(()),
+            (_, Kind::Json) => Err("it is for collectors and files"),
             (Self::Profile | Self::Biflow | Self::Time | Self::ObservationDomain, _) => Ok(()),
             (Self::Rotate | Self::Size | Self::Compress, Kind::File) => Ok(()),
             (Self::Rotate | Self::Size | Self::Compress, _) => Err("it is for file:"),
@@ -142,19 +206,13 @@ impl OptionKey {
     }
 }
 
-/// Whether a text ends as a URL with options would: `?`, and a key that there is.
-pub(super) fn ends_in_options(text: &str) -> bool {
-    let key = text.rsplit_once('?').and_then(|(_, options)| options.split_once('='));
-    key.is_some_and(|(name, _)| OptionKey::ALL.into_iter().any(|key| key.name() == name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_key_has_a_name_of_its_own_and_a_kind_that_has_it() {
-        let kinds = [Kind::Udp, Kind::Tcp, Kind::Tls, Kind::Sctp, Kind::File];
+        let kinds = [Kind::Udp, Kind::Tcp, Kind::Tls, Kind::Sctp, Kind::File, Kind::Json];
         let mut names = Vec::new();
         for key in OptionKey::ALL {
             assert!(kinds.iter().any(|kind| key.applies(*kind).is_ok()), "{key:?}");

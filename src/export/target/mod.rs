@@ -4,9 +4,11 @@ mod collector;
 mod error;
 mod file;
 mod group;
+mod json;
 mod key;
 mod nearest;
 mod options;
+mod privacy;
 mod query;
 mod table;
 #[cfg(test)]
@@ -21,7 +23,9 @@ pub use collector::{Collector, DEFAULT_PORT, DEFAULT_TLS_PORT, Transport};
 pub use error::{OptionError, TargetError};
 pub use file::FileTarget;
 pub use group::{Group, GroupMode};
+pub use json::{JsonOutput, JsonTarget};
 pub use options::{CollectorOptions, TlsOptions};
+pub use privacy::PrivacyOptions;
 pub(crate) use units::parse_size;
 
 /// A place to export to.
@@ -34,18 +38,9 @@ pub enum Target {
     /// `balance:URL,URL` and `failover:URL,URL`: Collectors that share the records.
     Group(Group),
     /// `json:PATH` or `json:-`: one JSON object a record.
-    Json(JsonOutput),
+    Json(JsonTarget),
     /// `null:`: counted, and nothing else.
     Null,
-}
-
-/// Where JSON goes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum JsonOutput {
-    /// Standard output.
-    Standard,
-    /// A file.
-    File(PathBuf),
 }
 
 impl Target {
@@ -63,7 +58,8 @@ impl Target {
                 format!("{}:{}", mode.name(), members.join(","))
             }
             Self::Collector(collector) => collector.address().to_string(),
-            Self::Json(_) | Self::Null => self.to_string(),
+            Self::Json(json) => json.address().to_string(),
+            Self::Null => self.to_string(),
         }
     }
 
@@ -87,7 +83,8 @@ impl Target {
             Self::File(file) => file.check(),
             Self::Collector(collector) => collector.check(),
             Self::Group(group) => group.check(),
-            Self::Json(_) | Self::Null => Ok(()),
+            Self::Json(json) => json.check(),
+            Self::Null => Ok(()),
         }
     }
 }
@@ -101,14 +98,7 @@ impl FromStr for Target {
         };
         match kind {
             "file" => FileTarget::parse(rest).map(Self::File),
-            "json" => match rest {
-                "" => Err(TargetError::NoPath { kind: "json" }),
-                "-" => Ok(Self::Json(JsonOutput::Standard)),
-                _ if key::ends_in_options(rest) => {
-                    Err(TargetError::JsonWithOptions(rest.to_owned()))
-                }
-                _ => Ok(Self::Json(JsonOutput::File(rest.into()))),
-            },
+            "json" => JsonTarget::parse(rest).map(Self::Json),
             "null" => match rest {
                 "" => Ok(Self::Null),
                 _ => Err(TargetError::NullWithArgument(rest.to_owned())),
@@ -120,15 +110,14 @@ impl FromStr for Target {
     }
 }
 
-/// Writes what can be typed again. It holds no secret: a private key is told by its path.
+/// Writes what can be typed again. It holds no secret: keys are told by their paths.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(file) => file.fmt(f),
             Self::Collector(collector) => collector.fmt(f),
             Self::Group(group) => group.fmt(f),
-            Self::Json(JsonOutput::Standard) => f.write_str("json:-"),
-            Self::Json(JsonOutput::File(path)) => write!(f, "json:{}", path.display()),
+            Self::Json(json) => json.fmt(f),
             Self::Null => f.write_str("null:"),
         }
     }

@@ -12,6 +12,7 @@ use crate::export::profile::{
 };
 use crate::export::target::error::OptionError;
 use crate::export::target::key::{Kind, OptionKey};
+use crate::export::target::privacy::PrivacyOptions;
 use crate::export::target::query::{self, QueryWriter};
 use crate::export::target::table;
 use crate::export::target::units::{duration_text, parse_duration};
@@ -46,6 +47,8 @@ pub struct CollectorOptions {
     pub rate: Option<u32>,
     /// Certificates and names, for `tls:`.
     pub tls: TlsOptions,
+    /// What of the records leaves.
+    pub privacy: PrivacyOptions,
 }
 
 /// Who we are and whom we trust (RFC 7011 §11).
@@ -80,6 +83,7 @@ impl CollectorOptions {
         Mapping {
             biflow: metered && self.biflow.unwrap_or(mapping.biflow),
             time: self.time.unwrap_or(mapping.time),
+            withheld: self.privacy.policy().withheld(),
             ..mapping
         }
     }
@@ -138,6 +142,7 @@ impl CollectorOptions {
             OptionKey::Peer => self.tls.peers.push(text()?.into_owned()),
             // A file takes these before it asks us.
             OptionKey::Rotate | OptionKey::Size | OptionKey::Compress => {}
+            key => self.privacy.set(key, value)?,
         }
         Ok(())
     }
@@ -150,7 +155,8 @@ impl CollectorOptions {
         self.check_bounds()?;
         self.check_profile()?;
         self.check_source(host)?;
-        self.check_tls()
+        self.check_tls()?;
+        self.privacy.check()
     }
 
     fn check_bounds(&self) -> Result<(), OptionError> {
@@ -262,6 +268,7 @@ impl CollectorOptions {
             reconnect,
             rate,
             tls: TlsOptions { ca, cert, key, name, peers },
+            privacy,
         } = self;
         [
             (OptionKey::Profile, profile.is_some()),
@@ -282,6 +289,7 @@ impl CollectorOptions {
         ]
         .into_iter()
         .filter_map(|(key, given)| given.then_some(key))
+        .chain(privacy.given())
     }
 
     /// Writes what is said, as it is typed.
@@ -298,6 +306,7 @@ impl CollectorOptions {
             reconnect,
             rate,
             tls: TlsOptions { ca, cert, key, name, peers },
+            privacy,
         } = self;
         out.text(OptionKey::Profile.name(), profile.as_ref())?;
         out.text(OptionKey::Biflow.name(), biflow.map(switch))?;
@@ -316,12 +325,12 @@ impl CollectorOptions {
         for peer in peers {
             out.text(OptionKey::Peer.name(), Some(peer))?;
         }
-        Ok(())
+        privacy.write(out)
     }
 }
 
 /// What a value stands for whose error says which values there are.
-fn parsed<T>(key: &'static str, text: &str) -> Result<T, OptionError>
+pub(super) fn parsed<T>(key: &'static str, text: &str) -> Result<T, OptionError>
 where
     T: std::str::FromStr<Err: fmt::Display>,
 {

@@ -96,8 +96,8 @@ impl Link {
             self.fill(Kind::Flows, |messages| messages.add_template(template))?;
         }
         self.end_message(Kind::Flows)?;
-        let keys: Vec<_> = templates.iter().filter_map(|t| self.options.flow_keys(t)).collect();
-        self.send_records(&keys)?;
+        let about: Vec<_> = templates.iter().flat_map(|t| self.options.about(t)).collect();
+        self.send_records(&about)?;
         if let Some(running) = &mut self.session {
             running.messages_since_templates = 0;
             // The path may have changed.
@@ -107,8 +107,8 @@ impl Link {
         Ok(())
     }
 
-    /// RFC 7011 §8: a Template goes ahead of its data, and over UDP twice (§8.4); with it goes which
-    /// of its fields are Flow Keys (§4.4).
+    /// RFC 7011 §8: a Template goes ahead of its data, and over UDP twice (§8.4); with it goes what is
+    /// to be told of its fields.
     pub(super) fn announce_template(&mut self, template: &Arc<Template>) -> Result<(), Failure> {
         let copies = match &self.session {
             Some(running) if running.is_datagrams => 2,
@@ -123,8 +123,7 @@ impl Link {
                 running.templates.insert(template.id().get(), Arc::clone(template));
             }
         }
-        let Some(keys) = self.options.flow_keys(template) else { return Ok(()) };
-        let sent = self.send_records(&[keys]);
+        let sent = self.send_records(&self.options.about(template));
         if let (Err(_), Some(running)) = (&sent, &mut self.session) {
             running.refresh_at_once = true;
         }

@@ -1,0 +1,64 @@
+//! What of a Flow Record a target is told.
+
+use std::borrow::Cow;
+
+use crate::export::mapping::{DataRecord, records_of};
+use crate::export::profile::Mapping;
+use crate::flow::FlowRecord;
+use crate::key_file::KeyFileError;
+use crate::privacy::{Obfuscator, Policy};
+
+/// The one way from Flow Records to the Data Records of a target: through its privacy policy.
+#[derive(Debug)]
+pub(crate) struct Disclosure {
+    mapping: Mapping,
+    /// `None` if records leave as they are.
+    obfuscator: Option<Box<Obfuscator>>,
+}
+
+/// What of one Flow Record may leave.
+#[derive(Debug)]
+pub(crate) struct Disclosed<'a> {
+    record: Cow<'a, FlowRecord>,
+    mapping: Mapping,
+}
+
+impl Disclosure {
+    /// Under `policy`; of `mapping` what it withholds does not count.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`] if the policy asks for a key that is not to be had.
+    pub(crate) fn open(policy: &Policy, mapping: Mapping) -> Result<Self, KeyFileError> {
+        let mapping = Mapping { withheld: policy.withheld(), ..mapping };
+        Ok(Self { mapping, obfuscator: Obfuscator::open(policy)?.map(Box::new) })
+    }
+
+    /// Everything as it was metered.
+    pub(crate) fn as_is(mapping: Mapping) -> Self {
+        Self { mapping, obfuscator: None }
+    }
+
+    /// How records are told.
+    pub(crate) const fn mapping(&self) -> Mapping {
+        self.mapping
+    }
+
+    /// What of `record` may leave.
+    #[inline]
+    pub(crate) fn of<'a>(&mut self, record: &'a FlowRecord) -> Disclosed<'a> {
+        let record = match &mut self.obfuscator {
+            None => Cow::Borrowed(record),
+            Some(obfuscator) => Cow::Owned(obfuscator.obfuscated(record)),
+        };
+        Disclosed { record, mapping: self.mapping }
+    }
+}
+
+impl Disclosed<'_> {
+    /// The Data Records that tell of it.
+    #[inline]
+    pub(crate) fn data_records(&self) -> impl Iterator<Item = DataRecord<'_>> {
+        records_of(&self.record, self.mapping)
+    }
+}
