@@ -34,6 +34,46 @@ fn encode(c: &mut Criterion) {
     group.finish();
 }
 
+/// Records under a privacy policy, policy and encoding in one thread: addresses that come back, as
+/// most do, and two hostile cases of more addresses and networks than any table of ours holds.
+fn privacy(c: &mut Criterion) {
+    let mut group = c.benchmark_group("privacy");
+    group.throughput(Throughput::Elements(u64::from(RECORDS * ROUNDS))).sample_size(20);
+    for (name, record, options) in [
+        ("as_is/mixed", mixed as fn(u32) -> FlowRecord, ""),
+        ("pseudonyms/mixed", mixed, "?privacy=obfuscated"),
+        ("pseudonyms/v4_scattered", scattered_v4, "?privacy=obfuscated"),
+        ("pseudonyms/v6_scattered", scattered_v6, "?privacy=obfuscated"),
+        ("prefixes/mixed", mixed, "?privacy=obfuscated&addresses=prefix"),
+    ] {
+        let batches = batches(record);
+        let config = config(format!("file:/dev/null{options}").parse().expect("a target"));
+        group.bench_function(name, |b| bench(b, &config, &batches));
+    }
+    group.finish();
+}
+
+fn scattered_v4(n: u32) -> FlowRecord {
+    let address = |salt: u32| Address::v4(scattered(n, salt).to_be_bytes());
+    FlowRecord { source: address(1), destination: address(2), ..tcp_biflow(n) }
+}
+
+fn scattered_v6(n: u32) -> FlowRecord {
+    let address = |salt: u32| {
+        let words = [0, 1, 2, 3].map(|word| scattered(n, salt + word).to_be_bytes());
+        let mut octets = [0; 16];
+        octets.copy_from_slice(words.as_flattened());
+        Address(octets)
+    };
+    let (source, destination) = (address(0), address(4));
+    FlowRecord { version: IpVersion::V6, source, destination, ..tcp_biflow(n) }
+}
+
+/// Numbers with no order that are the same each time.
+fn scattered(n: u32, salt: u32) -> u32 {
+    (n.wrapping_mul(8).wrapping_add(salt)).wrapping_mul(2_654_435_761).rotate_left(16) ^ 0x5bd1_e995
+}
+
 fn sink(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut group = c.benchmark_group("sink");
@@ -139,5 +179,5 @@ fn mixed(n: u32) -> FlowRecord {
 /// Times the same records are sent, so that starting a thread does not count.
 const ROUNDS: u32 = 16;
 
-criterion_group!(benches, encode, sink);
+criterion_group!(benches, encode, privacy, sink);
 criterion_main!(benches);

@@ -200,7 +200,8 @@ mod tests {
             assert_eq!(key(content.as_bytes()), Some(octets), "{content}");
         }
         assert_eq!(key(&octets), Some(octets));
-        for content in [&digits[1..], &format!("{digits}\n\n"), &digits.replace('3', "x"), "", "\n"] {
+        for content in [&digits[1..], &format!("{digits}\n\n"), &digits.replace('3', "x"), "", "\n"]
+        {
             assert_eq!(key(content.as_bytes()), None, "{content:?}");
         }
     }

@@ -3,12 +3,14 @@
 //! Each test makes the same varied records, gives them to one collector, and compares its sums with
 //! ours. The programs come from the packages nfdump, pmacct, libfixbuf-tools and tshark.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flowtap::export::{Config, Exporter, Pace, RecordBatch, Target, Totals};
 use flowtap::time::Timestamp;
 use peers::{
-    Found, Nfacctd, Nfcapd, ipfix_dump, ipfix_dump_sums, tshark, tshark_complaints, tshark_sums,
+    Found, Nfacctd, Nfcapd, ipfix_dump, ipfix_dump_sums, tshark, tshark_complaints, tshark_field,
+    tshark_sums,
 };
 use records::varied_records;
 
@@ -74,6 +76,37 @@ fn tshark_reads_every_record_and_complains_of_none() {
             assert_eq!(tshark_complaints(tshark(&path)), [""; 0], "biflow {biflow}, {time}");
             assert_eq!(tshark_sums(|| tshark(&path)), sent, "biflow {biflow}, {time}");
         }
+    }
+}
+
+#[test]
+#[ignore = "needs tshark, libfixbuf-tools and nfdump"]
+fn others_read_what_leaves_under_a_policy() {
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let path = directory.path().join("flows.ipfix");
+    let policy = "privacy=obfuscated&macs=vendor&time_step=1m";
+    for addresses in ["pseudonym", "prefix"] {
+        let target = format!("file:{}?{policy}&addresses={addresses}", path.display());
+        let sent = export(&target, true);
+        assert_eq!(ipfix_dump_sums(&ipfix_dump(&path)), sent);
+        assert_eq!(tshark_complaints(tshark(&path)), [""; 0]);
+        assert_eq!(tshark_sums(|| tshark(&path)), sent);
+        // RFC 6235 §5.3.
+        let techniques: BTreeSet<_> =
+            tshark_field(tshark(&path), "cflow.anonymization_technique").into_iter().collect();
+        let expected: &[&str] =
+            if addresses == "prefix" { &["2", "3"] } else { &["2", "3", "5", "6"] };
+        assert_eq!(techniques, expected.iter().map(|&technique| technique.to_owned()).collect());
+        assert!(!tshark_field(tshark(&path), "cflow.srcaddr").is_empty());
+    }
+    let nfcapd = Nfcapd::start();
+    let target = format!("udp://127.0.0.1:{}?profile=nfdump&{policy}&ports=drop", nfcapd.port);
+    let sent = export(&target, true);
+    let nfdump = nfcapd.finish();
+    assert_eq!(nfdump.sums(), sent);
+    for flow in nfdump.flows("%sa %da %sp %dp") {
+        assert!(flow.iter().take(2).all(|address| !is_inner(address)), "{flow:?}");
+        assert_eq!(flow[2], "0", "{flow:?}");
     }
 }
 

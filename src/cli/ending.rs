@@ -14,8 +14,8 @@ use crate::cli::args::{Meter, Spool};
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
 use crate::export::{
-    self, Exporter, Facts, FileTarget, JsonOutput, JsonTarget, Metering, Observer, Pace, RecordSink, Target,
-    TargetReport, Transport,
+    self, Exporter, Facts, FileTarget, JsonOutput, JsonTarget, Metering, Observer, Pace,
+    RecordSink, Target, TargetReport, Transport,
 };
 use crate::flow;
 use crate::pipeline::Outcome;

@@ -184,6 +184,7 @@ impl<'a> FieldVisitor<'a> for NamedFields<'a> {
 mod tests {
     use super::*;
     use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind};
+    use crate::export::target::Target;
     use crate::export::testing::{account, batch, tcp_biflow, udp_uniflow};
     use crate::flow::FlowRecord;
 
@@ -251,6 +252,35 @@ mod tests {
         );
         assert_eq!(second["protocolIdentifier"], 17);
         assert!(second.get("reversePacketDeltaCount").is_none());
+    }
+
+    #[test]
+    fn a_policy_holds_for_text_as_well() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flows.json");
+        let target = format!("json:{}?privacy=obfuscated&time_step=1m", path.display());
+        let Ok(Target::Json(json)) = target.parse() else { panic!("{target}") };
+        let mut sink = JsonSink::open(&json, "json:flows.json", &Config::default()).unwrap();
+        let (mut account, _) = account();
+        let mac = Some(MacAddresses { source: [0xb2; 6], destination: [0xfe; 6] });
+        let given = batch(vec![FlowRecord { mac, ..tcp_biflow() }]);
+        sink.write(&given, &mut account).unwrap();
+        sink.finish(&mut account).unwrap();
+        assert_eq!(account.settled(), Totals::of(&given.records, true));
+        let text = std::fs::read_to_string(path).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for name in ["192.0.2.1", "198.51.100.7", "40000", "b2:b2", "fe:fe", "16909060", ":20.123"]
+        {
+            assert!(!text.contains(name), "{name} in {text}");
+        }
+        assert_eq!(record["destinationTransportPort"], 443);
+        assert_eq!(record["sourceTransportPort"], 0);
+        assert_eq!(record["flowEndMilliseconds"], "2023-11-14T22:13:00.000Z");
+        assert_eq!(record["packetDeltaCount"], 10);
+        assert!(record["sourceIPv4Address"].is_string() && record["flowId"].is_u64());
+        for absent in ["sourceMacAddress", "tcpSequenceNumber", "reverseTcpSequenceNumber"] {
+            assert!(record.get(absent).is_none(), "{absent} in {text}");
+        }
     }
 
     #[test]

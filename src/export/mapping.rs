@@ -20,7 +20,7 @@ use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
 
-pub(crate) use disclosure::{Disclosed, Disclosure};
+pub(crate) use disclosure::Disclosure;
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
 pub(crate) use templates::Templates;
 #[cfg(test)]
@@ -60,10 +60,7 @@ enum BiflowDirection {
 /// reverse elements tells of its source (RFC 5103 §4), and says so. Without biflows it is one for
 /// each direction with packets.
 #[inline]
-fn records_of(
-    record: &FlowRecord,
-    mapping: Mapping,
-) -> impl Iterator<Item = DataRecord<'_>> {
+fn records_of(record: &FlowRecord, mapping: Mapping) -> impl Iterator<Item = DataRecord<'_>> {
     let forward = record.forward.packets > 0;
     let reverse = record.reverse.packets > 0;
     let (sides, turned, again) = match (mapping.biflow, forward, reverse) {

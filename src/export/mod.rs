@@ -46,6 +46,7 @@ pub use spool::SpoolError;
 pub(crate) use target::parse_size;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,
-    JsonOutput, JsonTarget, OptionError, PrivacyOptions, Target, TargetError, TlsOptions, Transport,
+    JsonOutput, JsonTarget, OptionError, PrivacyOptions, Target, TargetError, TlsOptions,
+    Transport,
 };
 pub use transport::tls::{FileUse, TlsError};

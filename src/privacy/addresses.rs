@@ -56,9 +56,7 @@ impl Addresses {
             IpVersion::V6 => {
                 let number = u128::from_be_bytes(address.0);
                 let treated = match pseudonyms {
-                    Some(names) => {
-                        names.v6(number, |flips| self.of_bits(version, number, flips))
-                    }
+                    Some(names) => names.v6(number, |flips| self.of_bits(version, number, flips)),
                     None => self.of_bits(version, number, 0),
                 };
                 Address(treated.to_be_bytes())

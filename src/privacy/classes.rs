@@ -63,7 +63,8 @@ impl Classes {
     /// first one in which they differ.
     pub(super) fn free_from(&self, address: u128) -> u32 {
         let shared = self.0.iter().map(|class| (common(address, class), class.length));
-        let beside = shared.filter(|(common, length)| common < length).map(|(common, _)| common + 1);
+        let beside =
+            shared.filter(|(common, length)| common < length).map(|(common, _)| common + 1);
         self.kept(address).max(beside.max().unwrap_or(0))
     }
 }
@@ -133,7 +134,11 @@ mod tests {
             ("169.255.0.1", 0, 16),
         ] {
             let bits = u128::from(address.parse::<Ipv4Addr>().unwrap().to_bits()) << 96;
-            assert_eq!((classes.kept(bits), classes.free_from(bits)), (kept, free_from), "{address}");
+            assert_eq!(
+                (classes.kept(bits), classes.free_from(bits)),
+                (kept, free_from),
+                "{address}"
+            );
         }
         let classes = Classes::new(IpVersion::V6, []);
         for (address, kept, free_from) in [
@@ -148,7 +153,11 @@ mod tests {
             ("fd00::1", 0, 7),
         ] {
             let bits = address.parse::<Ipv6Addr>().unwrap().to_bits();
-            assert_eq!((classes.kept(bits), classes.free_from(bits)), (kept, free_from), "{address}");
+            assert_eq!(
+                (classes.kept(bits), classes.free_from(bits)),
+                (kept, free_from),
+                "{address}"
+            );
         }
     }
 }

@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn networks_are_read_as_they_are_written() {
-        for text in ["192.0.2.0/24", "0.0.0.0/0", "10.1.2.3/32", "2001:db8::/32", "::/0", "::1/128"] {
+        for text in ["192.0.2.0/24", "0.0.0.0/0", "10.1.2.3/32", "2001:db8::/32", "::/0", "::1/128"]
+        {
             assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
         }
         assert_eq!("10.1.2.3".parse::<Network>().unwrap().to_string(), "10.1.2.3/32");

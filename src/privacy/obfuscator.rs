@@ -88,7 +88,10 @@ impl Obfuscator {
 }
 
 /// The id of a tunnel is that of a subscriber, a tenant, or a session of theirs.
-fn without_names(tunnel: Tunnel, treated: &mut impl FnMut(IpVersion, Address) -> Address) -> Tunnel {
+fn without_names(
+    tunnel: Tunnel,
+    treated: &mut impl FnMut(IpVersion, Address) -> Address,
+) -> Tunnel {
     let Tunnel { id: _, kind, version, source, destination } = tunnel;
     Tunnel {
         id: None,

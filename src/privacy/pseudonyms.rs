@@ -63,7 +63,8 @@ impl Pseudonyms {
         let Self { function, whole_v6, upper_v6, .. } = self;
         let (upper, lower) = ((address >> 64) as u64, address as u64);
         whole_v6.get(upper ^ lower, address, || {
-            let upper = upper_v6.get(upper, upper, || (function.flips(address, 0..64) >> 64) as u64);
+            let upper =
+                upper_v6.get(upper, upper, || (function.flips(address, 0..64) >> 64) as u64);
             treat(u128::from(upper) << 64 | function.flips(address, 64..128))
         })
     }
@@ -121,7 +122,10 @@ impl Periods {
     /// the same key calls addresses the same.
     fn pseudonyms(&self, number: u64) -> Pseudonyms {
         let Some(rotation) = self.rotation else {
-            return Pseudonyms::new(CryptoPan::new(self.key.octets()), FlowIds::new(&self.key, b""));
+            return Pseudonyms::new(
+                CryptoPan::new(self.key.octets()),
+                FlowIds::new(&self.key, b""),
+            );
         };
         let about = [saturating_nanos(rotation).to_be_bytes(), number.to_be_bytes()].concat();
         let mut derived = Zeroizing::new([0; KEY_LENGTH]);

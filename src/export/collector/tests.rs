@@ -324,6 +324,52 @@ fn what_waits_under_another_key_is_said_to_be_lost() {
     drop(session);
 }
 
+#[test]
+fn the_spool_holds_only_what_may_leave() {
+    let (listener, url) = tcp_peer();
+    drop(listener);
+    let directory = tempfile::tempdir().unwrap();
+    let key_file = Some(directory.path().join("key"));
+    let spool = crate::export::SpoolConfig { key_file, ..spool(directory.path()) };
+    let private = format!("{url}?privacy=obfuscated");
+    leave_in_spool(&private, &spool);
+    leave_in_spool(&url, &spool);
+
+    let waiting = |url: &str| {
+        let place = place_in_spool(&[url.parse().unwrap()], Share::ALL);
+        let now = crate::time::Timestamp::from_parts(1_700_000_000, 0);
+        let mut opened = Spool::open(&spool, &place, "", now).unwrap().0;
+        let mut sets = Vec::new();
+        while let Some(stored) = opened.next() {
+            sets.extend(stored.body.sets);
+        }
+        sets
+    };
+    // Each has its own: what was told as it is does not leave under a policy that came later.
+    let destination =
+        |sets: &[u8]| sets.windows(4).filter(|octets| *octets == [198, 51, 100, 7]).count();
+    let (private, plain) = (waiting(&private), waiting(&url));
+    assert_eq!((destination(&private), destination(&plain)), (0, 100));
+    assert!(private.len() > 100 * 60, "there are 100 records");
+}
+
+#[test]
+fn members_of_a_balanced_group_have_policies_of_their_own() {
+    let (first, first_url) = tcp_peer();
+    let (second, second_url) = tcp_peer();
+    let group = format!("balance:{first_url}?privacy=obfuscated,{second_url}");
+    let (config, _) = config(Pace::Replay, &[&group]);
+    let exporter = start(&config);
+    let sessions = [first, second].map(|peer| thread::spawn(move || read_session(&peer)));
+    send(&exporter, 0..1_000);
+    let reports = exporter.finish();
+    assert!(reports.iter().all(TargetReport::balances));
+    let [private, plain] = sessions.map(|session| session.join().unwrap());
+    assert_eq!(read_flows(&private).0 + read_flows(&plain).0, 1_000);
+    let names = |octets: &[u8]| octets.windows(4).filter(|name| *name == [198, 51, 100, 7]).count();
+    assert_eq!((names(&private), names(&plain) as u64), (0, read_flows(&plain).0));
+}
+
 fn spool(directory: &std::path::Path) -> crate::export::SpoolConfig {
     crate::export::SpoolConfig {
         directory: directory.to_owned(),

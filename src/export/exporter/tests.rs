@@ -58,7 +58,8 @@ fn extra(sink: TestSink) -> Vec<(String, Box<dyn RecordSink>)> {
 fn every_target_gets_every_record() {
     let directory = tempfile::tempdir().unwrap();
     let (file, json) = (directory.path().join("flows"), directory.path().join("flows.json"));
-    let targets = [Target::file(&file), Target::Json(JsonOutput::File(json.clone()).into()), Target::Null];
+    let targets =
+        [Target::file(&file), Target::Json(JsonOutput::File(json.clone()).into()), Target::Null];
     let seen = Arc::default();
     let exporter =
         Exporter::start(&config(Pace::Replay, &targets), extra(TestSink::new(&seen))).unwrap();

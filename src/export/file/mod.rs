@@ -120,8 +120,8 @@ impl FileSink {
             .map_err(|source| ExportError::Privacy { target: target.to_owned(), source })?;
         let mapping = disclosure.mapping();
         let rules = options.options_records(config.biflow);
-        let records = Options::new(config.metering.clone(), observation_domain, mapping, rules)
-            .under(policy);
+        let records =
+            Options::new(config.metering.clone(), observation_domain, mapping, rules).under(policy);
         let mut sink = Self {
             target: target.to_owned(),
             rotation,

@@ -62,3 +62,6 @@ impl Disclosed<'_> {
         records_of(&self.record, self.mapping)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,13 +13,12 @@ use crate::ipfix::reader::Reader;
 use crate::ipfix::value::Value;
 use crate::privacy::Withheld;
 
-const BIFLOWS: Mapping =
-    Mapping {
-        biflow: true,
-        time: TimeUnit::Milliseconds,
-        enterprise_elements: true,
-        withheld: Withheld::NONE,
-    };
+const BIFLOWS: Mapping = Mapping {
+    biflow: true,
+    time: TimeUnit::Milliseconds,
+    enterprise_elements: true,
+    withheld: Withheld::NONE,
+};
 const UNIFLOWS: Mapping = Mapping { biflow: false, ..BIFLOWS };
 
 /// Every mapping there is.

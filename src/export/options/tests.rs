@@ -18,7 +18,7 @@ use crate::ipfix::exported as element;
 use crate::ipfix::message::MessageWriter;
 use crate::ipfix::reader::Reader;
 use crate::ipfix::template::{FieldSpecifier, Template, TemplateId};
-use crate::privacy::{Level, Policy};
+use crate::privacy::{AddressTreatment, Level, OwnNetworks, Policy};
 use crate::time::Timestamp;
 
 #[test]
@@ -115,6 +115,76 @@ fn t19_flow_keys_are_bits_from_the_first_field_on() {
     assert_eq!(options.flow_keys(&counters), None);
     for template in options.templates() {
         assert_eq!(options.flow_keys(&template), None);
+    }
+}
+
+#[test]
+fn what_became_of_a_field_is_told_by_its_place_in_the_template() {
+    // RFC 6235 §5.3.
+    let fields = [
+        element::SOURCE_IPV4_ADDRESS,
+        element::PROTOCOL_IDENTIFIER,
+        element::SOURCE_TRANSPORT_PORT,
+        element::FLOW_ID,
+        element::REVERSE_FLOW_START_MILLISECONDS,
+        element::FLOWTAP_TUNNEL_SOURCE_IPV4_ADDRESS,
+    ];
+    let template = flow_template(300, &fields);
+    let policy = Policy {
+        level: Level::Obfuscated,
+        key_file: Some("names.key".into()),
+        time_step: Some(Duration::from_secs(60)),
+        ..Policy::default()
+    };
+    let told = |policy: &Policy| {
+        let records = options().under(policy.clone()).about(&template);
+        let of_policy = records.into_iter().filter(|record| is(record, Kind::Anonymization));
+        of_policy.collect::<Vec<_>>()
+    };
+    let records = told(&policy);
+    let [address, port, flow_id, time, tunnel] = &records[..] else { panic!("{records:?}") };
+    assert_definition(
+        address,
+        "fdf5 0006 0004  0091 0002  012f 0002  015a 0004  011f 0002  011d 0002  011e 0002",
+    );
+    // Structured permutation, stable for a pair of exporter and collector.
+    assert_octets(address, "012c 0008 00000000 0000  0002 0006");
+    // Binning; permutation; precision degradation. What needs no key is stable.
+    assert_octets(port, "012c 0007 00000000 0002  0003 0003");
+    assert_octets(flow_id, "012c 0094 00000000 0003  0002 0005");
+    assert_octets(time, "012c 0098 00007279 0004  0003 0002");
+    assert_octets(tunnel, "012c 0004 00007ed9 0005  0002 0006");
+
+    // Nothing is promised of how long pseudonyms hold that rotate, or end with the process.
+    let rotation = Some(Duration::from_secs(86_400));
+    for policy in
+        [Policy { rotation, ..policy.clone() }, Policy { key_file: None, ..policy.clone() }]
+    {
+        assert_octets(&told(&policy)[0], "012c 0008 00000000 0000  0000 0006");
+    }
+    // Of prefixes; of two kinds of addresses in one element; of two of which one is true.
+    let networks = vec!["10.0.0.0/8".parse().unwrap()];
+    let treated = |addresses, own| Policy {
+        addresses,
+        own: OwnNetworks { networks: networks.clone(), addresses: own },
+        ..policy.clone()
+    };
+    use AddressTreatment::{AsIs, Prefix, Pseudonym};
+    for (addresses, own, flags_and_technique) in [
+        (Prefix, Prefix, "0003 0002"),
+        (Pseudonym, Prefix, "0002 0000"),
+        (AsIs, Pseudonym, "0002 0006"),
+        (Prefix, AsIs, "0003 0002"),
+    ] {
+        let expected = format!("012c 0008 00000000 0000  {flags_and_technique}");
+        assert_octets(&told(&treated(addresses, own))[0], &expected);
+    }
+    // Where nothing was done nothing is said, and neither under rules that leave it out.
+    assert_eq!(told(&Policy::default()), []);
+    let quiet = under(OptionsRules { anonymization: false, ..RULES }).under(policy.clone());
+    assert!(quiet.about(&template).iter().all(|record| is(record, Kind::FlowKeys)));
+    for template in options().under(policy).templates() {
+        assert_eq!(options().about(&template), []);
     }
 }
 
@@ -426,7 +496,7 @@ fn flow_template(id: u16, elements: &[InformationElement]) -> Template {
     let length = |element: &InformationElement| match element.data_type {
         DataType::Unsigned8 => 1,
         DataType::Unsigned16 => 2,
-        DataType::Unsigned64 => 8,
+        DataType::Unsigned64 | DataType::DateTimeMilliseconds => 8,
         _ => 4,
     };
     let field = |element: &InformationElement| FieldSpecifier {

@@ -99,7 +99,8 @@ impl fmt::Display for Mapping {
         let Self { biflow, time, enterprise_elements, withheld } = *self;
         let [biflow, enterprise] = [biflow, enterprise_elements].map(switch);
         write!(f, "biflow={biflow};time={time};enterprise={enterprise}")?;
-        let names: Vec<_> = named(withheld).into_iter().filter_map(|(name, is)| is.then_some(name)).collect();
+        let names: Vec<_> =
+            named(withheld).into_iter().filter_map(|(name, is)| is.then_some(name)).collect();
         if names.is_empty() { Ok(()) } else { write!(f, ";without={}", names.join(",")) }
     }
 }

@@ -131,8 +131,7 @@ const EVERYTHING: Mapping = Mapping {
     enterprise_elements: true,
     withheld: Withheld::NONE,
 };
-const PLAIN_BIFLOWS: Mapping =
-    Mapping { enterprise_elements: false, ..EVERYTHING };
+const PLAIN_BIFLOWS: Mapping = Mapping { enterprise_elements: false, ..EVERYTHING };
 const PLAIN_UNIFLOWS: Mapping = Mapping { biflow: false, ..PLAIN_BIFLOWS };
 
 const EVERY_OPTION: OptionsRules = OptionsRules {

@@ -122,7 +122,11 @@ impl PrivacyOptions {
         let has = |keys: &[OptionKey]| self.given().find(|key| keys.contains(key));
         let prefix_keys = [OptionKey::Prefix4, OptionKey::Prefix6];
         if let Some(key) = has(&prefix_keys).filter(|_| !policy.has(AddressTreatment::Prefix)) {
-            return needless("addresses", "no address is cut to its prefix: use addresses=prefix", key);
+            return needless(
+                "addresses",
+                "no address is cut to its prefix: use addresses=prefix",
+                key,
+            );
         }
         let key_keys = [OptionKey::PseudonymKey, OptionKey::PseudonymRotation];
         if let Some(key) = has(&key_keys).filter(|_| !policy.has(AddressTreatment::Pseudonym)) {
@@ -147,7 +151,11 @@ impl PrivacyOptions {
             }
         }
         if self.pseudonym_key.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            return Err(out_of_bounds(OptionKey::PseudonymKey, String::new(), "the path of a file"));
+            return Err(out_of_bounds(
+                OptionKey::PseudonymKey,
+                String::new(),
+                "the path of a file",
+            ));
         }
         if self.own.len() > MOST_NETWORKS {
             let networks = self.own.len().to_string() + " networks";

@@ -31,6 +31,7 @@ impl<'de> Deserialize<'de> for TimeUnit {
 mod tests {
     use super::*;
     use crate::export::target::CollectorOptions;
+    use crate::privacy::Level;
 
     fn read(table: serde_json::Value) -> Result<CollectorOptions, String> {
         serde_json::from_value(table).map_err(|error| error.to_string())
@@ -49,6 +50,10 @@ mod tests {
             "observation_domain": 7,
             "reconnect": "1s",
             "rate": 100,
+            "privacy": { "level": "obfuscated", "addresses": "prefix", "prefix4": 16,
+                         "own": ["10.0.0.0/8"], "own_addresses": "pseudonym",
+                         "pseudonym_key": "/etc/flowtap/names.key", "pseudonym_rotation": "1d",
+                         "macs": "vendor", "ports": "service", "time_step": "1m" },
             "tls": { "ca": "/etc/ca.pem", "cert": "c.pem", "key": "k.pem", "name": "collector",
                      "peers": ["a.example", "b.example"] },
         }))
@@ -59,6 +64,10 @@ mod tests {
         assert_eq!(options.options_refresh, Some(Duration::from_secs(300)));
         assert_eq!(options.source, Some("192.0.2.1".parse().unwrap()));
         assert_eq!(options.tls.peers, ["a.example", "b.example"]);
+        assert_eq!(options.privacy.level, Some(Level::Obfuscated));
+        assert_eq!(options.privacy.own, ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(options.privacy.pseudonym_rotation, Some(Duration::from_secs(86_400)));
+        assert_eq!(options.privacy.time_step, Some(Duration::from_secs(60)));
         assert_eq!(read(serde_json::json!({})), Ok(CollectorOptions::default()));
     }
 
@@ -67,6 +76,9 @@ mod tests {
         for (table, hint) in [
             (serde_json::json!({ "profil": "nfdump" }), "profil"),
             (serde_json::json!({ "tls": { "skip_verify": true } }), "skip_verify"),
+            (serde_json::json!({ "privacy": { "salt": 1 } }), "salt"),
+            (serde_json::json!({ "privacy": { "level": "none" } }), "as-is, obfuscated"),
+            (serde_json::json!({ "privacy": { "own": ["10.0.0.1/8"] } }), "10.0.0.0/8"),
             (serde_json::json!({ "profile": "nfcapd" }), "nfdump"),
             (serde_json::json!({ "time": "s" }), "ms, us or ns"),
             (serde_json::json!({ "reconnect": "5" }), "30s"),

@@ -1,10 +1,12 @@
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::export::profile::{Mapping, OptionsDomain, Profile, Refresh, TimeUnit};
+use crate::privacy::{AddressTreatment, Level, MacTreatment, NetworkError, PortTreatment};
 
 fn collector(transport: Transport, host: &str, port: u16) -> Target {
     Target::Collector(Collector::new(transport, host, port))
@@ -32,8 +34,8 @@ fn every_form_is_read_and_written() {
         ("udp://[fe80::1%eth1]:4739", collector(Transport::Udp, "fe80::1%eth1", 4739)),
         ("tls://collector.example:4740", collector(Transport::Tls, "collector.example", 4740)),
         ("sctp://192.0.2.1:4739", collector(Transport::Sctp, "192.0.2.1", 4739)),
-        ("json:flows.json", Target::Json(JsonOutput::File("flows.json".into()))),
-        ("json:-", Target::Json(JsonOutput::Standard)),
+        ("json:flows.json", Target::Json(JsonOutput::File("flows.json".into()).into())),
+        ("json:-", Target::Json(JsonOutput::Standard.into())),
         ("null:", Target::Null),
         (
             "failover:tcp://a:1,tls://b:2",
@@ -72,8 +74,13 @@ fn errors_say_what_would_be_right() {
         ("file:-", "file:/dev/stdout"),
         ("json:", "use json:PATH"),
         ("null:x", "takes no argument"),
-        ("json:-?profile=nfdump", "takes no options"),
-        ("json:flows.json?time=us", "takes no options"),
+        ("json:?privacy=obfuscated", "use json:PATH"),
+        ("json:-?profile=nfdump", "`profile` means nothing for `json:`: it is for collectors"),
+        ("json:flows.json?time=us", "`time` means nothing for `json:`"),
+        ("json:flows.json?rotate=5m", "`rotate` means nothing for `json:`"),
+        // Were it a part of the path, everything would leave as it is.
+        ("json:flows.json?privcy=obfuscated", "did you mean `privacy`?"),
+        ("json:flows.json?obfuscated", "use KEY=VALUE"),
         ("tcp://c?mtu=1400", "`mtu` means nothing for `tcp:`: this transport"),
         ("udp:host:1", "use udp://HOST:PORT"),
         ("udp://", "use udp://HOST:PORT"),
@@ -139,6 +146,57 @@ fn options_of_tls_are_read_and_decoded() {
 }
 
 #[test]
+fn options_of_privacy_are_read_of_every_target_that_has_records() {
+    let query = "privacy=obfuscated&addresses=prefix&own=10.0.0.0/8&own=2001%3Adb8::/32\
+                 &own_addresses=pseudonym&prefix4=16&prefix6=40&pseudonym_key=/etc/k%20ey\
+                 &pseudonym_rotation=1d&macs=vendor&ports=drop&time_step=1m";
+    let expected = PrivacyOptions {
+        level: Some(Level::Obfuscated),
+        addresses: Some(AddressTreatment::Prefix),
+        own: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        own_addresses: Some(AddressTreatment::Pseudonym),
+        prefix4: Some(16),
+        prefix6: Some(40),
+        pseudonym_key: Some("/etc/k ey".into()),
+        pseudonym_rotation: Some(Duration::from_secs(86_400)),
+        macs: Some(MacTreatment::Vendor),
+        ports: Some(PortTreatment::Drop),
+        time_step: Some(Duration::from_secs(60)),
+    };
+    for kind in ["udp://c", "tcp://c", "tls://c", "sctp://c", "file:x"] {
+        assert_eq!(options(&format!("{kind}?{query}")).privacy, expected, "{kind}");
+    }
+    for (path, output) in [
+        ("-", JsonOutput::Standard),
+        ("flows.json", JsonOutput::File("flows.json".into())),
+        ("what?now", JsonOutput::File("what?now".into())),
+    ] {
+        let json = JsonTarget { output, privacy: expected.clone() };
+        assert_eq!(format!("json:{path}?{query}").parse(), Ok(Target::Json(json)), "{path}");
+    }
+    let policy = expected.policy();
+    assert_eq!((policy.prefixes.v4, policy.own.networks.len()), (16, 2));
+    // Where nothing is said the most is kept back, but for times.
+    let policy = options("udp://c?privacy=obfuscated").privacy.policy();
+    assert_eq!(policy.addresses, AddressTreatment::Pseudonym);
+    assert_eq!((policy.macs, policy.ports), (MacTreatment::Drop, PortTreatment::Service));
+    assert_eq!((policy.time_step, policy.key_file), (None, None));
+    assert!(options("udp://c").privacy.policy().is_as_is());
+}
+
+#[test]
+fn what_waits_is_parted_by_the_policy_it_was_told_under() {
+    let encoded = |text: &str| match text.parse() {
+        Ok(Target::Collector(collector)) => collector.as_encoded(),
+        other => panic!("{text}: {other:?}"),
+    };
+    let plain = encoded("tls://c?ca=/etc/ca.pem");
+    assert_eq!(plain, "tls://c:4740");
+    let private = encoded("tls://c?privacy=obfuscated&ports=drop");
+    assert_eq!(private, "tls://c:4740?privacy=obfuscated&ports=drop");
+}
+
+#[test]
 fn options_of_a_file_are_read() {
     let Ok(Target::File(file)) =
         "file:/var/%Y-%m-%d?.ipfix?rotate=5m&size=100MB&compress=zstd&time=µs&observation_domain=3"
@@ -196,7 +254,31 @@ fn errors_of_options_name_the_key_and_what_would_be_right() {
         ("file:x?size=1k", "`size=1kB`", "64Ki or more"),
         ("file:x?size=big", "`size=big`", "size=100M"),
         ("file:x?compress=gzip", "`compress=gzip`", "zstd"),
+        ("udp://c?privacy=statistics", "`privacy=statistics`", "as-is, obfuscated"),
+        ("json:x?privacy=obfuscated&addresses=hash", "`addresses=hash`", "pseudonym, prefix"),
+        ("file:x?privacy=obfuscated&macs=no", "`macs=no`", "as-is, vendor, drop"),
+        ("udp://c?privacy=obfuscated&ports=no", "`ports=no`", "as-is, service, drop"),
+        ("udp://c?privacy=obfuscated&own=10.0.0.1/8", "`own=10.0.0.1/8`", "10.0.0.0/8"),
+        ("udp://c?privacy=obfuscated&own=lan", "`own=lan`", "192.0.2.0/24"),
+        ("udp://c?privacy=obfuscated&own_addresses=as-is", "`own`", "give both"),
+        ("udp://c?privacy=obfuscated&own=10.0.0.0/8", "`own_addresses`", "give both"),
+        ("udp://c?privacy=obfuscated&prefix4=24", "`prefix4`", "addresses=prefix"),
+        ("udp://c?privacy=obfuscated&addresses=prefix&prefix4=7", "`prefix4=7`", "8 to 31"),
+        ("udp://c?privacy=obfuscated&addresses=prefix&prefix4=32", "`prefix4=32`", "8 to 31"),
+        ("udp://c?privacy=obfuscated&addresses=prefix&prefix6=128", "`prefix6=128`", "16 to 127"),
+        ("udp://c?privacy=obfuscated&addresses=prefix&prefix6=-1", "`prefix6=-1`", "16 to 127"),
+        ("udp://c?privacy=obfuscated&pseudonym_key=", "`pseudonym_key=`", "path of a file"),
+        ("udp://c?privacy=obfuscated&pseudonym_rotation=59s", "`pseudonym_rotation=59s`", "1m to"),
+        ("udp://c?privacy=obfuscated&time_step=25h", "`time_step=1day1h`", "1ms to 1day"),
+        ("udp://c?privacy=obfuscated&time_step=1", "`time_step=1`", "time_step=1m"),
         // What does not go together.
+        ("udp://c?ports=drop", "`ports`", "use privacy=obfuscated"),
+        ("json:x?privacy=as-is&own=10.0.0.0/8", "`own`", "use privacy=obfuscated"),
+        (
+            "file:x?privacy=obfuscated&addresses=prefix&pseudonym_key=k",
+            "`pseudonym_key`",
+            "no address has a pseudonym",
+        ),
         ("tls://c?cert=c.pem", "`key`", "give both"),
         ("tls://c?key=k.pem", "`cert`", "give both"),
         ("udp://c?profile=nfdump&time=us", "`time=us`", "use time=ms"),
@@ -221,6 +303,11 @@ fn members_of_a_failover_group_are_alike() {
         ("failover:udp://a?biflow=off,udp://b", "biflow"),
         ("failover:udp://a?time=us,udp://b,tcp://c?time=us", "time"),
         ("failover:udp://a,udp://b?observation_domain=1", "observation_domain"),
+        ("failover:udp://a,udp://b?privacy=obfuscated", "privacy"),
+        (
+            "failover:udp://a?privacy=obfuscated&ports=drop,udp://b?privacy=obfuscated&macs=drop",
+            "privacy",
+        ),
     ] {
         let error = error(text);
         assert!(error.contains(&format!("same `{key}`")) && error.contains("udp://b"), "{error}");
@@ -230,6 +317,9 @@ fn members_of_a_failover_group_are_alike() {
         "failover:udp://a?biflow=on,tls://b",
         "failover:udp://a?mtu=1400,tcp://b?reconnect=1s",
         "balance:udp://a?profile=nfdump,udp://b?time=ns",
+        "failover:udp://a?privacy=obfuscated,udp://b?privacy=obfuscated&macs=drop",
+        "failover:udp://a?privacy=as-is,udp://b",
+        "balance:udp://a?privacy=obfuscated,udp://b",
     ] {
         assert!(text.parse::<Target>().is_ok(), "{text}");
     }
@@ -292,7 +382,8 @@ fn any_options(transport: Option<Transport>) -> impl Strategy<Value = CollectorO
         prop::collection::vec(name(), 0..4),
         text(),
     );
-    (records, session, socket, tls).prop_map(move |(records, session, socket, tls)| {
+    let parts = (records, session, socket, tls, any_privacy());
+    parts.prop_map(move |(records, session, socket, tls, privacy)| {
         let (profile, biflow, time, observation_domain) = records;
         let (template_refresh, options_refresh, reconnect) = session;
         let (mtu, source, rate) = socket;
@@ -305,6 +396,7 @@ fn any_options(transport: Option<Transport>) -> impl Strategy<Value = CollectorO
             biflow,
             time,
             observation_domain,
+            privacy,
             template_refresh: template_refresh.filter(|_| is(&[Udp])),
             options_refresh: options_refresh.filter(|_| transport.is_some()),
             mtu: mtu.filter(|_| is(&[Udp])),
@@ -318,6 +410,46 @@ fn any_options(transport: Option<Transport>) -> impl Strategy<Value = CollectorO
             },
         }
     })
+}
+
+/// More often sound than not.
+fn any_privacy() -> impl Strategy<Value = PrivacyOptions> {
+    let network = (any::<IpAddr>(), 0_u8..33).prop_map(|(address, length)| {
+        let text = format!("{address}/{length}");
+        text.parse().unwrap_or_else(|error| match error {
+            NetworkError::HostBits { meant, .. } => meant,
+            error => panic!("{error}"),
+        })
+    });
+    let own = (prop::collection::vec(network, 1..4), prop::sample::select(AddressTreatment::ALL));
+    let prefixes = (prop::option::of(8_u8..33), prop::option::of(16_u8..=128));
+    let key = (prop::option::of("\\PC{1,9}"), prop::option::of(60_u64..1 << 25));
+    let rest = (
+        prop::option::of(prop::sample::select(MacTreatment::ALL)),
+        prop::option::of(prop::sample::select(PortTreatment::ALL)),
+        prop::option::of(1_u64..86_400_000),
+    );
+    let addresses = prop::option::of(prop::sample::select(AddressTreatment::ALL));
+    let some = (addresses, prop::option::of(own), prefixes, key, rest).prop_map(
+        |(addresses, own, (prefix4, prefix6), (key, rotation), (macs, ports, step))| {
+            let (own, own_addresses) = own.unzip();
+            PrivacyOptions {
+                level: Some(Level::Obfuscated),
+                addresses,
+                own: own.unwrap_or_default(),
+                own_addresses,
+                prefix4,
+                prefix6,
+                pseudonym_key: key.map(PathBuf::from),
+                pseudonym_rotation: rotation.map(Duration::from_secs),
+                macs,
+                ports,
+                time_step: step.map(Duration::from_millis),
+            }
+        },
+    );
+    let as_is = PrivacyOptions { level: Some(Level::AsIs), ..PrivacyOptions::default() };
+    prop_oneof![Just(PrivacyOptions::default()), Just(as_is), some]
 }
 
 fn any_collector() -> impl Strategy<Value = Collector> {
@@ -348,8 +480,11 @@ fn any_target() -> impl Strategy<Value = Target> {
         file,
         any_collector().prop_map(Target::Collector),
         group,
-        "[^\\pC]{2,20}".prop_map(|path| Target::Json(JsonOutput::File(path.into()))),
-        Just(Target::Json(JsonOutput::Standard)),
+        ("[^\\pC]{2,20}", any_privacy()).prop_map(|(path, privacy)| {
+            Target::Json(JsonTarget { output: JsonOutput::File(path.into()), privacy })
+        }),
+        any_privacy()
+            .prop_map(|privacy| Target::Json(JsonTarget { output: JsonOutput::Standard, privacy })),
         Just(Target::Null),
     ]
 }
@@ -367,7 +502,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_brings_us_down(text in "(udp|tcp|tls|file|json|failover|balance)?(:|//|\\[|\\]|,|\\?|=|&|%|peer|mtu|\\PC){0,12}") {
+    fn no_text_brings_us_down(text in "(udp|tcp|tls|file|json|failover|balance)?(:|//|\\[|\\]|,|\\?|=|&|%|peer|mtu|privacy|obfuscated|own|\\PC){0,12}") {
         if let Ok(target) = text.parse::<Target>() {
             prop_assert_eq!(target.to_string().parse(), Ok(target));
         }

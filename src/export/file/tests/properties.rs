@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::export::mapping::data_records;
+use crate::export::profile::Mapping;
 use crate::export::testing::any_record;
 
 proptest! {

@@ -39,7 +39,10 @@ fn a_key_file_that_others_may_read_is_refused() {
         match opened {
             Ok(_) => assert!(is_fine, "{mode:o}"),
             Err(error) => {
-                assert!(!is_fine && matches!(error, SpoolError::Key(KeyFileError::Exposed { .. })), "{error}");
+                assert!(
+                    !is_fine && matches!(error, SpoolError::Key(KeyFileError::Exposed { .. })),
+                    "{error}"
+                );
                 assert!(error.to_string().contains("must be 0600"), "{error}");
             }
         }
