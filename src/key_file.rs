@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_key_is_octets_or_digits() {
-        let octets: [u8; KEY_LENGTH] = std::array::from_fn(|n| 8 * n as u8 + 3);
+        let octets: [u8; KEY_LENGTH] = std::array::from_fn(|n| u8::try_from(8 * n).unwrap() | 3);
         let digits: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
         let key = |content: &[u8]| SecretKey::from_content(content).map(|key| *key.octets());
         for content in [digits.clone(), digits.to_uppercase(), format!("{digits}\n")] {

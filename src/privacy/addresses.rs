@@ -8,12 +8,12 @@ use crate::privacy::pseudonyms::Pseudonyms;
 
 /// What becomes of every address.
 ///
-/// Pseudonyms are one-to-one, and two addresses with `n` leading bits in common have pseudonyms with
-/// exactly `n` in common, also if one or both are of a class and kept as they are, and also if one is
-/// of an own network and its treatment is to be left as it is, or to be the only one that is not. The
-/// pseudonym of an address that is in no class and no such network is in none either.
+/// Pseudonyms are one for one, and two addresses with `n` leading bits in common have pseudonyms with
+/// exactly `n` in common, those of classes included. That holds over all addresses also where own
+/// networks are left as they are, or are the only ones that are not. The pseudonym of an address is in
+/// a class, or in an own network that is treated otherwise than the rest, only if the address is.
 ///
-/// Prefixes are neither: that is what they are for.
+/// None of this is true of prefixes: that is what they are for.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
     treatment: AddressTreatment,
@@ -105,7 +105,6 @@ fn own_classes(policy: &Policy, version: IpVersion) -> Vec<Class> {
 }
 
 /// The upper 32 bits.
-#[expect(clippy::cast_possible_truncation, reason = "no more than 32 bits are left")]
 const fn lowered(bits: u128) -> u32 {
     (bits >> 96) as u32
 }

@@ -33,7 +33,6 @@ impl CryptoPan {
 
     /// Those of these bits of `address` that are inverted; bit 0 is the highest, and of an IPv4
     /// address the 32 highest count.
-    #[expect(clippy::cast_possible_truncation, reason = "less than eight")]
     pub(super) fn flips(&self, address: u128, bits: Range<u32>) -> u128 {
         let mut flips = 0;
         let mut blocks = [Block::default(); AT_ONCE as usize];

@@ -43,7 +43,6 @@ impl Pseudonyms {
     /// What becomes of an IPv4 address: `treat` is given the bits of it that are inverted, the first
     /// of them the highest of 128, and asked once in a while only.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the upper bits are those of the address")]
     pub(super) fn v4(&mut self, address: u32, treat: impl FnOnce(u128) -> u128) -> u32 {
         let Self { function, whole_v4, upper_v4, .. } = self;
         whole_v4.get(address.into(), address, || {
