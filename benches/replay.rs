@@ -45,6 +45,7 @@ fn meter(capture: &Path, target: Target, packets: u64) {
     let exporter = Exporter::start(&config, Vec::new()).expect("a target");
     let config = pipeline::Config {
         decode: decode::Config { tunnels: decode::Tunnels::Inner },
+        filter: None,
         flow: flow::Config::default(),
         workers: 1,
     };

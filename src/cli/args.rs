@@ -10,6 +10,7 @@ use crate::cli::UsageError;
 use crate::cli::profiles::ProfilesFormat;
 use crate::cli::show::{Key, Measure, Question, ShowFormat, View};
 use crate::export::{SpoolConfig, Target, parse_size};
+use crate::flow::Network;
 use crate::{decode, flow};
 
 /// flowtap turns packets into flow records and throws the payload away at once.
@@ -399,6 +400,36 @@ pub(super) struct Meter {
     /// Turn it off where the two directions of a flow carry different VLAN ids.
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Metering")]
     pub(super) vlan_key: Switch,
+
+    #[command(flatten)]
+    pub(super) selection: Selection,
+}
+
+/// Whose packets are metered.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Purpose limitation")]
+pub(super) struct Selection {
+    /// Never meter a packet with an address in this network; repeat it, or separate by commas
+    ///
+    /// Looks at every address that a record would show: of the metered packet, and of the outermost
+    /// tunnel around it. Such packets are counted as filtered, and appear nowhere else. What is inside
+    /// a tunnel that cannot be read (encrypted, or in fragments) cannot be told by its addresses.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub(super) exclude_net: Vec<Network>,
+
+    /// Networks to exclude from a file, one a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(super) exclude_net_file: Vec<PathBuf>,
+
+    /// Meter only packets with source or destination in this network; repeat it, or separate by commas
+    ///
+    /// Looks at the metered packet, the innermost one of a tunnel. --exclude-net comes first.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub(super) only_net: Vec<Network>,
+
+    /// Networks to keep to from a file, one a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(super) only_net_file: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -567,6 +598,22 @@ mod tests {
             assert!(error.to_string().contains(hint), "{error}");
             assert_eq!(error.exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn networks_are_given_one_by_one_or_by_commas_and_checked_at_once() {
+        let parse = |nets: &[&str]| {
+            let nets = nets.iter().flat_map(|net| ["--exclude-net", net]);
+            let arguments = ["flowtap", "replay", "x"].into_iter().chain(nets);
+            Arguments::try_parse_from(arguments).map(|arguments| match arguments.command {
+                Command::Replay(replay) => replay.meter.selection.exclude_net.len(),
+                _ => 0,
+            })
+        };
+        assert_eq!(parse(&["192.0.2.0/24,2001:db8::/32", "10.0.0.1"]).unwrap(), 3);
+        let error = parse(&["192.0.2.1/24"]).unwrap_err();
+        assert!(error.to_string().contains("192.0.2.0/24"), "{error}");
+        assert_eq!(error.exit_code(), 2);
     }
 
     #[test]

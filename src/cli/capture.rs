@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::capture::live::{self, LiveConfig, LiveSource};
 use crate::cli::args::{Backend, Capture};
-use crate::cli::ending;
+use crate::cli::{ending, selection};
 use crate::export::{Interface, Metering, Pace};
 use crate::flow::Seed;
 use crate::pipeline::{self, LiveRun};
@@ -19,6 +19,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let Capture { interface, backend, workers, filter, duration, spool, meter } = arguments;
     ending::check_outputs(&meter, &[])?;
     ending::check_memory(&meter)?;
+    let packet_filter = selection::filter(&meter.selection)?;
     let workers =
         workers.map_or_else(|| default_workers(backend, interface.len()), NonZeroUsize::get);
     // Signals first: whoever starts us may also stop us before the first packet.
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         Seed::Random { first_flow_id: wall_clock.as_nanos() },
         workers,
     );
-    let facts = Arc::new(ending::facts(&flow, Some(wall_clock)));
+    let facts = Arc::new(ending::facts(&flow, packet_filter.is_some(), Some(wall_clock)));
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
     let mut sources = live::open(backend, &live_config)?;
@@ -49,11 +50,14 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     for notice in sources.iter_mut().flat_map(LiveSource::notices) {
         say(&notice);
     }
+    if let Some(filter) = &packet_filter {
+        say(&selection::told(filter));
+    }
     let names = live_config.interfaces.join(", ");
     let plural = if workers == 1 { "" } else { "s" };
     say(&format_args!("capturing on {names} with {workers} worker{plural}"));
     let run = LiveRun {
-        config: pipeline::Config { decode: meter.decode(), flow, workers },
+        config: pipeline::Config { decode: meter.decode(), filter: packet_filter, flow, workers },
         metering,
         sources,
         stop,

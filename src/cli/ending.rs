@@ -80,7 +80,7 @@ fn plain_transport(targets: &[Target]) -> Option<String> {
 }
 
 /// What the Exporting Process says of metering: live, when it was `started`.
-pub(super) fn facts(flow: &flow::Config, started: Option<Timestamp>) -> Facts {
+pub(super) fn facts(flow: &flow::Config, is_filtered: bool, started: Option<Timestamp>) -> Facts {
     // Unique on this machine (RFC 7012 §5.2); in a replay the same each time.
     let process = if started.is_some() { std::process::id() } else { 1 };
     Facts {
@@ -90,6 +90,7 @@ pub(super) fn facts(flow: &flow::Config, started: Option<Timestamp>) -> Facts {
         idle_timeout: flow.idle_timeout,
         started,
         vlan_key: flow.vlan_key,
+        is_filtered,
     }
 }
 
@@ -314,13 +315,14 @@ mod tests {
     #[test]
     fn a_replay_says_the_same_of_itself_each_time() {
         let flow = flow::Config { vlan_key: false, ..flow::Config::default() };
-        let replay = facts(&flow, None);
+        let replay = facts(&flow, false, None);
         assert_eq!((replay.metering_process, replay.exporting_process), (1, 1));
         assert_eq!(replay.started, None);
         let started = Timestamp::from_parts(1_700_000_000, 0);
-        let live = facts(&flow, Some(started));
+        let live = facts(&flow, true, Some(started));
         assert_eq!(live.metering_process, std::process::id());
         assert_eq!((live.started, live.vlan_key), (Some(started), false));
+        assert_eq!((replay.is_filtered, live.is_filtered), (false, true));
         assert_eq!(
             (live.active_timeout, live.idle_timeout),
             (flow.active_timeout, flow.idle_timeout)

@@ -6,6 +6,7 @@ mod ending;
 mod flow_table;
 pub mod profiles;
 mod replay;
+mod selection;
 pub mod show;
 mod summary;
 pub mod table;

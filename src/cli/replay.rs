@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::capture::file;
 use crate::cli::args::{Meter, Replay};
-use crate::cli::ending;
+use crate::cli::{ending, selection};
 use crate::export::{FileTarget, JsonOutput, JsonTarget, Metering, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline;
@@ -20,6 +20,7 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files, workers, meter } = arguments;
     ending::check_outputs(&meter, &files)?;
     ending::check_memory(&meter)?;
+    let filter = selection::filter(&meter.selection)?;
     let files = file::Replay::open(&files)?;
     // A pipe may never say anything again: there a signal has to end the process at once.
     let stop = match files.progress().total {
@@ -28,9 +29,10 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     };
     let summary = ending::SummaryFile::open(&meter)?;
     let flow = meter.flow(Seed::Fixed, 1);
-    let metering = Metering { facts: Arc::new(ending::facts(&flow, None)), ..Metering::default() };
+    let facts = Arc::new(ending::facts(&flow, filter.is_some(), None));
+    let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Replay, &metering, None)?;
-    let config = pipeline::Config { decode: meter.decode(), flow, workers: workers.get() };
+    let config = pipeline::Config { decode: meter.decode(), filter, flow, workers: workers.get() };
     let done = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
         if !meter.quiet && io::stderr().is_terminal() && !prints_on_terminal(&meter) {

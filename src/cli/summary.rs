@@ -9,8 +9,8 @@ use crate::export::{LossReason, TargetReport};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{Ledger, Outcome};
 
-/// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets` and
-/// `ignored_octets` are octets on the wire, all other octets are those of IP packets.
+/// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets`,
+/// `ignored_octets` and `filtered_octets` are octets on the wire, all other octets are those of IP packets.
 pub(super) fn json(outcome: &Outcome) -> Value {
     let ledger = &outcome.ledger;
     let ignored: Map<String, Value> =
@@ -32,6 +32,8 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "metered_octets": ledger.metered_octets,
         "ignored_packets": ignored,
         "ignored_octets": ledger.ignored_octets,
+        "filtered_packets": ledger.filtered_packets,
+        "filtered_octets": ledger.filtered_octets,
         "kernel_dropped_packets": ledger.drops.kernel,
         "interface_dropped_packets": ledger.drops.interface,
         "exported_flows": ledger.exported_flows,
@@ -108,6 +110,14 @@ pub(super) fn text(outcome: &Outcome) -> String {
         grouped(ledger.ignored_packets()),
         listed("  ", ledger.ignored_by_reason())
     );
+    if ledger.filtered_packets > 0 {
+        let _ = writeln!(
+            text,
+            "filtered  {:>15} packets  {:>19} octets on the wire",
+            grouped(ledger.filtered_packets),
+            grouped(ledger.filtered_octets)
+        );
+    }
     let _ = writeln!(
         text,
         "exported  {:>15} packets  {:>19} octets in {} flow records{}",
@@ -134,7 +144,10 @@ pub(super) fn text(outcome: &Outcome) -> String {
 
 fn verdict(ledger: &Ledger) -> String {
     match ledger.check() {
-        Ok(()) => "the books balance: received = metered + ignored, metered = exported".to_owned(),
+        Ok(()) => {
+            let filtered = if ledger.filtered_packets > 0 { " + filtered" } else { "" };
+            format!("the books balance: received = metered + ignored{filtered}, metered = exported")
+        }
         Err(imbalance) => imbalance.to_string(),
     }
 }

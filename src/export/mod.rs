@@ -35,7 +35,9 @@ pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
-pub use options::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
+pub use options::{
+    Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints, Selection,
+};
 pub(crate) use output::reader_has_left;
 pub use profile::{
     InterfaceScope, Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules,

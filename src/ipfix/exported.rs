@@ -150,11 +150,14 @@ elements! {
     INFORMATION_ELEMENT_INDEX = 287 "informationElementIndex" Unsigned16;
     GRE_KEY = 296 "greKey" Unsigned32;
     OBSERVATION_DOMAIN_NAME = 300 "observationDomainName" String;
+    SELECTION_SEQUENCE_ID = 301 "selectionSequenceId" Unsigned64;
     SELECTOR_ID = 302 "selectorId" Unsigned64;
     INFORMATION_ELEMENT_ID = 303 "informationElementId" Unsigned16;
     SELECTOR_ALGORITHM = 304 "selectorAlgorithm" Unsigned16;
     SAMPLING_PACKET_INTERVAL = 305 "samplingPacketInterval" Unsigned32;
     SAMPLING_PACKET_SPACE = 306 "samplingPacketSpace" Unsigned32;
+    SELECTOR_ID_TOTAL_PKTS_OBSERVED = 318 "selectorIdTotalPktsObserved" Unsigned64;
+    SELECTOR_ID_TOTAL_PKTS_SELECTED = 319 "selectorIdTotalPktsSelected" Unsigned64;
     OBSERVATION_TIME_SECONDS = 322 "observationTimeSeconds" DateTimeSeconds;
     OBSERVATION_TIME_MILLISECONDS = 323 "observationTimeMilliseconds" DateTimeMilliseconds;
     OBSERVATION_TIME_MICROSECONDS = 324 "observationTimeMicroseconds" DateTimeMicroseconds;

@@ -25,6 +25,10 @@ pub struct Ledger {
     pub ignored: HashMap<DecodeError, u64, RandomState>,
     /// Their octets on the wire: where an IP packet begins in what cannot be decoded, nobody can say.
     pub ignored_octets: u64,
+    /// Packets that were decoded, and then left out by [`PacketFilter`](crate::flow::PacketFilter).
+    pub filtered_packets: u64,
+    /// Their octets on the wire.
+    pub filtered_octets: u64,
     /// Metered packets that were broken or suspicious, by kind; one packet may count in several.
     pub anomalies: [u64; PacketAnomaly::ALL.len()],
     /// `exportedFlowRecordTotalCount` (IE 42): records handed to the Exporting Process.
@@ -48,10 +52,10 @@ pub struct Ledger {
 /// The books do not balance: a defect of the probe, never of its input.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Imbalance {
-    /// `received = metered + Σ ignored` does not hold.
+    /// `received = metered + Σ ignored + filtered` does not hold.
     #[error(
-        "the books do not balance: {received} packets received, but {metered} metered and \
-         {ignored} ignored"
+        "the books do not balance: {received} packets received, but {metered} metered, \
+         {ignored} ignored and {filtered} filtered"
     )]
     Received {
         /// Packets received.
@@ -60,6 +64,8 @@ pub enum Imbalance {
         metered: u64,
         /// Packets ignored, all reasons.
         ignored: u64,
+        /// Packets filtered.
+        filtered: u64,
     },
     /// `metered = exported` does not hold.
     #[error("the books do not balance: {metered} {unit} metered, but {exported} exported")]
@@ -89,6 +95,13 @@ impl Ledger {
     pub(super) fn count_ignored(&mut self, reason: DecodeError, octets: u64) {
         *self.ignored.entry(reason).or_insert(0) += 1;
         self.ignored_octets += octets;
+    }
+
+    /// Counts one packet that the filter left out.
+    #[inline]
+    pub(super) fn count_filtered(&mut self, octets: u64) {
+        self.filtered_packets += 1;
+        self.filtered_octets += octets;
     }
 
     #[cold]
@@ -126,6 +139,8 @@ impl Ledger {
             metered_octets,
             ignored,
             ignored_octets,
+            filtered_packets,
+            filtered_octets,
             anomalies,
             exported_flows,
             exported_packets,
@@ -144,6 +159,8 @@ impl Ledger {
             *self.ignored.entry(*reason).or_insert(0) += count;
         }
         self.ignored_octets += ignored_octets;
+        self.filtered_packets += filtered_packets;
+        self.filtered_octets += filtered_octets;
         self.anomalies.iter_mut().zip(anomalies).for_each(|(sum, count)| *sum += count);
         self.exported_flows += exported_flows;
         self.exported_packets += exported_packets;
@@ -180,11 +197,12 @@ impl Ledger {
     /// [`Imbalance`] names the first law that does not hold.
     pub fn check(&self) -> Result<(), Imbalance> {
         let ignored = self.ignored_packets();
-        if self.received_packets != self.metered_packets + ignored {
+        if self.received_packets != self.metered_packets + ignored + self.filtered_packets {
             return Err(Imbalance::Received {
                 received: self.received_packets,
                 metered: self.metered_packets,
                 ignored,
+                filtered: self.filtered_packets,
             });
         }
         for (unit, metered, exported) in [
@@ -206,7 +224,8 @@ mod tests {
     #[test]
     fn a_lost_packet_and_a_lost_octet_are_both_noticed() {
         let balanced = Ledger {
-            received_packets: 3,
+            received_packets: 7,
+            filtered_packets: 4,
             metered_packets: 2,
             metered_octets: 80,
             ignored: std::iter::once((DecodeError::NotIp, 1)).collect(),
@@ -215,8 +234,9 @@ mod tests {
             ..Ledger::default()
         };
         assert_eq!(balanced.check(), Ok(()));
-        let lost = Ledger { received_packets: 4, ..balanced.clone() };
-        assert_eq!(lost.check(), Err(Imbalance::Received { received: 4, metered: 2, ignored: 1 }));
+        let lost = Ledger { received_packets: 8, ..balanced.clone() };
+        let imbalance = Imbalance::Received { received: 8, metered: 2, ignored: 1, filtered: 4 };
+        assert_eq!(lost.check(), Err(imbalance));
         let short = Ledger { exported_octets: 79, ..balanced };
         assert_eq!(
             short.check(),
@@ -229,6 +249,7 @@ mod tests {
         let mut share = Ledger { received_packets: 5, clock_steps: 1, ..Ledger::default() };
         (0..2).for_each(|_| share.count_ignored(DecodeError::NotIp, 60));
         (0..3).for_each(|_| share.count_metered(40, AnomalySet::NONE));
+        (0..4).for_each(|_| share.count_filtered(80));
         share.drops = Drops { kernel: 7, interface: 1 };
         share.expired[0] = 4;
         let mut sum = Ledger::default();
@@ -236,6 +257,7 @@ mod tests {
         sum.merge(&share);
         assert_eq!((sum.received_packets, sum.metered_packets, sum.metered_octets), (10, 6, 240));
         assert_eq!((sum.ignored_packets(), sum.ignored_octets, sum.expired[0]), (4, 240, 8));
+        assert_eq!((sum.filtered_packets, sum.filtered_octets), (8, 640));
         assert_eq!(sum.drops, Drops { kernel: 14, interface: 2 });
         assert_eq!(sum.clock_steps, 1, "one clock, set back once");
     }

@@ -68,8 +68,7 @@ impl<S: LiveFrames> LiveRun<S> {
                 .into_iter()
                 .enumerate()
                 .map(|(number, source)| {
-                    let mut worker =
-                        Worker::new(config.decode, &cache, &exporter, &metering, false);
+                    let mut worker = Worker::new(&config, &cache, &exporter, &metering, false);
                     worker.interfaces = metering.points.len();
                     let thread = LiveWorker {
                         worker,

@@ -23,14 +23,16 @@ use std::time::{Duration, Instant};
 use crate::capture::CaptureError;
 use crate::decode;
 use crate::export::{Exporter, Metering, RecordBatch, TargetReport};
-use crate::flow::{self, FlowCache};
+use crate::flow::{self, FlowCache, PacketFilter};
 use crate::time::Timestamp;
 
 /// What a run is made of, apart from its source and its targets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// How frames are decoded.
     pub decode: decode::Config,
+    /// Which packets are metered; all without one.
+    pub filter: Option<Arc<PacketFilter>>,
     /// How packets are metered.
     pub flow: flow::Config,
     /// Worker threads.

@@ -30,12 +30,13 @@ pub fn replay(
     let started = now();
     let cache = FlowCache::new(config.flow);
     let workers = config.workers.max(1);
+    let config = &config;
     let shares = thread::scope(|scope| {
         let spawn = |_| {
             let (cache, exporter) = (&cache, &exporter);
             scope.spawn(move || {
                 let _guard = CloseOnPanic(cache);
-                let mut worker = Worker::new(config.decode, cache, exporter, metering, workers > 1);
+                let mut worker = Worker::new(config, cache, exporter, metering, workers > 1);
                 // What a block ends in a flood is handed over as it is, and not copied.
                 worker.records_at_once = BLOCK;
                 read(worker, metering, files, workers > 1, stop)

@@ -96,7 +96,8 @@ pub(super) fn exporter(pace: Pace) -> (Exporter, Got) {
 }
 
 pub(super) fn config(flow: flow::Config, workers: usize) -> Config {
-    Config { decode: decode::Config { tunnels: decode::Tunnels::Inner }, flow, workers }
+    let decode = decode::Config { tunnels: decode::Tunnels::Inner };
+    Config { decode, filter: None, flow, workers }
 }
 
 /// What a target got, in an order that does not depend on when.

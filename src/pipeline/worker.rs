@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::capture::Drops;
 use crate::decode::{self, DecodeError, PacketAnomaly};
-use crate::export::{Exporter, Ignored, Metering, RecordBatch};
-use crate::flow::{Batch, FlowCache, FlowRecord, Sweep, Turn};
+use crate::export::{Exporter, Ignored, Metering, RecordBatch, Selection};
+use crate::flow::{Batch, FlowCache, FlowRecord, PacketFilter, Sweep, Turn};
 use crate::frame::Frame;
+use crate::pipeline::Config;
 use crate::pipeline::ledger::Ledger;
 use crate::time::Timestamp;
 
@@ -14,6 +15,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
     decode: decode::Config,
+    filter: Option<&'a PacketFilter>,
     cache: &'a FlowCache,
     exporter: &'a Exporter,
     metering: &'a Metering,
@@ -27,6 +29,8 @@ pub(super) struct Worker<'a> {
     pub(super) records_at_once: usize,
     /// What was ignored since it was told last.
     ignored: Ignored,
+    /// What the filter was asked of and took, as far as it was told.
+    selected: Selection,
     /// Packets dropped by the kernel, as far as they were told.
     kernel_drops: u64,
     pub(super) ledger: Ledger,
@@ -34,14 +38,15 @@ pub(super) struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     pub(super) fn new(
-        decode: decode::Config,
+        config: &'a Config,
         cache: &'a FlowCache,
         exporter: &'a Exporter,
         metering: &'a Metering,
         ordered: bool,
     ) -> Self {
         Self {
-            decode,
+            decode: config.decode,
+            filter: config.filter.as_deref(),
             cache,
             exporter,
             metering,
@@ -51,6 +56,7 @@ impl<'a> Worker<'a> {
             interfaces: 0,
             records_at_once: RECORDS_AT_ONCE,
             ignored: Ignored::default(),
+            selected: Selection::default(),
             kernel_drops: 0,
             ledger: Ledger::default(),
         }
@@ -61,17 +67,22 @@ impl<'a> Worker<'a> {
     pub(super) fn observe(&mut self, frame: &Frame<'_>) {
         self.ledger.received_packets += 1;
         self.ledger.received_octets += u64::from(frame.wire_length);
-        let decoded = self.cache.enqueue_with(&mut self.batch, |headers| {
-            decode::decode_into(frame, self.decode, headers)
+        let taken = self.cache.enqueue_with(&mut self.batch, |headers| {
+            decode::decode_into(frame, self.decode, headers).map_err(NotTaken::Ignored)?;
+            match self.filter {
+                Some(filter) if !filter.takes(headers) => Err(NotTaken::Filtered),
+                _ => Ok(()),
+            }
         });
-        match decoded {
+        match taken {
             Ok(headers) => {
                 self.ledger.count_metered(headers.ip_length, headers.anomalies);
                 if self.batch.len() >= BATCH && !self.ordered {
                     self.meter(Turn::Any, None);
                 }
             }
-            Err(reason) => self.ignore(frame, reason),
+            Err(NotTaken::Ignored(reason)) => self.ignore(frame, reason),
+            Err(NotTaken::Filtered) => self.ledger.count_filtered(u64::from(frame.wire_length)),
         }
     }
 
@@ -104,9 +115,16 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Adds what was ignored since the last call to what the Exporting Process reports.
+    /// Adds what was ignored and selected since the last call to what the Exporting Process reports.
     pub(super) fn tell_ignored(&mut self) {
         self.metering.counters.ignore(std::mem::take(&mut self.ignored));
+        if self.filter.is_some() {
+            let selected = self.ledger.metered_packets;
+            let observed = selected + self.ledger.filtered_packets;
+            let so_far = Selection { observed, selected };
+            self.metering.counters.select(so_far.since(self.selected));
+            self.selected = so_far;
+        }
     }
 
     /// Hands records to the Exporting Process, in batches of which a queue can hold many.
@@ -132,6 +150,15 @@ impl<'a> Worker<'a> {
         let overlaps = self.cache.meter(&mut self.batch, turn, sweep, &mut self.expired);
         self.ledger.add_anomalies(PacketAnomaly::FragmentOverlap, overlaps);
     }
+}
+
+/// Why a frame goes into no Flow.
+#[derive(Clone, Copy, Debug)]
+enum NotTaken {
+    /// It gave no headers.
+    Ignored(DecodeError),
+    /// Nobody wants it metered.
+    Filtered,
 }
 
 /// Packets decoded before the cache is entered: enough to sort by shard and to look ahead, few

@@ -155,13 +155,15 @@ impl Summary {
         self.counts(key).into_iter().find(|(other, _)| other == name).map_or(0, |(_, count)| count)
     }
 
-    /// The law of the ledger: received = metered + Σ ignored, metered = exported.
+    /// The law of the ledger: received = metered + Σ ignored + filtered, metered = exported.
     #[track_caller]
     pub(crate) fn assert_balanced(&self) {
         assert_eq!(
             self.count("received_packets"),
-            self.count("metered_packets") + self.sum("ignored_packets"),
-            "received = metered + ignored: {self:?}"
+            self.count("metered_packets")
+                + self.sum("ignored_packets")
+                + self.count("filtered_packets"),
+            "received = metered + ignored + filtered: {self:?}"
         );
         assert_eq!(
             self.count("metered_packets"),

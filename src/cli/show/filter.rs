@@ -21,7 +21,6 @@ use std::ops::Range;
 use super::subject::Subject;
 pub(super) use evaluate::same_element;
 use expression::Expression;
-pub(super) use expression::masked;
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]

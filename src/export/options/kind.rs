@@ -39,10 +39,12 @@ pub(super) enum Kind {
     DomainInterface = 12,
     /// RFC 6235 §5.3: what became of a field under a privacy policy.
     Anonymization = 13,
+    /// RFC 5476 §6.5.3: how many packets a filter was asked of, and how many it took.
+    SelectionStatistics = 14,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::MeteringStatistics,
         Self::MeteringReliability,
         Self::ExportingReliability,
@@ -57,6 +59,7 @@ impl Kind {
         Self::LegacySampling,
         Self::DomainInterface,
         Self::Anonymization,
+        Self::SelectionStatistics,
     ];
 
     fn id(self) -> TemplateId {
@@ -172,6 +175,13 @@ impl Kind {
                     element::INFORMATION_ELEMENT_INDEX,
                 ],
                 &[element::ANONYMIZATION_FLAGS, element::ANONYMIZATION_TECHNIQUE],
+            ),
+            Self::SelectionStatistics => (
+                &[element::SELECTION_SEQUENCE_ID],
+                &[
+                    element::SELECTOR_ID_TOTAL_PKTS_OBSERVED,
+                    element::SELECTOR_ID_TOTAL_PKTS_SELECTED,
+                ],
             ),
         }
     }

@@ -33,6 +33,8 @@ pub struct Facts {
     pub started: Option<Timestamp>,
     /// Whether the outermost VLAN id is part of the Flow Key.
     pub vlan_key: bool,
+    /// Whether packets are selected by a filter; what is left out by it is told then.
+    pub is_filtered: bool,
 }
 
 /// An Observation Point.
@@ -135,6 +137,26 @@ impl Ignored {
     }
 }
 
+/// Packets that a filter was asked of and those it took (RFC 5476 §6.5.3): IP packets that could be
+/// decoded. The difference is neither metered nor ignored.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Selection {
+    /// `selectorIdTotalPktsObserved` (IE 318).
+    pub observed: u64,
+    /// `selectorIdTotalPktsSelected` (IE 319).
+    pub selected: u64,
+}
+
+impl Selection {
+    /// What came after `before`.
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            observed: self.observed.saturating_sub(before.observed),
+            selected: self.selected.saturating_sub(before.selected),
+        }
+    }
+}
+
 /// What workers count and the Exporting Process reports. Workers add their share once a block, so
 /// it costs nothing on the way of a packet.
 #[derive(Debug)]
@@ -143,6 +165,8 @@ pub struct MeteringCounters {
     octets: AtomicU64,
     first: AtomicU64,
     last: AtomicU64,
+    observed: AtomicU64,
+    selected: AtomicU64,
 }
 
 impl Default for MeteringCounters {
@@ -152,6 +176,8 @@ impl Default for MeteringCounters {
             octets: AtomicU64::new(0),
             first: AtomicU64::new(u64::MAX),
             last: AtomicU64::new(0),
+            observed: AtomicU64::new(0),
+            selected: AtomicU64::new(0),
         }
     }
 }
@@ -167,6 +193,19 @@ impl MeteringCounters {
         self.octets.fetch_add(share.octets, Ordering::Relaxed);
         // Last, and acquired first: who sees the packets sees their times.
         self.packets.fetch_add(share.packets, Ordering::Release);
+    }
+
+    /// Adds the share of a worker, which was not added before.
+    pub fn select(&self, share: Selection) {
+        // Observed first, and acquired last: never are more selected than were observed.
+        self.observed.fetch_add(share.observed, Ordering::Relaxed);
+        self.selected.fetch_add(share.selected, Ordering::Release);
+    }
+
+    /// What the filter did so far.
+    pub fn selection(&self) -> Selection {
+        let selected = self.selected.load(Ordering::Acquire);
+        Selection { observed: self.observed.load(Ordering::Relaxed), selected }
     }
 
     /// What was ignored so far.
@@ -202,6 +241,15 @@ mod tests {
             counters.ignored(),
             Ignored { packets: 4, octets: 240, first: at(3), last: at(9) }
         );
+    }
+
+    #[test]
+    fn what_a_filter_did_adds_up() {
+        let counters = MeteringCounters::default();
+        let so_far = Selection { observed: 9, selected: 4 };
+        counters.select(so_far.since(Selection { observed: 5, selected: 4 }));
+        counters.select(Selection { observed: 1, selected: 1 });
+        assert_eq!(counters.selection(), Selection { observed: 5, selected: 1 });
     }
 
     #[test]

@@ -9,5 +9,7 @@ mod records;
 mod tests;
 mod text;
 
-pub use metering::{Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints};
+pub use metering::{
+    Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints, Selection,
+};
 pub(crate) use records::{Exported, Options, OptionsRecord};

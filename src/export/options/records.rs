@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::export::account::Totals;
 use crate::export::options::kind::{Kind, OptionsTemplates};
-use crate::export::options::metering::{Interface, Metering};
+use crate::export::options::metering::{Interface, Metering, Selection};
 use crate::export::profile::{InterfaceScope, Mapping, OptionsRules, SamplingElements};
 use crate::ipfix::date_time::DateTime;
 use crate::ipfix::element::InformationElement;
@@ -101,6 +101,7 @@ impl Options {
         }
         let mut records = vec![self.metering_statistics(exported)];
         records.extend(self.metering_reliability());
+        records.extend(self.selection_statistics());
         records.extend(self.exporting_reliability(exported, now));
         records
     }
@@ -171,6 +172,7 @@ impl Options {
             Kind::MeteringStatistics | Kind::MeteringReliability | Kind::ExportingReliability => {
                 statistics
             }
+            Kind::SelectionStatistics => statistics && self.metering.facts.is_filtered,
             Kind::FlowKeys => flow_keys,
             Kind::Anonymization => anonymization && !self.policy.is_as_is(),
             Kind::Interface => interfaces && interface_scope == InterfaceScope::Interface,
@@ -207,6 +209,16 @@ impl Options {
             milliseconds(ignored.last),
         ];
         (ignored.packets != 0).then(|| self.record(Kind::MeteringReliability, &values))
+    }
+
+    /// RFC 5476 §6.5.3. Not among what RFC 7011 §4.2 counts: that says how far metering can be relied
+    /// on, and to leave out what nobody may meter is no failure. Nor is it said which networks: those
+    /// who are left out are nobody else's business.
+    fn selection_statistics(&self) -> Option<OptionsRecord> {
+        let Selection { observed, selected } = self.metering.counters.selection();
+        let values = [number(FILTER_SEQUENCE), number(observed), number(selected)];
+        let is_filtered = self.metering.facts.is_filtered;
+        is_filtered.then(|| self.record(Kind::SelectionStatistics, &values))
     }
 
     /// RFC 7011 §4.3; nothing as long as everything arrived, or may yet.
@@ -356,6 +368,8 @@ const DIRECTION_BY_INITIATOR: u8 = 1;
 
 /// Our one Selector.
 const SELECTOR: u64 = 1;
+/// `selectionSequenceId` (IE 301) of the filter, the one there is.
+const FILTER_SEQUENCE: u64 = 1;
 /// `selectorAlgorithm` (IE 304): systematic count-based sampling.
 const COUNT_BASED: u16 = 1;
 /// `samplingAlgorithm` (IE 35).

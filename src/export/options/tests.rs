@@ -315,17 +315,31 @@ fn sampling_is_announced_as_one_of_one() {
 }
 
 #[test]
+fn what_a_filter_left_out_is_told_as_statistics_of_a_selection_and_not_as_unreliability() {
+    // RFC 5476 §6.5.3: packets observed, packets selected.
+    let options = standard(Facts { is_filtered: true, ..facts() });
+    options.counters().select(Selection { observed: 9, selected: 5 });
+    let records = options.statistics(&EXPORTED, NOW);
+    let [_, record] = &records[..] else { panic!("{records:?}") };
+    assert_definition(record, "fdf5 0003 0001  012d 0008  013e 0008  013f 0008");
+    assert_octets(record, "0000000000000001  0000000000000009 0000000000000005");
+
+    let unfiltered = standard(facts()).statistics(&EXPORTED, NOW);
+    assert_eq!(unfiltered.len(), 1, "nothing is said of a filter that is not there");
+}
+
+#[test]
 fn ids_of_options_templates_are_what_they_always_were() {
     // RFC 7011 §8: a Collector may keep them over our restart.
     let templates = OptionsTemplates::new();
     let ids: Vec<_> = Kind::ALL.map(|kind| templates.of(kind).id().get()).to_vec();
-    assert_eq!(ids, (65_000..65_014).collect::<Vec<_>>());
+    assert_eq!(ids, (65_000..65_015).collect::<Vec<_>>());
 }
 
 #[test]
 fn every_record_that_a_target_gets_has_its_template_announced() {
     let lost = Exported { not_sent: Totals { records: 1, packets: 1, octets: 1 }, ..EXPORTED };
-    for bits in 0..1 << 13 {
+    for bits in 0..1 << 14 {
         let on = |bit: u32| bits >> bit & 1 == 1;
         let mapping = Mapping { biflow: on(0), enterprise_elements: on(1), ..Mapping::default() };
         let rules = OptionsRules {
@@ -340,7 +354,8 @@ fn every_record_that_a_target_gets_has_its_template_announced() {
             biflow_method: on(8),
             element_types: on(9),
         };
-        let metering = metering(Facts { started: on(10).then_some(NOW), ..facts() });
+        let started = on(10).then_some(NOW);
+        let metering = metering(Facts { started, is_filtered: on(13), ..facts() });
         let level = if on(12) { Level::Obfuscated } else { Level::AsIs };
         let policy = Policy { level, ..Policy::default() };
         let options = Options::new(metering, DOMAIN, mapping, rules).under(policy);
@@ -371,7 +386,8 @@ fn every_record_that_a_target_gets_has_its_template_announced() {
         assert_eq!(count(&[Kind::FlowKeys]), told(on(3), 1));
         assert_eq!(count(&[Kind::Anonymization]), told(on(11) && on(12), 1));
         assert_eq!(count(&[Kind::Selector, Kind::LegacySampling]), 1, "always");
-        assert_eq!(options.statistics(&lost, NOW).len(), told(on(2), 3));
+        assert_eq!(count(&[Kind::SelectionStatistics]), told(on(2) && on(13), 1));
+        assert_eq!(options.statistics(&lost, NOW).len(), told(on(2), 3 + usize::from(on(13))));
     }
 }
 
@@ -463,6 +479,7 @@ fn facts() -> Facts {
         idle_timeout: Duration::from_secs(15),
         started: Some(at(1_700_000_000)),
         vlan_key: true,
+        is_filtered: false,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::expression::{ElementTest, End, Expression, Flags, Interface, Numbers, Prefix, Test};
+use super::expression::{ElementTest, End, Expression, Flags, Interface, Numbers, Test};
 use crate::cli::show::subject::Subject;
 use crate::cli::table::{Facts, Side};
+use crate::flow::Network;
 use crate::ipfix::field::Field;
 use crate::ipfix::value::Value;
 
@@ -117,9 +118,9 @@ fn holds_element(field: &Field, test: &ElementTest, subject: &Subject<'_, '_>) -
             _ => false,
         }),
         ElementTest::Address(one_of) => {
-            one_of.hold(values, |value, prefix: &Prefix| match *value {
-                Some(Value::Ipv4(address)) => prefix.contains(address.into()),
-                Some(Value::Ipv6(address)) => prefix.contains(address.into()),
+            one_of.hold(values, |value, network: &Network| match *value {
+                Some(Value::Ipv4(address)) => network.contains(address.into()),
+                Some(Value::Ipv6(address)) => network.contains(address.into()),
                 _ => false,
             })
         }

@@ -1,8 +1,7 @@
 //! An expression as a tree.
 
-use std::net::IpAddr;
-
 use crate::cli::table::Moment;
+use crate::flow::Network;
 use crate::ipfix::field::Field;
 
 /// What is true of a flow or not.
@@ -19,7 +18,7 @@ pub(super) enum Expression {
 /// One property of a flow.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Test {
-    Address(End, Vec<Prefix>),
+    Address(End, Vec<Network>),
     Port(End, Numbers),
     Protocol(Numbers),
     /// IP version.
@@ -71,13 +70,6 @@ pub(super) enum Numbers {
     In(Vec<(u64, u64)>),
 }
 
-/// An address and how many bits of it count; all others are zero.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Prefix {
-    pub(super) address: IpAddr,
-    pub(super) length: u8,
-}
-
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Interface {
     Number(Numbers),
@@ -101,7 +93,7 @@ pub(super) enum ElementTest {
     Float(Comparison, f64),
     Boolean(bool),
     Time(Comparison, Moment),
-    Address(OneOf<Prefix>),
+    Address(OneOf<Network>),
     Mac(OneOf<[u8; 6]>),
     Text(OneOf<String>),
     Octets(OneOf<Vec<u8>>),
@@ -139,27 +131,6 @@ impl Numbers {
             Self::Is(comparison, number) => values.any(|value| comparison.holds(&value, number)),
             Self::In(ranges) => values
                 .any(|value| ranges.iter().any(|&(first, last)| (first..=last).contains(&value))),
-        }
-    }
-}
-
-impl Prefix {
-    /// Whether an address lies in it.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
-        self.address.is_ipv4() == address.is_ipv4() && masked(address, self.length) == self.address
-    }
-}
-
-/// An address with all bits but the first `length` zero.
-pub(in crate::cli::show) fn masked(address: IpAddr, length: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(length.into())).unwrap_or(0);
-            IpAddr::V4((address.to_bits() & mask).into())
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(length.into())).unwrap_or(0);
-            IpAddr::V6((address.to_bits() & mask).into())
         }
     }
 }

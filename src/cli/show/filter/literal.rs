@@ -1,13 +1,13 @@
 //! Values as people write them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
-use super::expression::{Prefix, masked};
 use crate::cli::table::{Moment, names};
+use crate::flow::{Network, NetworkError};
 
 /// A number of things: `1500`, `10k`, `1.5M`, `2G`; powers of 1000, as on the wire.
 pub(super) fn count(text: &str) -> Option<u64> {
@@ -128,37 +128,17 @@ pub(super) fn flags(text: &str) -> Option<u64> {
     })
 }
 
-/// Why a text is no prefix.
-pub(super) enum NoPrefix {
-    Unreadable,
-    /// Bits are set behind the prefix; it would be this without them.
-    BitsBehind(Prefix),
-}
-
 /// An address, or a prefix: `10.0.0.0/8`, `10/8`, `192.168` (which is a /16), `2001:db8::/32`.
-pub(super) fn prefix(text: &str) -> Result<Prefix, NoPrefix> {
+pub(super) fn prefix(text: &str) -> Result<Network, NetworkError> {
     let (address, length) = match text.split_once('/') {
-        Some((address, length)) => {
-            let is_number = !length.is_empty() && length.bytes().all(|c| c.is_ascii_digit());
-            let length = if is_number { length.parse().ok() } else { None };
-            (address, Some(length.ok_or(NoPrefix::Unreadable)?))
-        }
+        Some((address, length)) => (address, Some(length)),
         None => (text, None),
     };
-    let (address, most, usual) = match address.parse::<IpAddr>() {
-        Ok(address @ IpAddr::V4(_)) => (address, 32, 32),
-        Ok(address @ IpAddr::V6(_)) => (address, 128, 128),
-        Err(_) => {
-            let (address, length) = short_v4(address).ok_or(NoPrefix::Unreadable)?;
-            (IpAddr::V4(address), 32, length)
-        }
-    };
-    let length: u8 = length.unwrap_or(usual);
-    if length > most {
-        return Err(NoPrefix::Unreadable);
+    match (short_v4(address), length) {
+        (Some((address, _)), Some(length)) => format!("{address}/{length}").parse(),
+        (Some((address, length)), None) => format!("{address}/{length}").parse(),
+        (None, _) => text.parse(),
     }
-    let prefix = Prefix { address: masked(address, length), length };
-    if prefix.address == address { Ok(prefix) } else { Err(NoPrefix::BitsBehind(prefix)) }
 }
 
 /// One to three of the numbers of an IPv4 address.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::Filter;
 use super::expression::{
-    Comparison, ElementTest, End, Expression, Flags, Interface, Numbers, OneOf, Prefix, Test,
+    Comparison, ElementTest, End, Expression, Flags, Interface, Numbers, OneOf, Test,
 };
 use super::literal::DURATION_UNITS;
 use crate::cli::table::{Moment, names};
@@ -135,12 +135,6 @@ impl Display for Comparison {
             Self::More => ">",
             Self::AtLeast => ">=",
         })
-    }
-}
-
-impl Display for Prefix {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
     }
 }
 

@@ -5,6 +5,7 @@ use super::expression::*;
 use super::*;
 use crate::cli::show::subject::Session;
 use crate::cli::table::Facts;
+use crate::flow::Network;
 use crate::ipfix::element::{DataType, InformationElement};
 use crate::ipfix::field::Field;
 use crate::ipfix::reader::Reader;
@@ -325,10 +326,10 @@ fn one_of<T: std::fmt::Debug + Clone + 'static>(
         .boxed()
 }
 
-fn prefix() -> impl Strategy<Value = Prefix> + Clone {
+fn prefix() -> impl Strategy<Value = Network> + Clone {
     (any::<std::net::IpAddr>(), 0..=128_u8).prop_map(|(address, length)| {
         let length = if address.is_ipv4() { length % 33 } else { length };
-        Prefix { address: masked(address, length), length }
+        Network::of(address, length)
     })
 }
 

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::cli::show::filter::{masked, same_element};
+use crate::cli::show::filter::same_element;
 use crate::cli::show::subject::{Subject, printable};
 use crate::cli::show::suggest;
 use crate::cli::table::names;
+use crate::flow::masked;
 use crate::ipfix::date_time::{DateTime, Precision};
 use crate::ipfix::field::Field;
 use crate::ipfix::value::{Hexadecimal, MacAddress, Value};

@@ -2,10 +2,11 @@
 
 use super::Parser;
 use crate::cli::show::filter::SyntaxError;
-use crate::cli::show::filter::expression::{Comparison, Numbers, Prefix};
+use crate::cli::show::filter::expression::{Comparison, Numbers};
 use crate::cli::show::filter::lexer::Kind;
-use crate::cli::show::filter::literal::{self, NoPrefix};
+use crate::cli::show::filter::literal;
 use crate::cli::table::Moment;
+use crate::flow::{Network, NetworkError};
 
 /// A kind of number.
 pub(super) struct Wanted {
@@ -109,12 +110,12 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn prefixes(&mut self) -> Result<Vec<Prefix>, SyntaxError> {
+    pub(super) fn prefixes(&mut self) -> Result<Vec<Network>, SyntaxError> {
         self.take(&Kind::Comparison(Comparison::Equal));
         self.one_or_list(Self::prefix)
     }
 
-    pub(super) fn prefix(&mut self) -> Result<Prefix, SyntaxError> {
+    pub(super) fn prefix(&mut self) -> Result<Network, SyntaxError> {
         const HELP: &str = "As in: host 192.0.2.1, host 2001:db8::1, net 10.0.0.0/8, net 2001:db8::/32, \
             host in [192.0.2.1, 192.0.2.2].";
         let Kind::Word(word) = self.peek() else {
@@ -125,13 +126,11 @@ impl Parser<'_> {
                 self.next += 1;
                 Ok(prefix)
             }
-            Err(NoPrefix::BitsBehind(prefix)) => Err(self.error(
+            Err(NetworkError::BitsBehind(prefix)) => Err(self.error(
                 "bits are set behind the prefix",
                 &format!("The network of this address is {prefix}."),
             )),
-            Err(NoPrefix::Unreadable) => {
-                Err(self.error(&format!("`{word}` is no address and no prefix"), HELP))
-            }
+            Err(_) => Err(self.error(&format!("`{word}` is no address and no prefix"), HELP)),
         }
     }
 
