@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::UsageError;
+use crate::cli::installation;
 use crate::cli::profiles::ProfilesFormat;
 use crate::cli::show::{Key, Measure, Question, ShowFormat, View};
 use crate::export::{SpoolConfig, Target, parse_size};
@@ -35,6 +36,8 @@ pub(super) enum Command {
     Capture(Capture),
     /// Print IPFIX files, of flowtap or of any other exporter, or what is asked of the flows in them
     Show(Show),
+    /// Erase what probes keep on this machine: spool, keys, state; list every file and the result
+    Wipe(Wipe),
     /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
     Profiles(Profiles),
 }
@@ -210,6 +213,66 @@ pub(super) struct Profiles {
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub(super) format: ProfilesFormat,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = WIPE_EXAMPLES)]
+pub(super) struct Wipe {
+    /// Directory of a spool, beside those that the environment file names; repeat it for several
+    #[arg(long, value_name = "DIR")]
+    pub(super) spool: Vec<PathBuf>,
+
+    /// File of the key of a spool, beside those that the environment file names
+    #[arg(long, value_name = "FILE")]
+    pub(super) spool_key: Vec<PathBuf>,
+
+    /// Options of the probes that systemd starts: spool, keys and files that they name are erased
+    #[arg(long, value_name = "FILE", default_value = installation::ENVIRONMENT_FILE)]
+    pub(super) environment_file: PathBuf,
+
+    /// The directories that systemd gave to the probes
+    ///
+    /// In these, records and ledgers that a probe wrote are erased too. What no probe writes is left
+    /// and listed.
+    #[arg(long, value_name = "DIR", default_value = installation::STATE_DIRECTORY)]
+    pub(super) state_directory: PathBuf,
+
+    /// Erase the configuration too: environment file, certificates and private keys that it names
+    #[arg(long)]
+    pub(super) all: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+
+    /// Only list what would be erased
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// How to list it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+const WIPE_EXAMPLES: &str = "\
+Examples:
+  flowtap wipe --dry-run
+      list what the probes of this machine keep
+  flowtap wipe --all --yes
+      before the machine is returned or discarded
+  flowtap wipe --spool /var/spool/flowtap --spool-key /etc/flowtap/spool.key
+      what a probe with these options keeps
+
+It refuses while a probe is running: one that holds the lock of a spool, or a process of this program
+that captures. Probes in containers, and processes that /proc hides, it cannot see. Exit status 1 if
+anything could not be erased.";
 
 impl Show {
     /// What is asked.

@@ -4,12 +4,14 @@ mod args;
 mod capture;
 mod ending;
 mod flow_table;
+mod installation;
 pub mod profiles;
 mod replay;
 mod selection;
 pub mod show;
 mod summary;
 pub mod table;
+mod wipe;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -41,6 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
                 other => other.map_err(Into::into),
             }
         }
+        Command::Wipe(arguments) => wipe::run(&arguments),
         Command::Show(arguments) => match show::run(arguments) {
             Err(error) if is_broken_pipe(&error) => Ok(()),
             other => other,

@@ -135,7 +135,16 @@ fn name_of(target: &str) -> String {
     name
 }
 
-fn is_segment_name(name: &OsStr) -> bool {
+/// Whether a directory may have this name as that of a target.
+pub(super) fn is_target_name(name: &OsStr) -> bool {
+    let hash = name.to_str().and_then(|name| name.rsplit_once('-')).map(|(_, hash)| hash);
+    hash.is_some_and(|hash| {
+        hash.len() == 2 * HASH_LENGTH
+            && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+pub(super) fn is_segment_name(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let name = name.strip_suffix(MOVED_SUFFIX).unwrap_or(name);
     name.strip_suffix(SEGMENT_SUFFIX).is_some_and(|number| {
@@ -143,7 +152,7 @@ fn is_segment_name(name: &OsStr) -> bool {
     })
 }
 
-const LOCK_NAME: &str = "lock";
+pub(super) const LOCK_NAME: &str = "lock";
 const SEGMENT_SUFFIX: &str = ".spool";
 const MOVED_SUFFIX: &str = ".moved";
 const LOCK_ATTEMPTS: usize = 8;
@@ -161,6 +170,7 @@ mod tests {
         for name in &names {
             assert!(!name.contains(['/', '\0', ':']) && !name.starts_with('.'), "{name}");
             assert!(name.len() <= READABLE_LENGTH + 1 + 2 * HASH_LENGTH, "{name}");
+            assert!(is_target_name(OsStr::new(name)), "{name}");
         }
         for (position, name) in names.iter().enumerate() {
             assert!(!names[..position].contains(name), "{name} twice");
@@ -176,6 +186,7 @@ mod tests {
         }
         for name in ["ff.spool", "00000000000000FF.spool", "00000000000000ff.spool~", "lock"] {
             assert!(!is_segment_name(OsStr::new(name)), "{name}");
+            assert!(!is_target_name(OsStr::new(name)), "{name}");
         }
     }
 }

@@ -13,6 +13,7 @@
 mod directory;
 mod error;
 mod format;
+mod inventory;
 mod key;
 mod recovery;
 mod segment;
@@ -29,6 +30,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::error::SpoolError;
+pub use self::inventory::{
+    SpoolInventory, SpoolSegment, SpoolTarget, is_spool_key_length, is_unfinished_spool_key,
+};
 
 pub(crate) use self::error::PushError;
 pub(crate) use self::recovery::Recovery;
