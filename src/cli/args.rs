@@ -38,6 +38,8 @@ pub(super) enum Command {
     Show(Show),
     /// Erase what probes keep on this machine: spool, keys, state; list every file and the result
     Wipe(Wipe),
+    /// Write an archive for a vendor's support: versions, counters, redacted configuration
+    SupportBundle(SupportBundle),
     /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
     Profiles(Profiles),
 }
@@ -259,6 +261,32 @@ pub(super) enum ReportFormat {
     Text,
     /// One JSON object
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SupportBundle {
+    /// The archive to make (tar, compressed by zstd); - is standard output
+    ///
+    /// Every file in it is plain text, and README.txt tells what each is. No address, port or name of
+    /// the observed network is in it, nor a host, path, key or filter of the configuration.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+
+    /// A ledger of a run (--summary), of which the numbers go in
+    #[arg(long, value_name = "FILE")]
+    pub(super) summary: Option<PathBuf>,
+
+    /// Directory of a spool, beside those that the environment file names; repeat it for several
+    #[arg(long, value_name = "DIR")]
+    pub(super) spool: Vec<PathBuf>,
+
+    /// Options of the probes that systemd starts
+    #[arg(long, value_name = "FILE", default_value = installation::ENVIRONMENT_FILE)]
+    pub(super) environment_file: PathBuf,
+
+    /// The directories that systemd gave to the probes
+    #[arg(long, value_name = "DIR", default_value = installation::STATE_DIRECTORY)]
+    pub(super) state_directory: PathBuf,
 }
 
 const WIPE_EXAMPLES: &str = "\

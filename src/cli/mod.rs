@@ -10,6 +10,7 @@ mod replay;
 mod selection;
 pub mod show;
 mod summary;
+mod support;
 pub mod table;
 mod wipe;
 
@@ -43,6 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
                 other => other.map_err(Into::into),
             }
         }
+        Command::SupportBundle(arguments) => support::run(&arguments),
         Command::Wipe(arguments) => wipe::run(&arguments),
         Command::Show(arguments) => match show::run(arguments) {
             Err(error) if is_broken_pipe(&error) => Ok(()),

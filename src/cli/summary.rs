@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::decode::PacketAnomaly;
-use crate::export::{LossReason, TargetReport};
+use crate::export::{Account, LossReason, TargetReport, Totals};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{Ledger, Outcome};
 
@@ -45,6 +45,16 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "clock_steps": ledger.clock_steps,
         "elapsed_seconds": ledger.elapsed.as_secs_f64(),
         "targets": outcome.targets.iter().map(target).collect::<Vec<_>>(),
+    })
+}
+
+/// The ledger of a run with one target in which nothing happened: every key there is.
+pub(super) fn blank() -> Value {
+    json(&Outcome {
+        ledger: Ledger::default(),
+        capture_errors: Vec::new(),
+        panics: Vec::new(),
+        targets: vec![Account::default().into_report(String::new(), Totals::default())],
     })
 }
 

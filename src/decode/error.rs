@@ -63,6 +63,18 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// Every layer.
+    pub const ALL: [Self; 8] = [
+        Self::Link,
+        Self::Llc,
+        Self::Vlan,
+        Self::Mpls,
+        Self::Pppoe,
+        Self::Ppp,
+        Self::Ipv4,
+        Self::Ipv6,
+    ];
+
     /// The name in reasons and messages.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,51 @@
+//! How the spools are.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli::installation;
+use crate::export::SpoolInventory;
+
+/// Counts of the spools that are given, and of those that the options name for each probe; not what
+/// they are called, for that tells of the Collectors.
+pub(super) fn facts(given: &[PathBuf], options: Option<&[String]>, state: &Path) -> Value {
+    let capture = options.and_then(installation::capture_of);
+    let (probes, _) = installation::instances(state).unwrap_or_default();
+    let named = capture.iter().flat_map(|capture| {
+        let join = |path: &Option<PathBuf>, probe: &Path| path.as_ref().map(|it| probe.join(it));
+        probes.iter().filter_map(move |probe| {
+            Some((join(&capture.spool.directory, probe)?, join(&capture.spool.key, probe)))
+        })
+    });
+    let spools = given.iter().map(|spool| (spool.clone(), None)).chain(named);
+    let spools: Vec<_> = spools.map(|(spool, key)| one(&spool, key.as_deref())).collect();
+    json!({ "probes_of_the_unit": probes.len(), "spools": spools })
+}
+
+fn one(spool: &Path, key: Option<&Path>) -> Value {
+    let key = key.map(|key| match fs::metadata(key) {
+        Ok(it) if it.permissions().mode() & 0o077 == 0 => "private".to_owned(),
+        Ok(_) => "exposed".to_owned(),
+        Err(error) => error.kind().to_string(),
+    });
+    let inventory = match SpoolInventory::of(spool, false) {
+        Ok(inventory) => inventory,
+        Err(error) => return json!({ "error": error.kind().to_string(), "key": key }),
+    };
+    let SpoolInventory { targets, foreign } = inventory;
+    let segments = || targets.iter().flat_map(|target| &target.segments);
+    let ages = || segments().filter_map(|it| Some(it.modified.elapsed().ok()?.as_secs()));
+    json!({
+        "key": key,
+        "targets": targets.len(),
+        "targets_in_use": targets.iter().filter(|target| target.in_use).count(),
+        "files": segments().count(),
+        "octets": segments().map(|segment| segment.octets).sum::<u64>(),
+        "oldest_seconds": ages().max(),
+        "newest_seconds": ages().min(),
+        "foreign_files": foreign.len() + targets.iter().map(|it| it.foreign.len()).sum::<usize>(),
+    })
+}
