@@ -1,6 +1,11 @@
 //! Logs, errors and ledgers never carry an address, a port or a name of observed traffic: live runs on
 //! real traffic, as talkative as a probe can be, with everything going wrong that can.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a helper fails the test that called it"
+)]
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,11 @@
 //! What the program is made of: the bill of materials is complete and is CycloneDX, and the rules for
 //! dependencies are held to.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a helper fails the test that called it"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -70,7 +75,10 @@ fn every_dependency_of_a_release_is_in_it_with_the_hash_that_cargo_checks() {
     };
     let mut hashes = BTreeMap::new();
     for package in lock.split("[[package]]").skip(1) {
-        hashes.insert((field(package, "name"), field(package, "version")), field(package, "checksum"));
+        hashes.insert(
+            (field(package, "name"), field(package, "version")),
+            field(package, "checksum"),
+        );
     }
     for ((name, version), component) in &components {
         let Some(hash) = hashes.get(&((*name).to_owned(), (*version).to_owned())) else {
@@ -127,7 +135,11 @@ fn rules_that_are_broken_are_noticed() {
     for (from, to, fault) in [
         ("    \"ISC\",\n", "", "licence Apache-2.0 AND ISC"),
         ("{ name = \"openssl\" }", "{ name = \"zstd\" }", "zstd 0."),
-        ("crates.io-index", "elsewhere", "from registry+https://github.com/rust-lang/crates.io-index"),
+        (
+            "crates.io-index",
+            "elsewhere",
+            "from registry+https://github.com/rust-lang/crates.io-index",
+        ),
     ] {
         let broken = rules.replace(from, to);
         assert_ne!(broken, rules, "{from} is in deny.toml");

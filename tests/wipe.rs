@@ -1,6 +1,11 @@
 //! `flowtap wipe`: what a probe keeps is gone afterwards, what is not its own is not, and each is
 //! listed with what became of it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a helper fails the test that called it"
+)]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};

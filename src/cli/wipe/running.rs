@@ -40,7 +40,7 @@ impl Program {
         let file = fs::metadata(&link).ok().map(|it| (it.dev(), it.ino()));
         let name = fs::read_link(&link).ok().and_then(|path| {
             let name = path.file_name()?.to_str()?.to_owned();
-            Some(name.strip_suffix(" (deleted)").map_or(name.clone(), str::to_owned))
+            Some(name.strip_suffix(" (deleted)").map_or_else(|| name.clone(), str::to_owned))
         });
         let short_name = fs::read_to_string(process.join("comm")).ok();
         Self { file, name, short_name }
