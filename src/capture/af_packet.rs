@@ -4,8 +4,8 @@
 //! one of them by a symmetric hash of its flow. Setting a group up takes several calls, and between
 //! bind(2) and the joining of the group a socket gets every frame, not only its share. So each
 //! socket starts behind a filter that lets nothing pass, and gets its real one only when it is
-//! a member: no frame is ever counted twice, and none at all before [`AfPacketSource::open`] has
-//! done with all sockets.
+//! a member: no frame is ever counted twice, and none at all before [`AfPacketSource::let_in`], for
+//! which all sockets have to be there.
 //!
 //! Lengths are those the kernel gives. Where an interface merges segments on reception (GRO, LRO)
 //! they are those of merged ones; `ethtool -K eth0 gro off lro off` is advised on a probe.
@@ -24,8 +24,10 @@ use crate::capture::FrameSource;
 use crate::capture::Polled;
 use crate::capture::filter;
 use crate::capture::interface_losses::InterfaceLosses;
+use crate::capture::live::DOWN_FOR_GOOD;
 use crate::capture::live::DRAIN_PATIENCE;
 use crate::capture::live::LINK_CHECK_INTERVAL;
+use crate::capture::live::LOST_FOR_GOOD;
 use crate::capture::live::LiveConfig;
 use crate::capture::live::Notice;
 use crate::capture::live::ObservationPoint;
@@ -62,7 +64,8 @@ pub struct AfPacketSource {
 }
 
 impl AfPacketSource {
-    /// Opens one source per worker of `config`.
+    /// Opens one source per worker of `config`. Nothing is captured before [`Self::let_in`], which
+    /// is for when all of them are there.
     ///
     /// # Errors
     ///
@@ -81,13 +84,19 @@ impl AfPacketSource {
         for interface in &config.interfaces {
             add_interface(&mut sources, interface, config)?;
         }
-        // Every member of every group is in place.
-        for port in sources.iter().flat_map(|source| &source.ports) {
-            if let Some(ring) = &port.ring {
-                ring.let_in(port.filter.as_deref()).map_err(|what| port.error(what))?;
-            }
-        }
         Ok(sources)
+    }
+
+    /// Captures from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::Interface`] when the kernel does not take a filter.
+    pub fn let_in(&self) -> Result<(), CaptureError> {
+        self.ports.iter().try_for_each(|port| match &port.ring {
+            Some(ring) => ring.let_in(port.filter.as_deref()).map_err(|what| port.error(what)),
+            None => Ok(()),
+        })
     }
 
     /// The interfaces this source reads.
@@ -201,6 +210,10 @@ impl FrameSource for AfPacketSource {
         mut each: F,
     ) -> Result<Polled, CaptureError> {
         self.look_after();
+        if self.ports.iter().all(Port::is_lost) && self.stopped.is_none() {
+            let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
+            return Err(refusal(&names.join(", "), String::from(LOST_FOR_GOOD)));
+        }
         let mut taken = self.take(max, &mut each);
         if taken.count == 0 && self.busy && self.stopped.is_none() {
             thread::sleep(NAP.min(patience));
@@ -255,7 +268,8 @@ fn add_interface(
             config: RingConfig::new(config),
             filter: filter.clone(),
             group: group.clone(),
-            watch: Watch::new(worker == 0),
+            watch: Watch::new(worker == 0, config.reopen),
+            reopen: config.reopen,
             went_down: false,
             looks_since_gone: 0,
             lost_before: 0,
@@ -263,6 +277,8 @@ fn add_interface(
         };
         if port.can_join(link) {
             port.ring = Some(port.open_ring(link)?);
+        } else if !config.reopen {
+            return Err(port.error(String::from(DOWN_FOR_GOOD)));
         }
         if let Some(losses) = &mut port.losses {
             losses.refresh(interface);
@@ -283,6 +299,8 @@ struct Port {
     /// None for a single worker.
     group: Option<Arc<Mutex<FanoutGroup>>>,
     watch: Watch,
+    /// Whether a ring is opened again in place of one whose interface is gone.
+    reopen: bool,
     /// The interface has been down since it was last looked after.
     went_down: bool,
     /// How often the interface of the ring has been found gone.
@@ -298,6 +316,11 @@ impl Port {
     /// is opened when it comes up, as if it came back.
     const fn can_join(&self, link: Link) -> bool {
         link.up || self.group.is_none()
+    }
+
+    /// Whether nothing will ever come from it again.
+    const fn is_lost(&self) -> bool {
+        self.ring.is_none() && !self.reopen
     }
 
     fn open_ring(&self, link: Link) -> Result<Ring, CaptureError> {
@@ -337,7 +360,7 @@ impl Port {
             self.looks_since_gone = 0;
             self.ring = None;
         }
-        match links.named(&self.point.name) {
+        match links.named(&self.point.name).filter(|_| self.reopen) {
             None => self.watch.found(&self.point.name, LinkState::Gone, notices),
             Some(link) if !self.can_join(link) => {
                 self.watch.found(&self.point.name, LinkState::Down, notices);

@@ -44,6 +44,9 @@ pub struct LiveConfig {
     pub ring_octets: usize,
     /// Whether to ask interfaces for frames that are not addressed to this host.
     pub promiscuous: bool,
+    /// Whether an interface that is gone is opened again when there is one of its name. To open one
+    /// takes privileges.
+    pub reopen: bool,
 }
 
 impl Default for LiveConfig {
@@ -54,6 +57,7 @@ impl Default for LiveConfig {
             filter: None,
             ring_octets: 128 << 20,
             promiscuous: true,
+            reopen: true,
         }
     }
 }
@@ -80,6 +84,8 @@ pub enum Notice {
     InterfaceDown(String),
     /// The interface is not there any more. Capture goes on when there is one of that name again.
     InterfaceGone(String),
+    /// The interface is not there any more, and is not opened again.
+    InterfaceLost(String),
     /// The interface is there again, but cannot be captured from. Tried again all the time.
     InterfaceRefused {
         /// Its name.
@@ -105,6 +111,9 @@ impl fmt::Display for Notice {
             }
             Self::InterfaceGone(name) => {
                 write!(formatter, "{name}: is gone, waiting for it to come back")
+            }
+            Self::InterfaceLost(name) => {
+                write!(formatter, "{name}: is gone, and is not opened again")
             }
             Self::InterfaceRefused { interface, what } => {
                 write!(formatter, "{interface}: is there again, but {what}; trying on")
@@ -136,6 +145,19 @@ pub enum LiveSource {
 /// [`CaptureError::Interface`] for an interface that is not there or may not be read, and
 /// [`CaptureError::Filter`] for an expression that does not compile.
 pub fn open(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>, CaptureError> {
+    let sources = prepare(backend, config)?;
+    let_in(&sources)?;
+    Ok(sources)
+}
+
+/// As [`open`], but for what comes between the opening, which takes privileges, and the start, which
+/// takes none: nothing is captured before [`let_in`]. With libpcap frames wait in its buffer until
+/// then.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn prepare(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>, CaptureError> {
     for (place, name) in config.interfaces.iter().enumerate() {
         if config.interfaces.iter().skip(place + 1).any(|other| other == name) {
             let what = String::from("given twice: its frames would count twice");
@@ -158,6 +180,19 @@ pub fn open(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>, Ca
             Ok(sources.into_iter().map(LiveSource::Libpcap).collect())
         }
     }
+}
+
+/// Captures from now on, in all of `sources`.
+///
+/// # Errors
+///
+/// [`CaptureError::Interface`] when the kernel does not take a filter.
+pub fn let_in(sources: &[LiveSource]) -> Result<(), CaptureError> {
+    sources.iter().try_for_each(|source| match source {
+        #[cfg(target_os = "linux")]
+        LiveSource::AfPacket(source) => source.let_in(),
+        LiveSource::Libpcap(_) => Ok(()),
+    })
 }
 
 impl LiveSource {
@@ -227,6 +262,12 @@ fn alias_in(interfaces: &Path, name: &str) -> Vec<u8> {
     }
     alias
 }
+
+/// Said of interfaces that are not opened again.
+pub(super) const LOST_FOR_GOOD: &str = "gone, and not to be opened again: start the probe anew";
+/// Said of an interface that could only be opened later.
+pub(super) const DOWN_FOR_GOOD: &str =
+    "is down, and is not opened later: set it up before the probe starts";
 
 /// Monotonic time, to pace look-ups of links and to end a drain. Packet time comes from the kernel.
 #[expect(clippy::disallowed_methods, reason = "a live source waits for the world, not for packets")]

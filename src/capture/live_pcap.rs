@@ -14,8 +14,10 @@ use crate::capture::CaptureError;
 use crate::capture::Drops;
 use crate::capture::FrameSource;
 use crate::capture::Polled;
+use crate::capture::live::DOWN_FOR_GOOD;
 use crate::capture::live::DRAIN_PATIENCE;
 use crate::capture::live::LINK_CHECK_INTERVAL;
+use crate::capture::live::LOST_FOR_GOOD;
 use crate::capture::live::LiveConfig;
 use crate::capture::live::Notice;
 use crate::capture::live::ObservationPoint;
@@ -200,6 +202,12 @@ impl FrameSource for PcapSource {
         mut each: F,
     ) -> Result<Polled, CaptureError> {
         self.look_after();
+        // A worker that has no interface at all is idle, not bereft.
+        let is_lost = !self.ports.is_empty() && self.ports.iter().all(Port::is_lost);
+        if is_lost && self.stopped.is_none() {
+            let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
+            return Err(refusal(&names.join(", "), String::from(LOST_FOR_GOOD)));
+        }
         let (mut count, mut clock) = self.take(max, &mut each);
         if count == 0 {
             if self.stopped.is_some_and(|stopped| self.is_drained(stopped)) {
@@ -231,6 +239,8 @@ struct Port {
     /// None while there is nothing to capture from.
     handle: Option<Handle>,
     watch: Watch,
+    /// Whether a handle is opened again in place of one whose interface is gone.
+    reopen: bool,
     /// The handle said that it cannot go on.
     failed: bool,
     /// How often the handle has been found without its interface.
@@ -256,6 +266,9 @@ impl Port {
             buffer_octets: i32::try_from(config.ring_octets).unwrap_or(i32::MAX),
             promiscuous: config.promiscuous,
         };
+        if !link.up && !config.reopen {
+            return Err(refusal(interface, String::from(DOWN_FOR_GOOD)));
+        }
         let handle = if link.up {
             Some(Handle::open(interface, &settings)?)
         } else {
@@ -274,12 +287,18 @@ impl Port {
             point: ObservationPoint { index: link.index, name: interface.into(), link_type },
             settings,
             handle,
-            watch: Watch::new(true),
+            watch: Watch::new(true, config.reopen),
+            reopen: config.reopen,
             failed: false,
             looks_since_gone: 0,
             counted: Counted::default(),
             read: 0,
         })
+    }
+
+    /// Whether nothing will ever come from it again.
+    const fn is_lost(&self) -> bool {
+        self.handle.is_none() && !self.reopen
     }
 
     fn lend<F: FnMut(Frame<'_>)>(
@@ -331,7 +350,7 @@ impl Port {
             self.close();
         }
         let name = &self.point.name;
-        match links.named(name) {
+        match links.named(name).filter(|_| self.reopen) {
             None => self.watch.found(name, LinkState::Gone, notices),
             Some(link) if !link.up => self.watch.found(name, LinkState::Down, notices),
             Some(_) => match Handle::open(name, &self.settings) {

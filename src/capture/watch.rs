@@ -24,20 +24,23 @@ pub(super) struct Watch {
     refused: bool,
     /// Several workers see the same interface; one speaks of it.
     speaks: bool,
+    /// An interface that is gone is looked for.
+    waits: bool,
 }
 
 impl Watch {
-    pub(super) const fn new(speaks: bool) -> Self {
-        Self { state: LinkState::Up, refused: false, speaks }
+    pub(super) const fn new(speaks: bool, waits: bool) -> Self {
+        Self { state: LinkState::Up, refused: false, speaks, waits }
     }
 
     /// Takes note of how interface `name` was found.
     pub(super) fn found(&mut self, name: &str, found: LinkState, notices: &mut Vec<Notice>) {
         let notice = match (self.state, found) {
             (LinkState::Up, LinkState::Down) => Notice::InterfaceDown(name.into()),
-            (LinkState::Up | LinkState::Down, LinkState::Gone) => {
-                Notice::InterfaceGone(name.into())
-            }
+            (LinkState::Up | LinkState::Down, LinkState::Gone) => match self.waits {
+                true => Notice::InterfaceGone(name.into()),
+                false => Notice::InterfaceLost(name.into()),
+            },
             (LinkState::Down | LinkState::Gone, LinkState::Up) => {
                 Notice::InterfaceBack(name.into())
             }
@@ -85,7 +88,7 @@ mod tests {
     use super::*;
 
     fn story(speaks: bool, found: &[LinkState]) -> Vec<Notice> {
-        let mut watch = Watch::new(speaks);
+        let mut watch = Watch::new(speaks, true);
         let mut notices = Vec::new();
         for &state in found {
             watch.found("eth7", state, &mut notices);
@@ -116,13 +119,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_not_waited_for_is_lost() {
+        let (mut watch, mut notices) = (Watch::new(true, false), Vec::new());
+        for state in [Down, Gone, Gone] {
+            watch.found("eth7", state, &mut notices);
+        }
+        let name = || String::from("eth7");
+        assert_eq!(notices, [Notice::InterfaceDown(name()), Notice::InterfaceLost(name())]);
+    }
+
+    #[test]
     fn of_several_workers_one_speaks() {
         assert_eq!(story(false, &[Down, Gone, Up]), []);
     }
 
     #[test]
     fn a_refusal_is_said_once_until_the_interface_has_been_back() {
-        let mut watch = Watch::new(true);
+        let mut watch = Watch::new(true, true);
         let mut notices = Vec::new();
         let error = CaptureError::Interface { interface: "eth7".into(), what: "no memory".into() };
         for _ in 0..2 {
