@@ -17,6 +17,7 @@ mod file;
 mod json;
 mod layout;
 mod mapping;
+mod needs;
 mod options;
 mod output;
 mod pacing;
@@ -35,6 +36,7 @@ pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch};
 pub use json::each_data_record;
+pub use needs::Needs;
 pub use options::{
     Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints, Selection,
 };

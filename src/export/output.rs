@@ -5,7 +5,7 @@ mod temporary;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
@@ -232,6 +232,23 @@ pub(crate) fn reader_has_left(target: &str, done: io::Result<()>) -> Result<bool
 
 pub(crate) fn is_standard_output(path: &Path) -> bool {
     STANDARD_OUTPUT.iter().any(|name| Path::new(name) == path)
+}
+
+/// What has to be writable for [`Output::create`], and until the file has its name: the directory of
+/// the file, or what is there if it is none.
+pub(crate) fn written_place(path: &Path) -> Option<PathBuf> {
+    if is_standard_output(path) {
+        return None;
+    }
+    if is_special(path).ok()? {
+        return Some(path.to_owned());
+    }
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = path.parent().map(|directory| match directory {
+        here if here == Path::new("") => Path::new("."),
+        there => there,
+    });
+    directory.filter(|directory| directory.is_dir()).map(Path::to_owned)
 }
 
 /// Whether something is at `path` that is no regular file.

@@ -101,6 +101,13 @@ struct Current {
     top: Option<u64>,
 }
 
+/// What has to be writable for files of `target`; `None` if nothing, or if that makes no sense.
+pub(crate) fn written_place(target: &FileTarget) -> Option<PathBuf> {
+    let FileTarget { path, rotate, size, compress, .. } = target;
+    let rotation = Rotation { period: *rotate, size: *size };
+    Place::new(path.clone(), rotation, *compress).ok()?.written()
+}
+
 impl FileSink {
     /// Checks the target, and creates the first file if its name is known yet.
     pub(crate) fn create(

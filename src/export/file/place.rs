@@ -10,7 +10,7 @@ use crate::export::file::ipfix_file::MESSAGE_SIZE;
 use crate::export::file::name::NamePattern;
 use crate::export::file::rotation::Rotation;
 use crate::export::output::{
-    Naming, Output, TemporaryFile, is_special, is_standard_output, left_over,
+    Naming, Output, TemporaryFile, is_special, is_standard_output, left_over, written_place,
 };
 use crate::time::Timestamp;
 
@@ -53,6 +53,15 @@ impl Place {
                 "files of {size} octets are too small: use {SMALLEST_FILE} at least"
             )),
             _ => Ok(Self { name: Name::Pattern(NamePattern::new(&path)?), compress }),
+        }
+    }
+
+    /// What has to be writable.
+    pub(super) fn written(&self) -> Option<PathBuf> {
+        match &self.name {
+            Name::Fixed(path) => written_place(path),
+            Name::Pattern(pattern) if pattern.root() == Path::new("") => Some(PathBuf::from(".")),
+            Name::Pattern(pattern) => Some(pattern.root().to_owned()),
         }
     }
 

@@ -49,6 +49,18 @@ impl Target {
         Self::File(FileTarget { path: path.into(), ..FileTarget::default() })
     }
 
+    /// What is said about privacy, for each member.
+    pub fn privacy(&self) -> Vec<&PrivacyOptions> {
+        match self {
+            Self::File(file) => vec![&file.options.privacy],
+            Self::Json(json) => vec![&json.privacy],
+            Self::Collector(_) | Self::Group(_) => {
+                self.collectors().iter().map(|collector| &collector.options.privacy).collect()
+            }
+            Self::Null => Vec::new(),
+        }
+    }
+
     /// What it is called in logs and reports: where it is, without its options.
     pub fn name(&self) -> String {
         match self {

@@ -25,6 +25,7 @@ mod verifier;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ use self::names::Expected;
 use self::renewal::Renewal;
 use crate::export::clock::Clock;
 use crate::export::ending::Ending;
-use crate::export::target::Collector;
+use crate::export::target::{Collector, TlsOptions};
 use crate::export::transport::connect::Settings;
 use crate::export::transport::delivery::End;
 use crate::export::transport::stream::Stream;
@@ -69,6 +70,11 @@ impl TlsSettings {
             message_size: settings.message_size,
         }
     }
+}
+
+/// Which files a session with these options reads; none without certificates.
+pub(crate) fn files(options: &TlsOptions) -> Vec<PathBuf> {
+    Files::of(options).map(|files| files.paths().map(Path::to_owned).into()).unwrap_or_default()
 }
 
 /// Whether sessions with this Collector are possible as far as can be told without it, to be asked

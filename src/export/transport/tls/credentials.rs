@@ -74,9 +74,14 @@ impl Files {
         &self.key
     }
 
+    /// All of them.
+    pub(super) fn paths(&self) -> [&Path; 3] {
+        [&self.authorities, &self.certificate, &self.key].map(PathBuf::as_path)
+    }
+
     /// The files as they are now. Asked for before they are read, a change in between is seen later.
     pub(super) fn stamps(&self) -> Stamps {
-        Stamps([&self.authorities, &self.certificate, &self.key].map(|path| Stamp::of(path)))
+        Stamps(self.paths().map(Stamp::of))
     }
 
     /// Reads everything.
