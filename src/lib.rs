@@ -9,6 +9,7 @@
 //!  └───────────────┘        └────────┘         └───────────────────────┘         └──────────────────┘
 //!         └────────────── one worker per core ─────────────┘                      own threads
 //!                              ledger: every frame counted exactly once, end to end
+//!              confine: before the first thread, the process gives up what it will not need
 //! ```
 //!
 //! Modules stand below in the order of the data path. Imports point one way; `tests/layering.rs`
@@ -36,5 +37,7 @@ pub mod privacy;
 pub mod export;
 
 pub mod pipeline;
+
+pub mod confine;
 
 pub mod cli;

@@ -25,7 +25,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("privacy", &["flow", "decode", "ipfix", "time", "key_file"]),
     ("export", &["flow", "decode", "ipfix", "privacy", "key_file", "time", "sys"]),
     ("pipeline", &["time", "sys", "frame", "capture", "decode", "flow", "ipfix", "export"]),
-    ("cli", &["time", "sys", "capture", "decode", "flow", "ipfix", "export", "pipeline"]),
+    ("confine", &["sys"]), // knows nothing of what it confines
+    (
+        "cli",
+        &["time", "sys", "capture", "decode", "flow", "ipfix", "export", "pipeline", "confine"],
+    ),
     ("main", &["cli", "pipeline"]),
 ];
 

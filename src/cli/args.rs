@@ -71,6 +71,9 @@ pub(super) struct Replay {
     pub(super) workers: NonZeroUsize,
 
     #[command(flatten)]
+    pub(super) confine: Confine,
+
+    #[command(flatten)]
     pub(super) meter: Meter,
 }
 
@@ -106,8 +109,36 @@ pub(super) struct Capture {
     #[command(flatten)]
     pub(super) spool: Spool,
 
+    /// Keep no capability to open an interface again that was lost
+    ///
+    /// Without it CAP_NET_RAW is kept for that. The probe goes on with the interfaces that are left,
+    /// and fails when there is none: a service manager then starts it anew.
+    #[arg(long, help_heading = "Confinement")]
+    pub(super) no_reopen: bool,
+
+    #[command(flatten)]
+    pub(super) confine: Confine,
+
     #[command(flatten)]
     pub(super) meter: Meter,
+}
+
+/// What the process gives up before it reads the first packet.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Confinement")]
+pub(super) struct Confine {
+    /// Become this user, where started as root; spool and output directories have to be its own
+    ///
+    /// Interfaces are opened before.
+    #[arg(long, value_name = "NAME[:GROUP]")]
+    pub(super) user: Option<String>,
+
+    /// Give up nothing: for debugging only
+    ///
+    /// Otherwise privileges, system calls and files are cut down to what the run needs, as far as the
+    /// kernel can do that; what it cannot is said at start.
+    #[arg(long)]
+    pub(super) unconfined: bool,
 }
 
 /// Where records wait for collectors that are away.

@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::capture::live::{self, LiveConfig, LiveSource};
 use crate::cli::args::{Backend, Capture};
-use crate::cli::{ending, selection};
+use crate::cli::{confinement, ending, selection};
+use crate::confine::{self, Reopens};
 use crate::export::{Interface, Metering, Pace};
 use crate::flow::Seed;
 use crate::pipeline::{self, LiveRun};
@@ -16,7 +17,17 @@ use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
-    let Capture { interface, backend, workers, filter, duration, spool, meter } = arguments;
+    let Capture {
+        interface,
+        backend,
+        workers,
+        filter,
+        duration,
+        spool,
+        no_reopen,
+        confine: confine_options,
+        meter,
+    } = arguments;
     ending::check_outputs(&meter, &[])?;
     ending::check_memory(&meter)?;
     let packet_filter = selection::filter(&meter.selection)?;
@@ -28,8 +39,27 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         Backend::AfPacket => live::Backend::AfPacket,
         Backend::Libpcap => live::Backend::Libpcap,
     };
-    let live_config =
-        LiveConfig { interfaces: interface, workers, filter, ..LiveConfig::default() };
+    let reopens = (!no_reopen).then_some(match backend {
+        live::Backend::AfPacket => Reopens::PacketSocket,
+        live::Backend::Libpcap => Reopens::Libpcap,
+    });
+    let live_config = LiveConfig {
+        interfaces: interface,
+        workers,
+        filter,
+        reopen: reopens.is_some(),
+        ..LiveConfig::default()
+    };
+    confine::limit_descriptors(confinement::descriptors(
+        meter.export.iter().map(|target| target.collectors().len().max(1)).sum(),
+        workers,
+        live_config.interfaces.len(),
+    ))?;
+    // Deaf as yet, but open: from here on there are fewer rights.
+    let mut sources = live::prepare(backend, &live_config)?;
+    let live = confinement::Live { reopens, filter: live_config.filter.as_deref() };
+    let run = confinement::Run { live: Some(live), spool: spool.config(), ..Default::default() };
+    let (confinement, summary) = confinement::enter(&confine_options, &meter, &run)?;
     let wall_clock = wall_clock();
     let flow = meter.flow(
         // Flows of two runs must not share an id: at one new Flow a nanosecond they would.
@@ -39,9 +69,8 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let facts = Arc::new(ending::facts(&flow, packet_filter.is_some(), Some(wall_clock)));
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
-    let mut sources = live::open(backend, &live_config)?;
+    live::let_in(&sources)?;
     metering.points.learn(usize::MAX, |_, _| observation_points(&sources));
-    let summary = ending::SummaryFile::open(&meter)?;
     let say = |text: &dyn std::fmt::Display| {
         if !meter.quiet {
             let _ = writeln!(io::stderr(), "flowtap: {text}");
@@ -65,7 +94,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         wall_clock,
     };
     let outcome = run.run(exporter, |notice| say(notice));
-    ending::report(&outcome, &meter, summary)
+    ending::report(&outcome, &meter, &confinement, summary)
 }
 
 /// The interfaces under observation, each once, with what their operator says of them.

@@ -12,7 +12,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::args::{Meter, Spool};
 use crate::cli::flow_table::FlowTable;
-use crate::cli::{UsageError, complain, summary};
+use crate::cli::{UsageError, complain, confinement, summary};
+use crate::confine::Confinement;
 use crate::export::{
     self, Exporter, Facts, FileTarget, JsonOutput, JsonTarget, Metering, Observer, Pace,
     RecordSink, Target, TargetReport, Transport,
@@ -120,6 +121,7 @@ pub(super) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 pub(super) fn report(
     outcome: &Outcome,
     meter: &Meter,
+    confinement: &Confinement,
     summary_file: Option<SummaryFile>,
 ) -> anyhow::Result<()> {
     if !meter.quiet {
@@ -131,7 +133,7 @@ pub(super) fn report(
         }
     }
     let written = match &meter.summary {
-        Some(_) => write_summary(summary_file, outcome),
+        Some(_) => write_summary(summary_file, outcome, confinement),
         None => Ok(()),
     };
     failure(outcome, written)
@@ -228,8 +230,14 @@ impl Drop for SummaryFile {
     }
 }
 
-fn write_summary(file: Option<SummaryFile>, outcome: &Outcome) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(&summary::json(outcome))?;
+fn write_summary(
+    file: Option<SummaryFile>,
+    outcome: &Outcome,
+    confinement: &Confinement,
+) -> anyhow::Result<()> {
+    let mut json = summary::json(outcome);
+    json["confinement"] = confinement::json(confinement);
+    let mut text = serde_json::to_string_pretty(&json)?;
     text.push('\n');
     if let Some(file) = file {
         return file.write(&text);
@@ -288,6 +296,14 @@ pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
 
 /// What the help says of `--max-flows`.
 const OCTETS_PER_FLOW: usize = 180;
+
+/// The directory that a file at `path` is made in, if one is.
+pub(super) fn written_directory(path: &Path) -> Option<PathBuf> {
+    if is_standard_output(path) {
+        return None;
+    }
+    place_of(path)?.parent().map(Path::to_owned)
+}
 
 fn is_standard_output(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| Path::new(name) == path)

@@ -2,6 +2,7 @@
 
 mod args;
 mod capture;
+mod confinement;
 mod ending;
 mod flow_table;
 mod installation;
@@ -22,6 +23,7 @@ use clap::Parser as _;
 
 use crate::capture::CaptureError;
 use crate::cli::args::{Arguments, Command};
+use crate::confine::ConfineError;
 
 /// Runs flowtap with the arguments of the process.
 ///
@@ -84,7 +86,9 @@ struct UsageError(String);
 
 /// Whether the command line is to blame, and trying again will not help.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<UsageError>() || matches!(error.downcast_ref(), Some(CaptureError::Filter { .. }))
+    error.is::<UsageError>()
+        || matches!(error.downcast_ref(), Some(CaptureError::Filter { .. }))
+        || matches!(error.downcast_ref(), Some(ConfineError::Account { .. }))
 }
 
 /// Whether nobody wants to read any more: that ends a program, it does not fail it.

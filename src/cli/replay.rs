@@ -10,24 +10,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::capture::file;
 use crate::cli::args::{Meter, Replay};
-use crate::cli::{ending, selection};
+use crate::cli::{confinement, ending, selection};
 use crate::export::{FileTarget, JsonOutput, JsonTarget, Metering, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline;
 
 /// Meters capture files.
 pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
-    let Replay { files, workers, meter } = arguments;
-    ending::check_outputs(&meter, &files)?;
+    let Replay { files: paths, workers, confine, meter } = arguments;
+    ending::check_outputs(&meter, &paths)?;
     ending::check_memory(&meter)?;
     let filter = selection::filter(&meter.selection)?;
-    let files = file::Replay::open(&files)?;
+    let files = file::Replay::open(&paths)?;
     // A pipe may never say anything again: there a signal has to end the process at once.
     let stop = match files.progress().total {
         Some(_) => ending::stop_on_signals()?,
         None => Arc::default(),
     };
-    let summary = ending::SummaryFile::open(&meter)?;
+    let run = confinement::Run { inputs: &paths, ..Default::default() };
+    let (confinement, summary) = confinement::enter(&confine, &meter, &run)?;
     let flow = meter.flow(Seed::Fixed, 1);
     let facts = Arc::new(ending::facts(&flow, filter.is_some(), None));
     let metering = Metering { facts, ..Metering::default() };
@@ -45,7 +46,7 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     if stop.load(Ordering::Relaxed) && !meter.quiet {
         let _ = writeln!(io::stderr(), "flowtap: stopped by a signal, the rest was not read");
     }
-    ending::report(&outcome, &meter, summary)
+    ending::report(&outcome, &meter, &confinement, summary)
 }
 
 /// Whether records go to a terminal, where a bar would stand between them.

@@ -26,6 +26,9 @@ pub mod readiness;
 
 pub mod rename;
 
+#[cfg(target_os = "linux")]
+pub mod seccomp;
+
 pub mod table;
 
 pub mod transport;

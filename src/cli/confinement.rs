@@ -1,0 +1,166 @@
+//! From what a run is told to do to what it is still able to do, and what people hear of it.
+
+use std::fs::DirBuilder;
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::cli::args::{Confine, Meter};
+use crate::cli::ending::{self, SummaryFile};
+use crate::confine::{
+    self, Access, Account, Confinement, Files, Network, Policy, Privileges, Reopens,
+};
+use crate::export::{Needs, SpoolConfig};
+
+/// What a run needs, beyond what its targets do.
+#[derive(Debug, Default)]
+pub(super) struct Run<'a> {
+    /// Capture files.
+    pub(super) inputs: &'a [PathBuf],
+    /// Where records wait.
+    pub(super) spool: Option<SpoolConfig>,
+    /// Interfaces are observed.
+    pub(super) live: Option<Live<'a>>,
+}
+
+/// What observing interfaces takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Live<'a> {
+    /// How a lost interface is opened again.
+    pub(super) reopens: Option<Reopens>,
+    /// An expression, which libpcap reads anew for each interface that it opens.
+    pub(super) filter: Option<&'a str>,
+}
+
+/// Confines the process to what this run needs, once its interfaces are open and before its first
+/// thread is started. Also opens the summary file, for the user that will write it.
+pub(super) fn enter(
+    options: &Confine,
+    meter: &Meter,
+    run: &Run<'_>,
+) -> anyhow::Result<(Confinement, Option<SummaryFile>)> {
+    let account = options.user.as_deref().map(Account::find).transpose()?;
+    let is_live = run.live.is_some();
+    if options.unconfined {
+        if account.is_some() {
+            bail!(crate::cli::UsageError("--user has no meaning with --unconfined".into()));
+        }
+        // Also with --quiet: nobody is to be unconfined without having read it.
+        say(&Confinement::Off);
+        return Ok((Confinement::Off, SummaryFile::open(meter)?));
+    }
+    // What other threads had would stay with them.
+    if let Some(others @ 1..) = confine::threads().map(|threads| threads.saturating_sub(1)) {
+        bail!("a defect: {others} threads were started before the process was confined");
+    }
+    let reopens = run.live.and_then(|live| live.reopens);
+    let privileges = confine::give_up_privileges(account.as_ref(), reopens)?;
+    let policy = policy(meter, run, privileges.is_root)?;
+    check_places(&policy, run)?;
+    let summary = SummaryFile::open(meter)?;
+    let fence = confine::raise_fence(&policy)?;
+    let stays_root = privileges.is_root && account.is_none();
+    let confinement = Confinement::On { privileges, fence };
+    if !meter.quiet && (is_live || !confinement.lacks().is_empty()) {
+        say(&confinement);
+    }
+    if !meter.quiet && is_live && stays_root {
+        say(
+            &"running as root, though without its capabilities: with --user NAME the files that it \
+              writes, and could read, are those of NAME",
+        );
+    }
+    Ok((confinement, summary))
+}
+
+/// What the run is to be able to do.
+fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> anyhow::Result<Policy> {
+    if let Some(spool) = &run.spool {
+        // A fence is around what is there.
+        make_directory(&spool.directory)?;
+    }
+    let Needs { mut read, written, udp, tcp_ports, sctp_ports, binds, mut resolves } =
+        Needs::of(&meter.export, run.spool.as_ref());
+    read.extend(run.inputs.iter().cloned());
+    if let Some(Live { reopens, filter }) = run.live {
+        // Counters of losses, of interfaces that may come and go.
+        read.extend(["/sys/class/net", "/sys/devices"].map(PathBuf::from));
+        resolves |= reopens == Some(Reopens::Libpcap) && filter.is_some();
+    }
+    if resolves {
+        read.extend(confine::resolver_files(is_root));
+    }
+    // A summary that never came to be is removed.
+    let remove = meter.summary.as_deref().and_then(ending::written_directory);
+    let network = Network { udp, tcp_ports, sctp_ports, binds, resolves };
+    let files = Files { read, write: written, remove: remove.into_iter().collect() };
+    let reopens = run.live.and_then(|live| live.reopens);
+    Ok(Policy { reopens, network, files })
+}
+
+/// Makes the directory of the spool, as the user who will fill it.
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the spool directory {} as this user", path.display()))
+}
+
+/// What can be known to fail is to fail now, not at the first rotation of the night.
+fn check_places(policy: &Policy, run: &Run<'_>) -> anyhow::Result<()> {
+    for path in &policy.files.write {
+        confine::check_place(path, Access::Write)?;
+    }
+    for path in run.inputs {
+        confine::check_place(path, Access::Read)?;
+    }
+    Ok(())
+}
+
+fn say(text: &dyn std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "flowtap: {text}");
+}
+
+/// Confinement as a JSON object, for the summary.
+pub(super) fn json(confinement: &Confinement) -> Value {
+    let Confinement::On { privileges, fence } = confinement else {
+        return json!({ "on": false });
+    };
+    let Privileges { user, capabilities, bounding, .. } = privileges;
+    let parts: serde_json::Map<_, _> = confinement
+        .parts()
+        .into_iter()
+        .map(|(name, state)| (name.to_owned(), json!(state.name())))
+        .collect();
+    json!({
+        "on": true,
+        "user": user,
+        "capabilities": capabilities,
+        "bounding_capabilities": bounding,
+        "parts": parts,
+        "lacks": confinement.lacks(),
+        "system_calls_allowed": fence.system_calls.allowed,
+        "places_read": shown(&fence.files.read),
+        "places_written": shown(&fence.files.written),
+        "tcp_ports": fence.files.tcp_ports,
+    })
+}
+
+fn shown(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+/// Descriptors that a run may have open, with room to spare: for each target a file or session, its
+/// successor, and what a resolver takes; for each worker its interfaces and a socket to ask about
+/// them.
+pub(super) fn descriptors(targets: usize, workers: usize, interfaces: usize) -> u64 {
+    let needed = 64 + 16 * targets + workers * (2 * interfaces + 2);
+    (needed as u64).max(USUAL_LIMIT)
+}
+
+/// What systems give by default, and no program is surprised by.
+const USUAL_LIMIT: u64 = 1024;

@@ -1,0 +1,143 @@
+//! The fence around files, TCP ports and other processes (landlock(7)).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+};
+
+use crate::confine::report::FileFence;
+use crate::confine::{ConfineError, Policy, State};
+
+/// Fences this thread, and those it starts from here on.
+///
+/// # Errors
+///
+/// [`ConfineError::Refused`] where a kernel with Landlock does not take the rules.
+pub(super) fn raise(policy: &Policy) -> Result<FileFence, ConfineError> {
+    let (read, written) = (there(&policy.files.read), there(&policy.files.write));
+    let remove = there(&policy.files.remove);
+    let mut ports: Vec<_> = policy.network.tcp_ports.iter().copied().collect();
+    if policy.network.resolves {
+        ports.push(DOMAIN);
+        ports.sort_unstable();
+        ports.dedup();
+    }
+    let status = build(policy, &read, &written, &remove, &ports)
+        .and_then(RulesetCreated::restrict_self)
+        .map_err(|error| ConfineError::Refused {
+            action: "fence files",
+            source: io::Error::other(error.to_string()),
+        })?
+        .landlock;
+    let since = |abi: ABI, what: &str, release: &str| match status {
+        LandlockStatus::Available { effective_abi, .. } if effective_abi >= abi => State::InForce,
+        LandlockStatus::Available { .. } => {
+            State::Missing(format!("{what} (Landlock of before Linux {release})"))
+        }
+        LandlockStatus::NotEnabled => State::Missing(format!("{what} (Landlock is switched off)")),
+        LandlockStatus::NotImplemented => {
+            State::Missing(format!("{what} (no Landlock in this kernel)"))
+        }
+    };
+    let state = match since(ABI::V1, "files", "5.13") {
+        // What was opened to be written can be cut off by that, also where it may not be written.
+        State::InForce if !since(ABI::V3, "", "").is_in_force() => {
+            State::Partly("truncation of files (Landlock of before Linux 6.2)".to_owned())
+        }
+        state => state,
+    };
+    Ok(FileFence {
+        state,
+        read,
+        written,
+        tcp: since(ABI::V4, "TCP ports", "6.7"),
+        tcp_ports: ports,
+        scope: since(ABI::V6, "signals to other processes", "6.12"),
+    })
+}
+
+fn build(
+    policy: &Policy,
+    read: &[PathBuf],
+    written: &[PathBuf],
+    remove: &[PathBuf],
+    ports: &[u16],
+) -> Result<RulesetCreated, RulesetError> {
+    // What is not handled is not denied: so everything is, as far as the kernel knows it.
+    let mut rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?;
+    for (paths, access) in
+        [(read, readable()), (written, writable()), (remove, AccessFs::RemoveFile.into())]
+    {
+        for path in paths {
+            rules = allow(rules, path, access)?;
+        }
+    }
+    // Where SCTP is taken for TCP (before Linux 6.14) its ports have to be in the list.
+    let ports = ports.iter().chain(&policy.network.sctp_ports);
+    for &port in ports {
+        rules = rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+    }
+    if policy.network.binds {
+        // An address of ours, and a port of the kernel's choice.
+        rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
+    }
+    Ok(rules)
+}
+
+/// What is in memory only, such as the pipe behind `/dev/fd/3`, has no place and needs no rule.
+fn allow(
+    rules: RulesetCreated,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, RulesetError> {
+    let Ok(place) = PathFd::new(path) else { return Ok(rules) };
+    if is_in_memory(path) {
+        return Ok(rules);
+    }
+    let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
+    rules.add_rule(PathBeneath::new(place, access))
+}
+
+/// Names of open descriptors; Landlock lets pipes and sockets behind them be opened, and the kernel
+/// knows no rule for them.
+fn is_in_memory(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let descriptors = path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
+    descriptors
+        && path.metadata().is_ok_and(|metadata| {
+            metadata.file_type().is_fifo() || metadata.file_type().is_socket()
+        })
+}
+
+fn readable() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile | AccessFs::ReadDir
+}
+
+/// Regular files and directories come and go; no devices, links or sockets.
+fn writable() -> BitFlags<AccessFs> {
+    readable()
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir
+}
+
+fn there<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+    paths.into_iter().filter(|path| path.exists()).cloned().collect()
+}
+
+/// The newest version whose rights we know: files (5), TCP (4), and other processes (6).
+const NEWEST: ABI = ABI::V6;
+
+/// The port of the Domain Name System.
+const DOMAIN: u16 = 53;

@@ -1,0 +1,264 @@
+//! The filter of system calls (seccomp(2)).
+//!
+//! Two kinds of trouble, two answers. A call that nobody thought of, say of a C library that was
+//! renewed under us, fails with EPERM: the probe goes on as far as it can, and the kernel logs it
+//! (`audit: type=1326`, with the number of the call). A call that only makes sense to whoever has
+//! taken over the process, such as execve(2) or ptrace(2), ends the process at once: better no probe
+//! until the service manager starts it again than one that works for somebody else.
+//!
+//! What is in memory is compared, not what pointers lead to: sockets are told apart by family, kind
+//! and protocol, addresses by Landlock ([`super::files`]).
+
+mod lists;
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch,
+};
+
+use crate::confine::report::SystemCallFence;
+use crate::confine::{ConfineError, Policy, Reopens, State};
+use crate::sys::seccomp::filter_all_threads;
+
+/// Numbers of system calls, each with the arguments that it may have: any if there are no rules.
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Filters system calls from here on, in all threads.
+///
+/// # Errors
+///
+/// [`ConfineError::Refused`] for a filter that a kernel with filters does not take.
+pub(super) fn raise(policy: &Policy) -> Result<SystemCallFence, ConfineError> {
+    let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else {
+        let what = format!("system calls (no filter for {})", std::env::consts::ARCH);
+        return Ok(SystemCallFence { state: State::Missing(what), allowed: 0 });
+    };
+    let refused = |error: BackendError| ConfineError::Refused {
+        action: "make the filter of system calls",
+        source: std::io::Error::other(error.to_string()),
+    };
+    let rules = allowed(policy).map_err(refused)?;
+    let allowed = rules.len();
+    let programs = compile(rules, arch).map_err(refused)?;
+    for program in programs {
+        let instructions = program.into_iter().map(|instruction| libc::sock_filter {
+            code: instruction.code,
+            jt: instruction.jt,
+            jf: instruction.jf,
+            k: instruction.k,
+        });
+        match filter_all_threads(&instructions.collect::<Vec<_>>()) {
+            Ok(()) => {}
+            Err(error) if is_too_old(&error) => {
+                let what = format!("system calls (no filters in this kernel: {error})");
+                return Ok(SystemCallFence { state: State::Missing(what), allowed: 0 });
+            }
+            Err(source) => {
+                let action = "filter system calls";
+                return Err(ConfineError::Refused { action, source });
+            }
+        }
+    }
+    Ok(SystemCallFence { state: State::InForce, allowed })
+}
+
+fn is_too_old(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS))
+}
+
+/// The programs in the order of their installation. Of what they say of a call the strictest counts,
+/// and of two errors that of the last program. The one that allows the call that installs them has to
+/// be the last.
+fn compile(rules: Rules, arch: TargetArch) -> Result<Vec<BpfProgram>, BackendError> {
+    let fatal = lists::FATAL.iter().map(|&number| (number, Vec::new())).collect();
+    // A C library has another way to start a thread, with flags that can be seen.
+    let hidden = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    let errno = |number: libc::c_int| SeccompAction::Errno(number.unsigned_abs());
+    let filters = [
+        SeccompFilter::new(fatal, SeccompAction::Allow, SeccompAction::KillProcess, arch)?,
+        SeccompFilter::new(hidden, SeccompAction::Allow, errno(libc::ENOSYS), arch)?,
+        SeccompFilter::new(rules, errno(libc::EPERM), SeccompAction::Allow, arch)?,
+    ];
+    filters.into_iter().map(TryInto::try_into).collect()
+}
+
+/// What is allowed.
+fn allowed(policy: &Policy) -> Result<Rules, BackendError> {
+    let mut rules: Rules = lists::ALWAYS.iter().map(|&number| (number, Vec::new())).collect();
+    // The filter before says that there is no such call, and may.
+    rules.insert(libc::SYS_clone3, Vec::new());
+    let is_networked = is_networked(policy);
+    if is_networked || policy.reopens.is_some() {
+        rules.extend(lists::SOCKETS.iter().map(|&number| (number, Vec::new())));
+        let sockets = sockets(policy)?;
+        rules.insert(libc::SYS_socket, sockets);
+    }
+    if policy.reopens == Some(Reopens::Libpcap) {
+        rules.extend(lists::LIBPCAP.iter().map(|&number| (number, Vec::new())));
+    }
+    // Threads, and no processes.
+    let threads = flags(libc::CLONE_THREAD);
+    rules.insert(libc::SYS_clone, vec![rule([(0, masked(threads, threads))])?]);
+    // The signals of a thread that panics or aborts, to nobody else.
+    let process = u64::from(std::process::id());
+    rules.insert(libc::SYS_tgkill, vec![rule([(0, equal(process))])?]);
+    // Limits are read, not set; affinity is that of the thread.
+    rules.insert(libc::SYS_prlimit64, vec![rule([(0, equal(0)), (2, null())])?]);
+    rules.insert(libc::SYS_sched_setaffinity, vec![rule([(0, equal(0))])?]);
+    let names = [libc::PR_SET_NAME, libc::PR_SET_VMA];
+    rules.insert(libc::SYS_prctl, one_of(0, names.map(flags))?);
+    rules.insert(libc::SYS_ioctl, one_of(1, lists::requests(policy.reopens))?);
+    // Nothing that can be written is executed, ever. What a resolver loads is mapped to be executed.
+    let (write, execute) = (flags(libc::PROT_WRITE), flags(libc::PROT_EXEC));
+    let mut mapped = vec![rule([(2, masked(execute, 0))])?];
+    if policy.network.resolves {
+        mapped.push(rule([(2, masked(write, 0))])?);
+    }
+    rules.insert(libc::SYS_mmap, mapped);
+    rules.insert(libc::SYS_mprotect, vec![rule([(2, masked(execute, 0))])?]);
+    Ok(rules)
+}
+
+fn is_networked(policy: &Policy) -> bool {
+    let network = &policy.network;
+    network.udp
+        || network.resolves
+        || !network.tcp_ports.is_empty()
+        || !network.sctp_ports.is_empty()
+}
+
+/// Which sockets there may be: by family, kind and protocol.
+fn sockets(policy: &Policy) -> Result<Vec<SeccompRule>, BackendError> {
+    let network = &policy.network;
+    let mut sockets = Vec::new();
+    let mut add = |families: &[libc::c_int], kind: libc::c_int, protocols: &[libc::c_int]| {
+        for &family in families {
+            for &protocol in protocols {
+                sockets.push(rule([
+                    (0, equal(flags(family))),
+                    (1, masked(SOCKET_KIND, flags(kind))),
+                    (2, equal(flags(protocol))),
+                ])?);
+            }
+        }
+        Ok::<_, BackendError>(())
+    };
+    let internet = &[libc::AF_INET, libc::AF_INET6];
+    // A resolver asks by datagrams, and by TCP for what is long.
+    if network.udp || network.resolves {
+        add(internet, libc::SOCK_DGRAM, &[0, libc::IPPROTO_UDP])?;
+    }
+    if !network.tcp_ports.is_empty() || network.resolves {
+        add(internet, libc::SOCK_STREAM, &[0, libc::IPPROTO_TCP])?;
+    }
+    if !network.sctp_ports.is_empty() {
+        add(internet, libc::SOCK_STREAM, &[libc::IPPROTO_SCTP])?;
+    }
+    if network.resolves {
+        // nscd and systemd-resolved; and which addresses this host has, to sort those of another.
+        add(&[libc::AF_UNIX], libc::SOCK_STREAM, &[0])?;
+        add(&[libc::AF_NETLINK], libc::SOCK_RAW, &[libc::NETLINK_ROUTE])?;
+    }
+    match policy.reopens {
+        None => {}
+        Some(Reopens::PacketSocket) => add(&[libc::AF_PACKET], libc::SOCK_RAW, &[0])?,
+        Some(Reopens::Libpcap) => {
+            let all = libc::c_int::from(ALL_PROTOCOLS.to_be());
+            add(&[libc::AF_PACKET], libc::SOCK_RAW, &[0, all])?;
+            add(&[libc::AF_PACKET], libc::SOCK_DGRAM, &[0, all])?;
+            // On which it asks what an interface can do.
+            add(&[libc::AF_UNIX], libc::SOCK_RAW, &[0])?;
+            add(&[libc::AF_UNIX], libc::SOCK_DGRAM, &[0])?;
+            add(&[libc::AF_INET], libc::SOCK_DGRAM, &[0])?;
+        }
+    }
+    Ok(sockets)
+}
+
+/// How an argument is compared: by operator, value and width.
+type Comparison = (SeccompCmpOp, u64, SeccompCmpArgLen);
+
+fn equal(value: u64) -> Comparison {
+    (SeccompCmpOp::Eq, value, SeccompCmpArgLen::Dword)
+}
+
+/// A pointer to nothing.
+fn null() -> Comparison {
+    (SeccompCmpOp::Eq, 0, SeccompCmpArgLen::Qword)
+}
+
+fn masked(mask: u64, value: u64) -> Comparison {
+    (SeccompCmpOp::MaskedEq(mask), value, SeccompCmpArgLen::Dword)
+}
+
+/// True if all comparisons are.
+fn rule<const N: usize>(comparisons: [(u8, Comparison); N]) -> Result<SeccompRule, BackendError> {
+    let condition =
+        |(place, (operator, value, length))| SeccompCondition::new(place, length, operator, value);
+    SeccompRule::new(comparisons.into_iter().map(condition).collect::<Result<_, _>>()?)
+}
+
+/// True if the argument at `place` is one of `values`.
+fn one_of(
+    place: u8,
+    values: impl IntoIterator<Item = u64>,
+) -> Result<Vec<SeccompRule>, BackendError> {
+    values.into_iter().map(|value| rule([(place, equal(value))])).collect()
+}
+
+/// Flags and small numbers as the filter sees them: the low 32 bits of a register.
+fn flags(value: libc::c_int) -> u64 {
+    u64::from(value.cast_unsigned())
+}
+
+/// Without `SOCK_CLOEXEC` and `SOCK_NONBLOCK`.
+const SOCKET_KIND: u64 = 0xf;
+
+#[expect(clippy::cast_possible_truncation, reason = "3")]
+const ALL_PROTOCOLS: u16 = libc::ETH_P_ALL as u16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everything() -> Policy {
+        let network = super::super::Network {
+            udp: true,
+            tcp_ports: [4739].into(),
+            sctp_ports: [4739].into(),
+            binds: true,
+            resolves: true,
+        };
+        Policy { reopens: Some(Reopens::Libpcap), network, ..Policy::default() }
+    }
+
+    #[test]
+    fn nothing_fatal_is_allowed() {
+        let rules = allowed(&everything()).unwrap();
+        for number in lists::FATAL {
+            assert!(!rules.contains_key(number), "system call {number}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_network_has_no_sockets() {
+        let rules = allowed(&Policy::default()).unwrap();
+        for number in [libc::SYS_socket, libc::SYS_connect, libc::SYS_sendto, libc::SYS_bind] {
+            assert!(!rules.contains_key(&number), "system call {number}");
+        }
+        assert!(allowed(&everything()).unwrap().contains_key(&libc::SYS_connect));
+    }
+
+    #[test]
+    fn filters_compile_for_each_processor_there_is_one_for() {
+        for policy in [Policy::default(), everything()] {
+            for arch in [TargetArch::x86_64, TargetArch::aarch64] {
+                let programs = compile(allowed(&policy).unwrap(), arch).unwrap();
+                let longest = programs.iter().map(Vec::len).max().unwrap();
+                assert!(longest < 4096, "BPF_MAXINSNS: {longest}");
+            }
+        }
+    }
+}
