@@ -1,11 +1,13 @@
 //! The fence around files, TCP ports and other processes (landlock(7)).
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    ABI, Access, AccessFs, AccessNet, AddRuleError, AddRulesError, BitFlags, LandlockStatus,
+    NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    RulesetError, Scope,
 };
 
 use crate::confine::report::FileFence;
@@ -51,8 +53,8 @@ pub(super) fn raise(policy: &Policy) -> Result<FileFence, ConfineError> {
     };
     Ok(FileFence {
         state,
-        read,
-        written,
+        read: whole(read),
+        written: whole(written),
         tcp: since(ABI::V4, "TCP ports", "6.7"),
         tcp_ports: ports,
         scope: since(ABI::V6, "signals to other processes", "6.12"),
@@ -76,7 +78,7 @@ fn build(
         [(read, readable()), (written, writable()), (remove, AccessFs::RemoveFile.into())]
     {
         for path in paths {
-            rules = allow(rules, path, access)?;
+            allow(&mut rules, path, access)?;
         }
     }
     // Where SCTP is taken for TCP (before Linux 6.14) its ports have to be in the list.
@@ -91,30 +93,22 @@ fn build(
     Ok(rules)
 }
 
-/// What is in memory only, such as the pipe behind `/dev/fd/3`, has no place and needs no rule.
+/// What is in memory only, such as the pipe behind `/dev/fd/3`, is in no hierarchy: it can be opened
+/// without a rule, and the kernel takes none for it.
 fn allow(
-    rules: RulesetCreated,
+    rules: &mut RulesetCreated,
     path: &Path,
     access: BitFlags<AccessFs>,
-) -> Result<RulesetCreated, RulesetError> {
-    let Ok(place) = PathFd::new(path) else { return Ok(rules) };
-    if is_in_memory(path) {
-        return Ok(rules);
-    }
+) -> Result<(), RulesetError> {
+    let Ok(place) = PathFd::new(path) else { return Ok(()) };
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
-    rules.add_rule(PathBeneath::new(place, access))
-}
-
-/// Names of open descriptors; Landlock lets pipes and sockets behind them be opened, and the kernel
-/// knows no rule for them.
-fn is_in_memory(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-
-    let descriptors = path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
-    descriptors
-        && path.metadata().is_ok_and(|metadata| {
-            metadata.file_type().is_fifo() || metadata.file_type().is_socket()
-        })
+    match rules.add_rule(PathBeneath::new(place, access)).map(drop) {
+        Err(RulesetError::AddRules(AddRulesError::Fs(AddRuleError::AddRuleCall {
+            source,
+            ..
+        }))) if source.raw_os_error() == Some(libc::EBADFD) => Ok(()),
+        done => done,
+    }
 }
 
 fn readable() -> BitFlags<AccessFs> {
@@ -134,6 +128,11 @@ fn writable() -> BitFlags<AccessFs> {
 
 fn there<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
     paths.into_iter().filter(|path| path.exists()).cloned().collect()
+}
+
+/// Names that say where a place is to whoever reads them elsewhere.
+fn whole(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.into_iter().map(|path| fs::canonicalize(&path).unwrap_or(path)).collect()
 }
 
 /// The newest version whose rights we know: files (5), TCP (4), and other processes (6).

@@ -42,14 +42,14 @@ pub(super) fn raise(policy: &Policy) -> Result<SystemCallFence, ConfineError> {
     let rules = allowed(policy).map_err(refused)?;
     let allowed = rules.len();
     let programs = compile(rules, arch).map_err(refused)?;
-    for program in programs {
+    for Program { program, logged } in programs {
         let instructions = program.into_iter().map(|instruction| libc::sock_filter {
             code: instruction.code,
             jt: instruction.jt,
             jf: instruction.jf,
             k: instruction.k,
         });
-        match filter_all_threads(&instructions.collect::<Vec<_>>()) {
+        match filter_all_threads(&instructions.collect::<Vec<_>>(), logged) {
             Ok(()) => {}
             Err(error) if is_too_old(&error) => {
                 let what = format!("system calls (no filters in this kernel: {error})");
@@ -71,17 +71,28 @@ fn is_too_old(error: &std::io::Error) -> bool {
 /// The programs in the order of their installation. Of what they say of a call the strictest counts,
 /// and of two errors that of the last program. The one that allows the call that installs them has to
 /// be the last.
-fn compile(rules: Rules, arch: TargetArch) -> Result<Vec<BpfProgram>, BackendError> {
+fn compile(rules: Rules, arch: TargetArch) -> Result<Vec<Program>, BackendError> {
     let fatal = lists::FATAL.iter().map(|&number| (number, Vec::new())).collect();
-    // A C library has another way to start a thread, with flags that can be seen.
+    // A C library has another way to start a thread, with flags that can be seen; it tries this one
+    // each time, which is nobody's news.
     let hidden = Rules::from([(libc::SYS_clone3, Vec::new())]);
     let errno = |number: libc::c_int| SeccompAction::Errno(number.unsigned_abs());
     let filters = [
-        SeccompFilter::new(fatal, SeccompAction::Allow, SeccompAction::KillProcess, arch)?,
-        SeccompFilter::new(hidden, SeccompAction::Allow, errno(libc::ENOSYS), arch)?,
-        SeccompFilter::new(rules, errno(libc::EPERM), SeccompAction::Allow, arch)?,
+        (SeccompFilter::new(fatal, SeccompAction::Allow, SeccompAction::KillProcess, arch)?, true),
+        (SeccompFilter::new(hidden, SeccompAction::Allow, errno(libc::ENOSYS), arch)?, false),
+        (SeccompFilter::new(rules, errno(libc::EPERM), SeccompAction::Allow, arch)?, true),
     ];
-    filters.into_iter().map(TryInto::try_into).collect()
+    let program = |(filter, logged): (SeccompFilter, bool)| {
+        Ok(Program { program: filter.try_into()?, logged })
+    };
+    filters.into_iter().map(program).collect()
+}
+
+/// A filter as the kernel takes it.
+struct Program {
+    program: BpfProgram,
+    /// What it refuses is worth a line in the kernel's log.
+    logged: bool,
 }
 
 /// What is allowed.
@@ -168,7 +179,8 @@ fn sockets(policy: &Policy) -> Result<Vec<SeccompRule>, BackendError> {
             let all = libc::c_int::from(ALL_PROTOCOLS.to_be());
             add(&[libc::AF_PACKET], libc::SOCK_RAW, &[0, all])?;
             add(&[libc::AF_PACKET], libc::SOCK_DGRAM, &[0, all])?;
-            // On which it asks what an interface can do.
+            // On which it asks what an interface is and can do.
+            add(&[libc::AF_NETLINK], libc::SOCK_RAW, &[libc::NETLINK_GENERIC])?;
             add(&[libc::AF_UNIX], libc::SOCK_RAW, &[0])?;
             add(&[libc::AF_UNIX], libc::SOCK_DGRAM, &[0])?;
             add(&[libc::AF_INET], libc::SOCK_DGRAM, &[0])?;
@@ -256,7 +268,7 @@ mod tests {
         for policy in [Policy::default(), everything()] {
             for arch in [TargetArch::x86_64, TargetArch::aarch64] {
                 let programs = compile(allowed(&policy).unwrap(), arch).unwrap();
-                let longest = programs.iter().map(Vec::len).max().unwrap();
+                let longest = programs.iter().map(|program| program.program.len()).max().unwrap();
                 assert!(longest < 4096, "BPF_MAXINSNS: {longest}");
             }
         }

@@ -3,7 +3,7 @@
 use std::io;
 
 /// Puts `program` before every system call of every thread of the process, in addition to those that
-/// are there. What it refuses the kernel logs (auditd, or dmesg without it).
+/// are there. What it refuses the kernel logs if `logged` (to auditd, or dmesg without it).
 ///
 /// It takes `PR_SET_NO_NEW_PRIVS` before.
 ///
@@ -11,7 +11,8 @@ use std::io;
 ///
 /// `EINVAL` before Linux 4.14 or for an unsound program, `ENOSYS` without seccomp, and `ESRCH` when
 /// a thread has filters of its own.
-pub fn filter_all_threads(program: &[libc::sock_filter]) -> io::Result<()> {
+pub fn filter_all_threads(program: &[libc::sock_filter], logged: bool) -> io::Result<()> {
+    let log = if logged { libc::SECCOMP_FILTER_FLAG_LOG } else { 0 };
     let program = libc::sock_fprog {
         len: libc::c_ushort::try_from(program.len()).map_err(io::Error::other)?,
         // The kernel copies the instructions and does not write to them.
@@ -22,7 +23,7 @@ pub fn filter_all_threads(program: &[libc::sock_filter]) -> io::Result<()> {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_LOG,
+            libc::SECCOMP_FILTER_FLAG_TSYNC | log,
             &raw const program,
         )
     };

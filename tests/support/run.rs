@@ -182,6 +182,7 @@ impl Summary {
     pub(crate) fn of_the_capture(mut self) -> Self {
         self.0.remove("elapsed_seconds");
         self.0.remove("targets");
+        self.0.remove("confinement");
         self
     }
 }

@@ -81,8 +81,9 @@ impl Place {
         match &self.name {
             Name::Fixed(_) => Ok(()),
             Name::Pattern(pattern) => {
-                TemporaryFile::create(pattern.root().join(pattern.prefix()), Naming::Number)
-                    .map(drop)
+                // Names may begin with the time; the directory is not to be taken for a name.
+                let name = format!("{}0", pattern.prefix());
+                TemporaryFile::create(pattern.root().join(name), Naming::Number).map(drop)
             }
         }
     }
