@@ -187,6 +187,7 @@ impl Capture {
             let sockets = fs::read_to_string("/proc/net/packet").expect("packet(7) is known");
             sockets.lines().count() > 1
         });
+        program::wait_until("its worker", || program.threads_named("flowtap") > 1);
         thread::sleep(Duration::from_millis(300));
         Self { program, summary, _folder: folder }
     }

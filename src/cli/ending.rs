@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::args::{Meter, Spool};
 use crate::cli::flow_table::FlowTable;
-use crate::cli::{UsageError, complain, confinement, summary};
+use crate::cli::{UsageError, complain, summary};
 use crate::confine::Confinement;
 use crate::export::{
     self, Exporter, Facts, FileTarget, JsonOutput, JsonTarget, Metering, Observer, Pace,
@@ -235,9 +235,7 @@ fn write_summary(
     outcome: &Outcome,
     confinement: &Confinement,
 ) -> anyhow::Result<()> {
-    let mut json = summary::json(outcome);
-    json["confinement"] = confinement::json(confinement);
-    let mut text = serde_json::to_string_pretty(&json)?;
+    let mut text = serde_json::to_string_pretty(&summary::json(outcome, confinement))?;
     text.push('\n');
     if let Some(file) = file {
         return file.write(&text);

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use crate::cli::confinement;
+use crate::confine::Confinement;
 use crate::decode::PacketAnomaly;
 use crate::export::{Account, LossReason, TargetReport, Totals};
 use crate::flow::FlowEndReason;
@@ -11,7 +13,7 @@ use crate::pipeline::{Ledger, Outcome};
 
 /// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets`,
 /// `ignored_octets` and `filtered_octets` are octets on the wire, all other octets are those of IP packets.
-pub(super) fn json(outcome: &Outcome) -> Value {
+pub(super) fn json(outcome: &Outcome, confinement: &Confinement) -> Value {
     let ledger = &outcome.ledger;
     let ignored: Map<String, Value> =
         ledger.ignored_by_reason().into_iter().map(|(reason, n)| (reason, n.into())).collect();
@@ -44,6 +46,7 @@ pub(super) fn json(outcome: &Outcome) -> Value {
         "peak_flows": ledger.peak_flows,
         "clock_steps": ledger.clock_steps,
         "elapsed_seconds": ledger.elapsed.as_secs_f64(),
+        "confinement": confinement::json(confinement),
         "targets": outcome.targets.iter().map(target).collect::<Vec<_>>(),
     })
 }

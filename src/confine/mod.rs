@@ -30,8 +30,11 @@ mod capabilities;
 mod files;
 #[cfg(target_os = "linux")]
 mod privileges;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod system_calls;
+
+#[cfg(all(target_os = "linux", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+mod other_processors;
 
 mod policy;
 mod report;
@@ -42,6 +45,9 @@ mod elsewhere;
 
 use std::io;
 use std::path::PathBuf;
+
+#[cfg(all(target_os = "linux", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+use other_processors as system_calls;
 
 #[cfg(target_os = "linux")]
 pub use account::Account;

@@ -16,6 +16,7 @@ pub enum State {
 
 /// How the process is confined.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of it")]
 pub enum Confinement {
     /// Not at all: it was switched off.
     Off,

@@ -2,7 +2,8 @@
 //!
 //! Two kinds of trouble, two answers. A call that nobody thought of, say of a C library that was
 //! renewed under us, fails with EPERM: the probe goes on as far as it can, and the kernel logs it
-//! (`audit: type=1326`, with the number of the call). A call that only makes sense to whoever has
+//! (`audit: type=1326`, with the number of the call). What is newer than the list is not there
+//! (ENOSYS), for which a C library has other ways. A call that only makes sense to whoever has
 //! taken over the process, such as execve(2) or ptrace(2), ends the process at once: better no probe
 //! until the service manager starts it again than one that works for somebody else.
 //!
@@ -73,9 +74,10 @@ fn is_too_old(error: &std::io::Error) -> bool {
 /// be the last.
 fn compile(rules: Rules, arch: TargetArch) -> Result<Vec<Program>, BackendError> {
     let fatal = lists::FATAL.iter().map(|&number| (number, Vec::new())).collect();
-    // A C library has another way to start a thread, with flags that can be seen; it tries this one
-    // each time, which is nobody's news.
-    let hidden = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    // Tried by a C library for each thread, which is nobody's news.
+    let hidden: Rules = lists::hidden().map(|number| (number, Vec::new())).collect();
+    // Of two errors that of the last filter would count.
+    let rules = rules.into_iter().chain(hidden.clone()).collect();
     let errno = |number: libc::c_int| SeccompAction::Errno(number.unsigned_abs());
     let filters = [
         (SeccompFilter::new(fatal, SeccompAction::Allow, SeccompAction::KillProcess, arch)?, true),
@@ -98,8 +100,6 @@ struct Program {
 /// What is allowed.
 fn allowed(policy: &Policy) -> Result<Rules, BackendError> {
     let mut rules: Rules = lists::ALWAYS.iter().map(|&number| (number, Vec::new())).collect();
-    // The filter before says that there is no such call, and may.
-    rules.insert(libc::SYS_clone3, Vec::new());
     let is_networked = is_networked(policy);
     if is_networked || policy.reopens.is_some() {
         rules.extend(lists::SOCKETS.iter().map(|&number| (number, Vec::new())));
@@ -251,6 +251,16 @@ mod tests {
         let rules = allowed(&everything()).unwrap();
         for number in lists::FATAL {
             assert!(!rules.contains_key(number), "system call {number}");
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_is_neither_allowed_nor_fatal() {
+        let hidden: Vec<_> = lists::hidden().collect();
+        assert!(hidden.contains(&libc::SYS_clone3));
+        let rules = allowed(&everything()).unwrap();
+        for number in hidden {
+            assert!(!rules.contains_key(&number) && !lists::FATAL.contains(&number), "{number}");
         }
     }
 

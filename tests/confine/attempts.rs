@@ -109,19 +109,20 @@ fn a_resolver_gets_its_sockets_and_no_secrets() {
 
 /// Runs one attempt in a process of its own and returns what became of it.
 fn child(attempt: &str, policy: &str) -> String {
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new().expect("a temporary folder");
     for name in ["inside", "outside"] {
-        fs::create_dir(folder.path().join(name)).unwrap();
-        fs::write(folder.path().join(name).join("there"), "something").unwrap();
+        fs::create_dir(folder.path().join(name)).expect("the folder is our own");
+        fs::write(folder.path().join(name).join("there"), "something")
+            .expect("the folder is our own");
     }
-    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = collector.local_addr().unwrap().port().to_string();
-    let output = Command::new(env::current_exe().unwrap())
+    let collector = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = collector.local_addr().expect("it is bound").port().to_string();
+    let output = Command::new(env::current_exe().expect("a test knows its own binary"))
         .args(["--exact", "attempts::child_of_the_attempts", "--ignored", "--nocapture"])
         .env(ATTEMPT, format!("{attempt} {policy} {port} {}", folder.path().display()))
         .stdin(Stdio::null())
         .output()
-        .unwrap();
+        .expect("the binary runs");
     drop(collector);
     let told = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -217,9 +218,10 @@ fn r#try(attempt: &str, folder: &Path, port: u16) -> io::Result<()> {
         "become_root" => setuid(Uid::from_raw(0)).map_err(io::Error::from),
         "raise_a_limit" => setrlimit(Resource::RLIMIT_CORE, 1, 1).map_err(io::Error::from),
         "be_dumped_again" => nix::sys::prctl::set_dumpable(true).map_err(io::Error::from),
-        "start_a_thread" => {
-            thread::Builder::new().name("another".into()).spawn(|| ()).map(|t| t.join().unwrap())
-        }
+        "start_a_thread" => thread::Builder::new()
+            .name("another".into())
+            .spawn(|| ())
+            .map(|t| t.join().expect("it does nothing")),
         "packet_socket" => open(AddressFamily::Packet, SockType::Raw, None),
         "raw_socket" => open(AddressFamily::Inet, SockType::Raw, Some(SockProtocol::Icmp)),
         "unix_socket" => open(AddressFamily::Unix, SockType::Stream, None),

@@ -32,11 +32,11 @@ fn a_kernel_without_filters_is_said_to_have_none() {
 
 /// What a process lacks in which this system call fails like this.
 fn child(number: i64, error: Errno) -> String {
-    let output = Command::new(env::current_exe().unwrap())
+    let output = Command::new(env::current_exe().expect("a test knows its own binary"))
         .args(["--exact", "old_kernels::child_of_an_old_kernel", "--ignored", "--nocapture"])
         .env(REFUSED, format!("{number} {}", error as i32))
         .output()
-        .unwrap();
+        .expect("the binary runs");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     let lacks = told.lines().find_map(|line| line.split_once("lacks: "));

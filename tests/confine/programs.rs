@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::netns::{cable, inside, ip};
-use crate::program::{Program, run};
+use crate::program::{Program, run, wait_until};
 use crate::run::{FLOWTAP, flowtap, sample};
 
 #[test]
@@ -37,14 +37,14 @@ fn every_thread_of_a_capture_is_confined() {
                     for set in ["CapPrm", "CapEff"] {
                         assert_eq!(status.mask(set), capabilities, "{arguments:?}: {set}");
                     }
-                    assert_eq!(status.0["NoNewPrivs"], "1", "{status:?}");
-                    assert_eq!(status.0["Seccomp"], "2", "{status:?}");
-                    assert_eq!(status.0["Seccomp_filters"], "3", "{status:?}");
+                    assert_eq!(status.line("NoNewPrivs"), "1", "{status:?}");
+                    assert_eq!(status.line("Seccomp"), "2", "{status:?}");
+                    assert_eq!(status.line("Seccomp_filters"), "3", "{status:?}");
                     let user = if more.contains(&"nobody") { NOBODY } else { 0 };
                     let ids = [user; 4].map(|id| id.to_string()).join("\t");
-                    assert_eq!(status.0["Uid"], ids, "real, effective, saved, file system");
+                    assert_eq!(status.line("Uid"), ids, "real, effective, saved, file system");
                     if user != 0 {
-                        assert!(!status.0["Groups"].split(' ').any(|group| group == "0"));
+                        assert!(!status.line("Groups").split(' ').any(|group| group == "0"));
                     }
                 }
                 let id = capture.program.id();
@@ -209,8 +209,8 @@ fn a_replay_is_confined_and_says_so_in_its_summary_only() {
 /// Who takes what is sent, or lets it wait.
 fn collectors() -> (TcpListener, UdpSocket) {
     ip("link set dev lo up");
-    let tcp = TcpListener::bind("127.0.0.1:4739").unwrap();
-    (tcp, UdpSocket::bind("127.0.0.1:4739").unwrap())
+    let tcp = TcpListener::bind("127.0.0.1:4739").expect("the port is free in here");
+    (tcp, UdpSocket::bind("127.0.0.1:4739").expect("the port is free in here"))
 }
 
 /// A capture with a thread of each kind: workers, targets, sessions, and files that are closed.
@@ -231,7 +231,8 @@ impl Capture {
         command.args(["--summary".to_owned(), format!("{path}/summary")]);
         let mut program = Program::start(&mut command);
         program.wait_until("its packet socket", packet_socket_runs);
-        // A socket runs before its ring is read.
+        // A socket runs before frames are let in, and they are before workers are started.
+        wait_until("its workers", || program.threads_named("flowtap") > 1);
         thread::sleep(Duration::from_millis(500));
         Self { program }
     }
@@ -240,8 +241,8 @@ impl Capture {
     fn statuses(&mut self, least: usize) -> Vec<Status> {
         let folder = format!("/proc/{}/task", self.program.id());
         let threads: Vec<_> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| Status::read(&entry.unwrap().path().join("status")))
+            .expect("the kernel tells")
+            .map(|entry| Status::read(&entry.expect("the kernel tells").path().join("status")))
             .collect();
         assert!(threads.len() >= least, "{threads:?}");
         threads
@@ -265,19 +266,24 @@ struct Status(BTreeMap<String, String>);
 
 impl Status {
     fn read(path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap();
+        let text = fs::read_to_string(path).expect("the kernel tells");
         let lines = text.lines().filter_map(|line| line.split_once(':'));
         Self(lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
     }
 
+    #[track_caller]
+    fn line(&self, name: &str) -> &str {
+        self.0.get(name).expect("the kernel tells")
+    }
+
     fn mask(&self, name: &str) -> u64 {
-        u64::from_str_radix(&self.0[name], 16).unwrap()
+        u64::from_str_radix(self.line(name), 16).expect("the kernel tells masks in hexadecimal")
     }
 }
 
 fn packet_socket_runs() -> bool {
     // sk RefCnt Type Proto Iface R Rmem User Inode
-    let sockets = fs::read_to_string("/proc/net/packet").unwrap();
+    let sockets = fs::read_to_string("/proc/net/packet").expect("the kernel tells");
     sockets.lines().skip(1).any(|line| {
         let columns: Vec<_> = line.split_whitespace().collect();
         columns.get(4).is_some_and(|index| *index != "0") && columns.get(5) == Some(&"1")
@@ -294,10 +300,10 @@ fn refused_calls(process: u32) -> String {
 
 /// A folder that is of the user nobody, whom root may write for all the same.
 fn open_folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let folder = TempDir::new().expect("a temporary folder");
+    chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("we are root");
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .unwrap();
+        .expect("we are root");
     folder
 }
 

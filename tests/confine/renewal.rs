@@ -98,17 +98,19 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key can be made"))
+        .expect("an authority")
 }
 
 /// Writes a certificate and its key into a new directory.
 fn issue(authority: &CertifiedIssuer<'static, KeyPair>, directory: &Path, common_name: &str) {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    params.subject_alt_names = vec![SanType::DnsName("collector.example".try_into().unwrap())];
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
-    fs::create_dir(directory).unwrap();
-    fs::write(directory.join("cert.pem"), certificate.pem()).unwrap();
-    fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
+    params.subject_alt_names =
+        vec![SanType::DnsName("collector.example".try_into().expect("the name is plain"))];
+    let key = KeyPair::generate().expect("a key can be made");
+    let certificate = params.signed_by(&key, authority).expect("a certificate can be issued");
+    fs::create_dir(directory).expect("the folder is our own");
+    fs::write(directory.join("cert.pem"), certificate.pem()).expect("the folder is our own");
+    fs::write(directory.join("key.pem"), key.serialize_pem()).expect("the folder is our own");
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::program::{Program, run};
+use crate::program::{Program, run, wait_until};
 
 /// Address of the client, and of the server.
 pub(crate) const CLIENT: [&str; 2] = ["192.0.2.10", "2001:db8:10::10"];
@@ -131,7 +131,9 @@ impl Lab {
             let running = |line: &&str| line.split_whitespace().nth(5) == Some("1");
             sockets.lines().skip(1).filter(running).count() >= count
         });
-        // A socket runs a moment before its ring is read.
+        // A socket runs before frames are let in, and they are before workers are started.
+        let workers = |capture: &mut Program| capture.threads_named("flowtap") > 1;
+        wait_until("its workers", || workers(capture) || !capture.is_running());
         thread::sleep(Duration::from_millis(300));
     }
 

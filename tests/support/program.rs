@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "shared by several test files, each of which uses a part")]
 
+use std::fs;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -30,6 +31,16 @@ impl Program {
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().expect("it was not ended yet").id()
+    }
+
+    /// How many of its threads have this name: all that were not given one have its own.
+    pub(crate) fn threads_named(&self, name: &str) -> usize {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id()));
+        let names = threads
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("comm")).ok());
+        names.filter(|found| found.trim_end() == name).count()
     }
 
     /// Whether it still runs.
