@@ -20,7 +20,9 @@ use flowtap::capture::live::LiveConfig;
 use flowtap::capture::live::LiveSource;
 use flowtap::capture::live::Notice;
 use flowtap::capture::live::ObservationPoint;
+use flowtap::capture::live::let_in;
 use flowtap::capture::live::open;
+use flowtap::capture::live::prepare;
 use flowtap::frame::LinkType;
 use flowtap::frame::StrippedVlan;
 
@@ -431,6 +433,40 @@ fn an_interface_that_is_down_at_first_is_waited_for() {
                 assert_eq!(count(&outcomes), 100, "{backend:?}, {workers} workers");
             }
         }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn nothing_is_captured_before_it_is_let_in() {
+    inside("nothing_is_captured_before_it_is_let_in", || {
+        cable("tap0", "src0");
+        for workers in [1, 2] {
+            let mut sources = prepare(Backend::AfPacket, &on("tap0", workers)).unwrap();
+            send(50);
+            let_in(&sources).unwrap();
+            send(100);
+            sources.iter_mut().for_each(LiveSource::stop);
+            let outcomes: Vec<_> = sources.iter_mut().map(drain).collect();
+            assert_eq!(count(&outcomes), 100, "{workers} workers");
+            assert!(outcomes.iter().all(|outcome| outcome.drops == Drops::default()));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn an_interface_that_is_down_is_refused_where_it_cannot_be_opened_later() {
+    inside("an_interface_that_is_down_is_refused_where_it_cannot_be_opened_later", || {
+        cable("tap0", "src0");
+        ip("link set dev tap0 down");
+        for (backend, workers) in [(Backend::AfPacket, 2), (Backend::Libpcap, 1)] {
+            let config = LiveConfig { reopen: false, ..on("tap0", workers) };
+            let error = open(backend, &config).unwrap_err().to_string();
+            assert!(error.starts_with("tap0: is down"), "{error}");
+        }
+        // One ring alone is bound to it now.
+        open(Backend::AfPacket, &LiveConfig { reopen: false, ..on("tap0", 1) }).unwrap();
     });
 }
 

@@ -37,6 +37,7 @@ use crate::capture::ring::FanoutGroup;
 use crate::capture::ring::Ring;
 use crate::capture::ring::RingConfig;
 use crate::capture::ring::Taken;
+use crate::capture::watch::Left;
 use crate::capture::watch::LinkState;
 use crate::capture::watch::Watch;
 use crate::capture::watch::look_up;
@@ -54,6 +55,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct AfPacketSource {
     ports: Vec<Port>,
+    left: Left,
     links: Links,
     next_check: Instant,
     /// Frames come so fast that a nap is better than to be woken for every block.
@@ -72,14 +74,15 @@ impl AfPacketSource {
     /// As [`open`](crate::capture::live::open).
     pub fn open(config: &LiveConfig) -> Result<Vec<Self>, CaptureError> {
         let mut sources = Vec::new();
-        for _ in 0..config.workers.max(1) {
+        let workers = config.workers.max(1);
+        for left in Left::of(workers * config.interfaces.len(), workers) {
             let links = Links::open().map_err(|error| CaptureError::Interface {
                 interface: config.interfaces.join(", "),
                 what: error.to_string(),
             })?;
             let (next_check, notices) = (now(), Vec::new());
             let (ports, busy, stopped) = (Vec::new(), false, None);
-            sources.push(Self { ports, links, next_check, busy, stopped, notices });
+            sources.push(Self { ports, left, links, next_check, busy, stopped, notices });
         }
         for interface in &config.interfaces {
             add_interface(&mut sources, interface, config)?;
@@ -210,7 +213,8 @@ impl FrameSource for AfPacketSource {
         mut each: F,
     ) -> Result<Polled, CaptureError> {
         self.look_after();
-        if self.ports.iter().all(Port::is_lost) && self.stopped.is_none() {
+        let lost = self.ports.iter().filter(|port| port.is_lost()).count();
+        if self.left.is_lost_with(lost) && self.stopped.is_none() {
             let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
             return Err(refusal(&names.join(", "), String::from(LOST_FOR_GOOD)));
         }

@@ -28,6 +28,7 @@ use crate::capture::pcap_handle::Settings;
 use crate::capture::pcap_handle::message;
 use crate::capture::pcap_handle::refusal;
 use crate::capture::pcap_handle::timestamp;
+use crate::capture::watch::Left;
 use crate::capture::watch::LinkState;
 use crate::capture::watch::Watch;
 use crate::capture::watch::look_up;
@@ -44,6 +45,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct PcapSource {
     ports: Vec<Port>,
+    left: Left,
     /// The port to read first next time, so that a busy interface does not silence another.
     turn: usize,
     links: Links,
@@ -67,11 +69,12 @@ impl PcapSource {
     /// As [`open`](crate::capture::live::open).
     pub fn open(config: &LiveConfig) -> Result<Vec<Self>, CaptureError> {
         let mut sources = Vec::new();
-        for _ in 0..config.workers.max(1) {
+        for left in Left::of(config.interfaces.len(), config.workers.max(1)) {
             let links = Links::open()
                 .map_err(|error| refusal(&config.interfaces.join(", "), error.to_string()))?;
             sources.push(Self {
                 ports: Vec::new(),
+                left,
                 turn: 0,
                 links,
                 next_check: now(),
@@ -202,9 +205,8 @@ impl FrameSource for PcapSource {
         mut each: F,
     ) -> Result<Polled, CaptureError> {
         self.look_after();
-        // A worker that has no interface at all is idle, not bereft.
-        let is_lost = !self.ports.is_empty() && self.ports.iter().all(Port::is_lost);
-        if is_lost && self.stopped.is_none() {
+        let lost = self.ports.iter().filter(|port| port.is_lost()).count();
+        if self.left.is_lost_with(lost) && self.stopped.is_none() {
             let names: Vec<_> = self.interfaces().map(|point| point.name.as_str()).collect();
             return Err(refusal(&names.join(", "), String::from(LOST_FOR_GOOD)));
         }

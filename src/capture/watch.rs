@@ -1,5 +1,9 @@
 //! The life of an interface under observation: up, down, gone and back, each said once.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
 use crate::capture::CaptureError;
 use crate::capture::live::Notice;
 use crate::sys::link::Link;
@@ -73,6 +77,31 @@ impl Watch {
     }
 }
 
+/// What is left of the interfaces of all sources that were opened together, where none is opened
+/// again.
+#[derive(Debug)]
+pub(super) struct Left {
+    all: Arc<AtomicUsize>,
+    /// Lost to this source.
+    lost: usize,
+}
+
+impl Left {
+    /// For `sources` that read `count` interfaces between them, each counted by every reader.
+    pub(super) fn of(count: usize, sources: usize) -> Vec<Self> {
+        let all = Arc::new(AtomicUsize::new(count));
+        (0..sources).map(|_| Self { all: Arc::clone(&all), lost: 0 }).collect()
+    }
+
+    /// Takes note that `lost` interfaces are lost to this source; true, once and to one source, when
+    /// that was the last one of all.
+    pub(super) fn is_lost_with(&mut self, lost: usize) -> bool {
+        let news = lost.saturating_sub(self.lost);
+        self.lost += news;
+        news > 0 && self.all.fetch_sub(news, Ordering::Relaxed) == news
+    }
+}
+
 /// Looks `interface` up for the first time.
 pub(super) fn look_up(links: &Links, interface: &str) -> Result<Link, CaptureError> {
     links.named(interface).ok_or_else(|| {
@@ -126,6 +155,15 @@ mod tests {
         }
         let name = || String::from("eth7");
         assert_eq!(notices, [Notice::InterfaceDown(name()), Notice::InterfaceLost(name())]);
+    }
+
+    #[test]
+    fn one_source_hears_that_the_last_interface_is_lost() {
+        let [mut one, mut other] = <[Left; 2]>::try_from(Left::of(3, 2)).unwrap();
+        assert!(!one.is_lost_with(0) && !one.is_lost_with(1) && !one.is_lost_with(1));
+        assert!(!other.is_lost_with(1));
+        assert!(one.is_lost_with(2));
+        assert!(!one.is_lost_with(2) && !other.is_lost_with(1));
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn without_a_second_opening_the_last_lost_interface_ends_the_run() {
             let folder = open_folder();
             let arguments = ["-i", "tap0", "-i", "tap1", "--backend", backend, "--no-reopen"];
             let mut capture =
-                Capture::start(&folder, &[&arguments[..], &["--workers", "1"]].concat());
+                Capture::start(&folder, &[&arguments[..], &["--workers", "2"]].concat());
             ip("link delete dev tap0");
             cable("tap0", "src0");
             thread::sleep(Duration::from_millis(1500));

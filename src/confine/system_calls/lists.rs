@@ -11,6 +11,7 @@ pub(super) const ALWAYS: &[i64] = &[
     libc::SYS_madvise,
     libc::SYS_mlock,
     libc::SYS_mlock2,
+    libc::SYS_mlockall,
     libc::SYS_munlock,
     // Threads.
     libc::SYS_futex,
