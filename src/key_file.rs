@@ -174,6 +174,18 @@ fn create(path: &Path, key: &SecretKey) -> io::Result<()> {
     }
 }
 
+/// Whether a file of so many octets can be that of a key.
+pub const fn is_key_file_length(octets: u64) -> bool {
+    matches!(octets, 32 | 64 | 65)
+}
+
+/// Whether `name` is what a file of a key named `key` is called until it is whole.
+pub fn is_unfinished_key_file(name: &str, key: &str) -> bool {
+    name.strip_prefix(key).and_then(|rest| rest.strip_prefix('.')).is_some_and(|number| {
+        number.len() == 16 && number.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 /// How many octets HKDF is asked for.
 #[derive(Clone, Copy, Debug)]
 struct Length(usize);
@@ -190,6 +202,22 @@ const LONGEST_FILE: usize = 2 * KEY_LENGTH + 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_key_is_known_by_its_name_and_a_whole_one_by_its_length() {
+        assert!(is_unfinished_key_file("spool.key.00ff00ff00ff00ff", "spool.key"));
+        for name in ["spool.key", "spool.key.backup", "spool.key.00FF00ff00ff00ff", "other.key.1"] {
+            assert!(!is_unfinished_key_file(name, "spool.key"), "{name}");
+        }
+        let digits = "00".repeat(KEY_LENGTH) + "\n";
+        for content in [&[7; KEY_LENGTH][..], digits.as_bytes(), digits.trim_end().as_bytes()] {
+            assert!(SecretKey::from_content(content).is_some());
+            assert!(is_key_file_length(content.len() as u64));
+        }
+        for length in [0, 31, 33, 63, 66] {
+            assert!(!is_key_file_length(length), "{length}");
+        }
+    }
 
     #[test]
     fn a_key_is_octets_or_digits() {

@@ -53,12 +53,13 @@ pub(super) fn json(outcome: &Outcome, confinement: &Confinement) -> Value {
 
 /// The ledger of a run with one target in which nothing happened: every key there is.
 pub(super) fn blank() -> Value {
-    json(&Outcome {
+    let outcome = Outcome {
         ledger: Ledger::default(),
         capture_errors: Vec::new(),
         panics: Vec::new(),
         targets: vec![Account::default().into_report(String::new(), Totals::default())],
-    })
+    };
+    json(&outcome, &Confinement::Off)
 }
 
 fn target(report: &TargetReport) -> Value {

@@ -46,10 +46,7 @@ pub use profile::{
     Reason, Refresh, SamplingElements, TimeUnit, UnknownProfile,
 };
 pub use sink::RecordSink;
-pub use spool::{
-    SpoolError, SpoolInventory, SpoolSegment, SpoolTarget, is_spool_key_length,
-    is_unfinished_spool_key,
-};
+pub use spool::{SpoolError, SpoolInventory, SpoolSegment, SpoolTarget};
 pub(crate) use target::parse_size;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,

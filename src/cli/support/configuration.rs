@@ -6,7 +6,8 @@ use clap::{ArgMatches, CommandFactory as _};
 use crate::cli::args::Arguments;
 use crate::cli::installation;
 use crate::export::{
-    Collector, CollectorOptions, FileTarget, Group, JsonOutput, Target, TlsOptions,
+    Collector, CollectorOptions, FileTarget, Group, JsonOutput, JsonTarget, PrivacyOptions, Target,
+    TlsOptions,
 };
 
 /// One line for each option that is given. Values are told where they can be nothing but a number, a
@@ -61,8 +62,13 @@ fn target_told(target: &Target) -> String {
             let members: Vec<_> = members.iter().map(collector_told).collect();
             format!("{} of: {}", mode.name(), members.join("; "))
         }
-        Target::Json(JsonOutput::Standard) => "json on standard output".to_owned(),
-        Target::Json(JsonOutput::File(_)) => "json".to_owned(),
+        Target::Json(JsonTarget { output, privacy }) => {
+            let place = match output {
+                JsonOutput::Standard => " on standard output",
+                JsonOutput::File(_) => "",
+            };
+            format!("json{place}{}", privacy_told(privacy))
+        }
         Target::Null => "null".to_owned(),
     }
 }
@@ -86,6 +92,7 @@ fn options_told(options: &CollectorOptions) -> String {
         reconnect,
         rate,
         tls: TlsOptions { ca, cert, key, name, peers },
+        privacy,
     } = options;
     let mut told = String::new();
     let mut tell = |name: &str, value: Option<String>| {
@@ -109,7 +116,40 @@ fn options_told(options: &CollectorOptions) -> String {
     tell("key", hidden(key.is_some()));
     tell("name", hidden(name.is_some()));
     tell("peer", hidden(!peers.is_empty()));
-    told
+    told + &privacy_told(privacy)
+}
+
+/// What is made of records; not of whose, and not where the key is.
+fn privacy_told(options: &PrivacyOptions) -> String {
+    let PrivacyOptions {
+        level,
+        addresses,
+        own,
+        own_addresses,
+        prefix4,
+        prefix6,
+        pseudonym_key,
+        pseudonym_rotation,
+        macs,
+        ports,
+        time_step,
+    } = options;
+    let hidden = |given: bool| given.then(|| "(left out)".to_owned());
+    let told = [
+        ("privacy", level.map(|it| it.to_string())),
+        ("addresses", addresses.map(|it| it.to_string())),
+        ("own", hidden(!own.is_empty())),
+        ("own_addresses", own_addresses.map(|it| it.to_string())),
+        ("prefix4", prefix4.map(|it| it.to_string())),
+        ("prefix6", prefix6.map(|it| it.to_string())),
+        ("pseudonym_key", hidden(pseudonym_key.is_some())),
+        ("pseudonym_rotation", pseudonym_rotation.map(|it| format!("{it:?}"))),
+        ("macs", macs.map(|it| it.to_string())),
+        ("ports", ports.map(|it| it.to_string())),
+        ("time_step", time_step.map(|it| format!("{it:?}"))),
+    ];
+    let given = told.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    given.map(|(name, value)| format!(" {name}={value}")).collect()
 }
 
 /// Given by the unit, and not by the options.
@@ -150,6 +190,7 @@ mod tests {
             "--idle-timeout 30s --max-flows 5000 --backend libpcap --quiet --filter host=acme \
              --exclude-net 192.0.2.0/24,198.51.100.0/24 --spool /srv/acme --spool-size 10G \
              --export tls://acme.example?profile=nfdump&ca=/acme.pem&peer=acme --export file:acme \
+             --export json:acme?privacy=obfuscated&pseudonym_key=acme&ports=drop \
              --export failover:udp://192.0.2.9,tcp://localhost --observation-domain 4711",
         );
         for line in [
@@ -163,6 +204,7 @@ mod tests {
             "--spool-size 10G\n",
             "--export tls profile=nfdump ca=(left out) peer=(left out)\n",
             "--export file\n",
+            "--export json privacy=obfuscated pseudonym_key=(left out) ports=drop\n",
             "--export failover of: udp; tcp on this host\n",
             "--observation-domain (left out)\n",
         ] {

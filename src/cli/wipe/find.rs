@@ -12,9 +12,9 @@ use crate::cli::installation;
 use crate::cli::wipe::erase::{self, Erasure};
 use crate::cli::wipe::report::{Entry, Kind, Outcome, Report};
 use crate::export::{
-    Collector, FileTarget, JsonOutput, SpoolInventory, SpoolTarget, Target, is_spool_key_length,
-    is_unfinished_spool_key,
+    Collector, FileTarget, JsonOutput, JsonTarget, SpoolInventory, SpoolTarget, Target,
 };
+use crate::key_file::{is_key_file_length, is_unfinished_key_file};
 
 /// What was found, in the order in which it will be erased.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Found {
             }
         };
         for key in spool_key {
-            found.key(key);
+            found.key(Kind::SpoolKey, key);
         }
         for directory in spool {
             found.spool(directory);
@@ -119,15 +119,19 @@ impl Found {
     /// What the options of a probe with this working directory name.
     fn named_by(&mut self, capture: &Capture, working_directory: &Path) {
         if let Some(key) = &capture.spool.key {
-            self.key(&working_directory.join(key));
+            self.key(Kind::SpoolKey, &working_directory.join(key));
+        }
+        for privacy in capture.meter.export.iter().flat_map(Target::privacy) {
+            if let Some(key) = &privacy.pseudonym_key {
+                self.key(Kind::PseudonymKey, &working_directory.join(key));
+            }
         }
         if let Some(directory) = &capture.spool.directory {
             self.spool(&working_directory.join(directory));
         }
         let outputs = capture.meter.export.iter().filter_map(|target| match target {
-            Target::File(FileTarget { path, .. }) | Target::Json(JsonOutput::File(path)) => {
-                Some(path)
-            }
+            Target::File(FileTarget { path, .. })
+            | Target::Json(JsonTarget { output: JsonOutput::File(path), .. }) => Some(path),
             _ => None,
         });
         for path in outputs.chain(&capture.meter.summary).filter(|path| path.is_absolute()) {
@@ -158,24 +162,24 @@ impl Found {
         }
     }
 
-    fn key(&mut self, path: &Path) {
+    fn key(&mut self, kind: Kind, path: &Path) {
         match fs::symlink_metadata(path) {
             Ok(it) if it.is_symlink() => {
                 let reason = "it is a symbolic link, which is not followed".into();
-                self.tell(path, Kind::SpoolKey, Outcome::Failed(reason));
+                self.tell(path, kind, Outcome::Failed(reason));
             }
-            Ok(it) if !it.is_file() || !is_spool_key_length(it.len()) => {
-                let reason = "it is not the key of a spool: its length is another".into();
-                self.tell(path, Kind::SpoolKey, Outcome::Failed(reason));
+            Ok(it) if !it.is_file() || !is_key_file_length(it.len()) => {
+                let reason = "it is no key of a probe: its length is another".into();
+                self.tell(path, kind, Outcome::Failed(reason));
             }
-            _ => self.add(Kind::SpoolKey, path),
+            _ => self.add(kind, path),
         }
         // A probe that was killed while it made the key.
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
         for entry in fs::read_dir(or_here(folder)).into_iter().flatten().flatten() {
             let (it, key) = (entry.file_name(), name.to_string_lossy());
-            if is_unfinished_spool_key(&it.to_string_lossy(), &key) {
-                self.add(Kind::SpoolKey, &entry.path());
+            if is_unfinished_key_file(&it.to_string_lossy(), &key) {
+                self.add(kind, &entry.path());
             }
         }
     }
@@ -211,7 +215,7 @@ impl Found {
             if metadata.is_dir() && depth > 0 {
                 self.state(&path, depth - 1);
             } else if metadata.is_file() && is_key(&path, &metadata) {
-                self.key(&path);
+                self.key(Kind::SpoolKey, &path);
             } else if metadata.is_file() && is_output(&path) {
                 self.add(Kind::Records, &path);
             } else {
@@ -297,7 +301,7 @@ fn erase_one(kind: Kind, path: &Path, erasure: Erasure) -> Outcome {
 fn is_key(path: &Path, metadata: &fs::Metadata) -> bool {
     let is_private = metadata.permissions().mode() & 0o077 == 0;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    is_private && is_spool_key_length(metadata.len()) && name.contains("key")
+    is_private && is_key_file_length(metadata.len()) && name.contains("key")
 }
 
 /// Whether a file in the directory of a probe is what a probe writes: an IPFIX File (RFC 5655), plain

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub(super) enum Kind {
     /// The key of a spool: without it what waits there cannot be read.
     SpoolKey,
+    /// A key of pseudonyms: whoever has it can turn them back.
+    PseudonymKey,
     /// The private key of the probe, for TLS.
     PrivateKey,
     /// Records that wait, encrypted.
@@ -30,6 +32,7 @@ impl Kind {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::SpoolKey => "spool key",
+            Self::PseudonymKey => "pseudonym key",
             Self::PrivateKey => "private key",
             Self::SpoolRecords => "spool",
             Self::SpoolLock => "lock",
@@ -43,7 +46,14 @@ impl Kind {
     /// Whether it is overwritten before it is removed. What waits in a spool is encrypted: it is
     /// gone with its key, and to overwrite gigabytes would add nothing.
     pub(super) const fn is_overwritten(self) -> bool {
-        matches!(self, Self::SpoolKey | Self::PrivateKey | Self::Records | Self::Configuration)
+        match self {
+            Self::SpoolKey
+            | Self::PseudonymKey
+            | Self::PrivateKey
+            | Self::Records
+            | Self::Configuration => true,
+            Self::SpoolRecords | Self::SpoolLock | Self::Directory | Self::Foreign => false,
+        }
     }
 }
 

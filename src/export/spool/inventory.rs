@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::export::spool::directory::{LOCK_NAME, is_segment_name, is_target_name};
-use crate::export::spool::key::KEY_LENGTH;
 
 /// The directories of targets in that of a spool.
 #[derive(Debug, Default)]
@@ -103,18 +102,6 @@ impl SpoolTarget {
     }
 }
 
-/// Whether a file of this length can be the key of a spool.
-pub const fn is_spool_key_length(octets: u64) -> bool {
-    octets == KEY_LENGTH as u64
-}
-
-/// Whether `name` is what a key named `key` is called until it is whole.
-pub fn is_unfinished_spool_key(name: &str, key: &str) -> bool {
-    name.strip_prefix(key).and_then(|rest| rest.strip_prefix('.')).is_some_and(|number| {
-        number.len() == 16 && number.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    })
-}
-
 /// Whether somebody else has the lock, and the lock where nobody has.
 fn try_lock(path: &Path) -> io::Result<(bool, Option<File>)> {
     let file = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
@@ -174,8 +161,6 @@ mod tests {
         assert!(again.is_err(), "an inventory that locks keeps probes out");
         drop(inventory);
         assert!(Spool::open(&config, "tcp://a:1", "context", now).is_ok());
-        let key = fs::metadata(folder.path().join("spool.key")).unwrap();
-        assert!(is_spool_key_length(key.len()) && !is_spool_key_length(key.len() + 1));
     }
 
     #[test]
@@ -196,13 +181,5 @@ mod tests {
         let [target] = &inventory.targets[..] else { panic!() };
         assert_eq!((target.segments.len(), target.foreign.len()), (0, 4), "{target:?}");
         assert!(!target.in_use && target.lock_file.is_none());
-    }
-
-    #[test]
-    fn half_a_key_is_known_by_its_name() {
-        assert!(is_unfinished_spool_key("spool.key.00ff00ff00ff00ff", "spool.key"));
-        for name in ["spool.key", "spool.key.backup", "spool.key.00FF00ff00ff00ff", "other.key.1"] {
-            assert!(!is_unfinished_spool_key(name, "spool.key"), "{name}");
-        }
     }
 }

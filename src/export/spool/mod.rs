@@ -30,9 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::error::SpoolError;
-pub use self::inventory::{
-    SpoolInventory, SpoolSegment, SpoolTarget, is_spool_key_length, is_unfinished_spool_key,
-};
+pub use self::inventory::{SpoolInventory, SpoolSegment, SpoolTarget};
 
 pub(crate) use self::error::PushError;
 pub(crate) use self::recovery::Recovery;
