@@ -3,7 +3,7 @@
 //! ```text
 //!  Observation Points        Metering Process                                   Exporting Process
 //!  ┌───────────────┐ frames ┌────────┐ Headers ┌───────────────────────┐ records ┌──────────────────┐
-//!  │ capture       │───────▶│ decode │────────▶│ flow (lock-sharded)   │────────▶│ export           │──▶ collectors
+//!  │ capture       │───────▶│ decode │────────▶│ flow (lock-sharded)   │────────▶│ privacy, export  │──▶ collectors
 //!  │ AF_PACKET     │        │ pure   │ plain   │ key, counters, timers │ batches │ ipfix encoder,   │    files
 //!  │ libpcap, file │        │ values │ values  │ timeouts, eviction    │         │ sessions         │
 //!  └───────────────┘        └────────┘         └───────────────────────┘         └──────────────────┘

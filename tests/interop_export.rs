@@ -91,7 +91,7 @@ fn others_read_what_leaves_under_a_policy() {
         assert_eq!(ipfix_dump_sums(&ipfix_dump(&path)), sent);
         assert_eq!(tshark_complaints(tshark(&path)), [""; 0]);
         assert_eq!(tshark_sums(|| tshark(&path)), sent);
-        // RFC 6235 §5.3.
+        // RFC 6235 §6.1.
         let techniques: BTreeSet<_> =
             tshark_field(tshark(&path), "cflow.anonymization_technique").into_iter().collect();
         let expected: &[&str] =

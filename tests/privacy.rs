@@ -93,7 +93,7 @@ fn a_collector_is_told_what_became_of_every_field() {
     let datagrams = collector.finish();
     let session = Session::of_datagrams(datagrams.iter().map(Vec::as_slice));
 
-    // RFC 6235 §5.3: technique by template, place and element.
+    // RFC 6235 §6.1: technique by template, place and element.
     let mut told: BTreeMap<(u64, u64), (u64, u64, u64, u64)> = BTreeMap::new();
     for record in session.options(286) {
         assert_eq!(record.definition.scope_fields, 4);

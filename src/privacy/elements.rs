@@ -222,7 +222,7 @@ impl Policy {
 }
 
 impl Treatment {
-    /// `anonymizationTechnique` (IE 286, RFC 6235 §5.2); `None` for what is as it was, or not there.
+    /// `anonymizationTechnique` (IE 286, RFC 6235 §6.2); `None` for what is as it was, or not there.
     pub fn technique(self) -> Option<u16> {
         match self {
             Self::AsIs | Self::Withheld => None,
@@ -279,7 +279,7 @@ impl fmt::Display for Treatment {
     }
 }
 
-// IANA "IPFIX anonymizationTechnique" (RFC 6235 §5.2).
+// IANA "IPFIX anonymizationTechnique" (RFC 6235 §6.2).
 const UNDEFINED_TECHNIQUE: u16 = 0;
 const PRECISION_DEGRADATION: u16 = 2;
 const BINNING: u16 = 3;

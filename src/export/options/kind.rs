@@ -37,7 +37,7 @@ pub(super) enum Kind {
     LegacySampling = 11,
     /// Description of an Observation Point, for Collectors that do not look into scopes.
     DomainInterface = 12,
-    /// RFC 6235 §5.3: what became of a field under a privacy policy.
+    /// RFC 6235 §6.1: what became of a field under a privacy policy.
     Anonymization = 13,
     /// RFC 5476 §6.5.3: how many packets a filter was asked of, and how many it took.
     SelectionStatistics = 14,

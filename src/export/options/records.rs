@@ -113,7 +113,7 @@ impl Options {
         records
     }
 
-    /// RFC 6235 §5.3: what became of the fields of a Template, but for those that are as they were
+    /// RFC 6235 §6.1: what became of the fields of a Template, but for those that are as they were
     /// metered. The number of a reverse element is that of the forward one, under its enterprise.
     fn anonymization(&self, template: &Template) -> Vec<OptionsRecord> {
         if template.is_options() || !self.tells(Kind::Anonymization) {

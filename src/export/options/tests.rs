@@ -120,7 +120,7 @@ fn t19_flow_keys_are_bits_from_the_first_field_on() {
 
 #[test]
 fn what_became_of_a_field_is_told_by_its_place_in_the_template() {
-    // RFC 6235 §5.3.
+    // RFC 6235 §6.1.
     let fields = [
         element::SOURCE_IPV4_ADDRESS,
         element::PROTOCOL_IDENTIFIER,
