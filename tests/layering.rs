@@ -28,7 +28,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("confine", &["sys"]), // knows nothing of what it confines
     (
         "cli",
-        &["time", "sys", "capture", "decode", "flow", "ipfix", "export", "pipeline", "confine"],
+        &[
+            "time", "sys", "capture", "decode", "flow", "ipfix", "privacy", "key_file", "export",
+            "pipeline", "confine",
+        ],
     ),
     ("main", &["cli", "pipeline"]),
 ];

@@ -444,7 +444,7 @@ fn nothing_is_captured_before_it_is_let_in() {
         for workers in [1, 2] {
             let mut sources = prepare(Backend::AfPacket, &on("tap0", workers)).unwrap();
             send(50);
-            let_in(&sources).unwrap();
+            let_in(&mut sources).unwrap();
             send(100);
             sources.iter_mut().for_each(LiveSource::stop);
             let outcomes: Vec<_> = sources.iter_mut().map(drain).collect();

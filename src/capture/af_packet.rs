@@ -95,11 +95,13 @@ impl AfPacketSource {
     /// # Errors
     ///
     /// [`CaptureError::Interface`] when the kernel does not take a filter.
-    pub fn let_in(&self) -> Result<(), CaptureError> {
-        self.ports.iter().try_for_each(|port| match &port.ring {
-            Some(ring) => ring.let_in(port.filter.as_deref()).map_err(|what| port.error(what)),
-            None => Ok(()),
-        })
+    pub fn let_in(&mut self) -> Result<(), CaptureError> {
+        for port in &mut self.ports {
+            if let Some(ring) = &port.ring {
+                ring.let_in(port.filter.as_deref()).map_err(|what| port.error(what))?;
+            }
+        }
+        Ok(())
     }
 
     /// The interfaces this source reads.

@@ -145,8 +145,8 @@ pub enum LiveSource {
 /// [`CaptureError::Interface`] for an interface that is not there or may not be read, and
 /// [`CaptureError::Filter`] for an expression that does not compile.
 pub fn open(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>, CaptureError> {
-    let sources = prepare(backend, config)?;
-    let_in(&sources)?;
+    let mut sources = prepare(backend, config)?;
+    let_in(&mut sources)?;
     Ok(sources)
 }
 
@@ -187,8 +187,8 @@ pub fn prepare(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>,
 /// # Errors
 ///
 /// [`CaptureError::Interface`] when the kernel does not take a filter.
-pub fn let_in(sources: &[LiveSource]) -> Result<(), CaptureError> {
-    sources.iter().try_for_each(|source| match source {
+pub fn let_in(sources: &mut [LiveSource]) -> Result<(), CaptureError> {
+    sources.iter_mut().try_for_each(|source| match source {
         #[cfg(target_os = "linux")]
         LiveSource::AfPacket(source) => source.let_in(),
         LiveSource::Libpcap(_) => Ok(()),

@@ -69,7 +69,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let facts = Arc::new(ending::facts(&flow, packet_filter.is_some(), Some(wall_clock)));
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
-    live::let_in(&sources)?;
+    live::let_in(&mut sources)?;
     metering.points.learn(usize::MAX, |_, _| observation_points(&sources));
     let say = |text: &dyn std::fmt::Display| {
         if !meter.quiet {

@@ -1,7 +1,6 @@
 //! The fence around files, TCP ports and other processes (landlock(7)).
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -11,14 +10,10 @@ use landlock::{
 };
 
 use crate::confine::report::FileFence;
-use crate::confine::{ConfineError, Policy, State};
+use crate::confine::{Policy, State};
 
-/// Fences this thread, and those it starts from here on.
-///
-/// # Errors
-///
-/// [`ConfineError::Refused`] where a kernel with Landlock does not take the rules.
-pub(super) fn raise(policy: &Policy) -> Result<FileFence, ConfineError> {
+/// Fences this thread, and those it starts from here on, as far as the kernel takes it.
+pub(super) fn raise(policy: &Policy) -> FileFence {
     let (read, written) = (there(&policy.files.read), there(&policy.files.write));
     let remove = there(&policy.files.remove);
     let mut ports: Vec<_> = policy.network.tcp_ports.iter().copied().collect();
@@ -27,13 +22,19 @@ pub(super) fn raise(policy: &Policy) -> Result<FileFence, ConfineError> {
         ports.sort_unstable();
         ports.dedup();
     }
-    let status = build(policy, &read, &written, &remove, &ports)
-        .and_then(RulesetCreated::restrict_self)
-        .map_err(|error| ConfineError::Refused {
-            action: "fence files",
-            source: io::Error::other(error.to_string()),
-        })?
-        .landlock;
+    let raised = |scope| {
+        let rules = build(policy, [&read, &written, &remove], &ports, scope)?;
+        rules.restrict_self().map(|status| status.landlock)
+    };
+    // There are kernels that claim to know scopes and do not (some of RHEL 9).
+    let (raised, scope_refused) = match raised(Scope::from_all(NEWEST)) {
+        Err(error) => (raised(BitFlags::empty()), Some(error)),
+        raised => (raised, None),
+    };
+    let status = match raised {
+        Ok(status) => status,
+        Err(error) => return none(&error),
+    };
     let since = |abi: ABI, what: &str, release: &str| match status {
         LandlockStatus::Available { effective_abi, .. } if effective_abi >= abi => State::InForce,
         LandlockStatus::Available { .. } => {
@@ -51,29 +52,46 @@ pub(super) fn raise(policy: &Policy) -> Result<FileFence, ConfineError> {
         }
         state => state,
     };
-    Ok(FileFence {
+    FileFence {
         state,
         read: whole(read),
         written: whole(written),
         tcp: since(ABI::V4, "TCP ports", "6.7"),
         tcp_ports: ports,
-        scope: since(ABI::V6, "signals to other processes", "6.12"),
-    })
+        scope: match scope_refused {
+            Some(error) => State::Missing(format!("signals to other processes ({error})")),
+            None => since(ABI::V6, "signals to other processes", "6.12"),
+        },
+    }
+}
+
+/// A kernel that has Landlock and takes no rules, which is not known of any.
+fn none(error: &RulesetError) -> FileFence {
+    let missing = |what: &str| State::Missing(format!("{what} ({error})"));
+    FileFence {
+        state: missing("files"),
+        read: Vec::new(),
+        written: Vec::new(),
+        tcp: missing("TCP ports"),
+        tcp_ports: Vec::new(),
+        scope: missing("signals to other processes"),
+    }
 }
 
 fn build(
     policy: &Policy,
-    read: &[PathBuf],
-    written: &[PathBuf],
-    remove: &[PathBuf],
+    [read, written, remove]: [&[PathBuf]; 3],
     ports: &[u16],
+    scope: BitFlags<Scope>,
 ) -> Result<RulesetCreated, RulesetError> {
     // What is not handled is not denied: so everything is, as far as the kernel knows it.
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?
-        .create()?;
+        .handle_access(AccessNet::from_all(NEWEST))?;
+    if !scope.is_empty() {
+        rules = rules.scope(scope)?;
+    }
+    let mut rules = rules.create()?;
     for (paths, access) in
         [(read, readable()), (written, writable()), (remove, AccessFs::RemoveFile.into())]
     {

@@ -30,7 +30,7 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 ///
 /// # Errors
 ///
-/// [`ConfineError::Refused`] for a filter that a kernel with filters does not take.
+/// [`ConfineError::Refused`] for a filter that cannot be made, which would be a defect.
 pub(super) fn raise(policy: &Policy) -> Result<SystemCallFence, ConfineError> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else {
         let what = format!("system calls (no filter for {})", std::env::consts::ARCH);
@@ -52,21 +52,17 @@ pub(super) fn raise(policy: &Policy) -> Result<SystemCallFence, ConfineError> {
         });
         match filter_all_threads(&instructions.collect::<Vec<_>>(), logged) {
             Ok(()) => {}
-            Err(error) if is_too_old(&error) => {
-                let what = format!("system calls (no filters in this kernel: {error})");
+            Err(error) => {
+                let what = match error.raw_os_error() {
+                    Some(libc::EINVAL | libc::ENOSYS) => "no filters in this kernel",
+                    _ => "refused by this kernel",
+                };
+                let what = format!("system calls ({what}: {error})");
                 return Ok(SystemCallFence { state: State::Missing(what), allowed: 0 });
-            }
-            Err(source) => {
-                let action = "filter system calls";
-                return Err(ConfineError::Refused { action, source });
             }
         }
     }
     Ok(SystemCallFence { state: State::InForce, allowed })
-}
-
-fn is_too_old(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS))
 }
 
 /// The programs in the order of their installation. Of what they say of a call the strictest counts,

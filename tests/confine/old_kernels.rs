@@ -30,6 +30,12 @@ fn a_kernel_without_filters_is_said_to_have_none() {
     }
 }
 
+#[test]
+fn a_kernel_that_takes_no_rules_is_said_to_have_none() {
+    let lacks = child(libc::SYS_landlock_restrict_self, Errno::EPERM);
+    assert!(lacks.starts_with("files (") && lacks.contains("TCP ports ("), "{lacks}");
+}
+
 /// What a process lacks in which this system call fails like this.
 fn child(number: i64, error: Errno) -> String {
     let output = Command::new(env::current_exe().expect("a test knows its own binary"))
