@@ -1,13 +1,15 @@
 //! Real and damaged captures of others: none makes the program fall, and the books of each balance.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use run::{Summary, flowtap};
+use shared::shared_captures;
 use tempfile::TempDir;
 
 #[path = "support/run.rs"]
 mod run;
+#[path = "support/captures.rs"]
+mod shared;
 
 #[test]
 fn every_shared_capture_replays_with_balanced_books() {
@@ -99,24 +101,4 @@ fn replay(capture: &Path, tunnels: &str) -> Result<(i32, u64), String> {
         ));
     }
     Ok((status, received))
-}
-
-fn shared_captures() -> Vec<PathBuf> {
-    let mut captures = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures")];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries {
-            let path = entry.expect("a folder can be listed").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                captures.push(path);
-            }
-        }
-    }
-    captures.sort();
-    captures
 }

@@ -40,6 +40,8 @@ pub(super) enum Command {
     Wipe(Wipe),
     /// Write an archive for a vendor's support: versions, counters, redacted configuration
     SupportBundle(SupportBundle),
+    /// Say what leaves the probe, for whom, and what stays where: something to put under a contract
+    Manifest(Manifest),
     /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
     Profiles(Profiles),
 }
@@ -238,6 +240,40 @@ pub(super) struct Show {
     /// Groups that memory is used for, some 400 octets each; flows of further ones share a row
     #[arg(long, value_name = "N", default_value = "2000000", value_parser = positive, help_heading = "Order and sums")]
     pub(super) max_groups: usize,
+}
+
+/// Takes the arguments of `flowtap capture`, starts nothing, and says what that would send and keep:
+/// every Information Element for each target, by which transport and how protected, and what stays on
+/// the probe, where, for how long.
+#[derive(Debug, Args)]
+pub(super) struct Manifest {
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: ManifestFormat,
+
+    /// In which language
+    #[arg(long = "lang", value_enum, value_name = "LANGUAGE", default_value = "en")]
+    pub(super) language: Language,
+
+    #[command(flatten)]
+    pub(super) capture: Capture,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum ManifestFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Languages of documents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Language {
+    /// English
+    En,
+    /// Japanese
+    Ja,
 }
 
 #[derive(Debug, Args)]
@@ -585,12 +621,16 @@ impl Meter {
         }
     }
 
+    pub(super) fn is_biflow(&self) -> bool {
+        self.biflow == Switch::On
+    }
+
     pub(super) fn flow(&self, seed: flow::Seed, live_workers: usize) -> flow::Config {
         flow::Config {
             active_timeout: self.active_timeout,
             idle_timeout: self.idle_timeout,
             max_flows: self.max_flows,
-            biflow: self.biflow == Switch::On,
+            biflow: self.is_biflow(),
             vlan_key: self.vlan_key == Switch::On,
             seed,
             live_workers,

@@ -6,6 +6,7 @@ mod confinement;
 mod ending;
 mod flow_table;
 mod installation;
+mod manifest;
 pub mod profiles;
 mod replay;
 mod selection;
@@ -48,6 +49,10 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         }
         Command::SupportBundle(arguments) => support::run(&arguments),
         Command::Wipe(arguments) => wipe::run(&arguments),
+        Command::Manifest(arguments) => match manifest::run(&arguments) {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            other => other,
+        },
         Command::Show(arguments) => match show::run(arguments) {
             Err(error) if is_broken_pipe(&error) => Ok(()),
             other => other,

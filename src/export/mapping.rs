@@ -22,10 +22,7 @@ use crate::ipfix::exported as element;
 
 pub(crate) use disclosure::Disclosure;
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
-pub(crate) use templates::Templates;
-#[cfg(test)]
-pub(crate) use templates::template;
-pub(crate) use templates::template_by_id;
+pub(crate) use templates::{Templates, template, template_by_id};
 use time::{Microseconds, Milliseconds, Nanoseconds, Unit};
 
 /// One Data Record to be: what it tells of a Flow Record, and how.

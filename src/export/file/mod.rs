@@ -29,6 +29,7 @@ use crate::export::file::closer::Closer;
 use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, Top};
 use crate::export::file::place::Place;
 use crate::export::file::rotation::Rotation;
+pub(crate) use crate::export::file::window::file_templates;
 use crate::export::layout::Layout;
 use crate::export::mapping::{DataRecord, Disclosure};
 use crate::export::options::{Exported, ObservationPoints, Options};

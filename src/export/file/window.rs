@@ -41,17 +41,26 @@ impl Window {
     /// this unit.
     pub(super) fn record(self, unit: TimeUnit) -> Option<OptionsRecord> {
         let (begin, end) = self.0?;
-        let template = match unit {
-            TimeUnit::Milliseconds => &MILLISECONDS,
-            TimeUnit::Microseconds => &MICROSECONDS,
-            TimeUnit::Nanoseconds => &NANOSECONDS,
-        };
+        let template = window_template(unit);
         let (begin, end) = (date_time(begin, unit), date_time(rounded_up(end, unit)?, unit));
         let values = [SESSION, Value::DateTime(begin), Value::DateTime(end)];
         Some(OptionsRecord {
             template: Arc::clone(template),
             octets: template.encode(&values).ok()?,
         })
+    }
+}
+
+/// The Options Templates that a file with times of this unit has at its end.
+pub(crate) fn file_templates(unit: TimeUnit) -> [Arc<Template>; 2] {
+    [Arc::clone(window_template(unit)), Arc::clone(&DETAILS)]
+}
+
+fn window_template(unit: TimeUnit) -> &'static Arc<Template> {
+    match unit {
+        TimeUnit::Milliseconds => &MILLISECONDS,
+        TimeUnit::Microseconds => &MICROSECONDS,
+        TimeUnit::Nanoseconds => &NANOSECONDS,
     }
 }
 

@@ -1,0 +1,119 @@
+//! `flowtap manifest`: what leaves the probe in a given configuration, for whom, and what stays where
+//! for how long. Made of the tables that the exporter itself uses.
+
+mod kept;
+mod leaves;
+mod meanings;
+mod text;
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::cli::args::{Capture, Language, Manifest, ManifestFormat};
+use crate::export::Config;
+
+use kept::Kept;
+use leaves::Leaves;
+
+/// Prints the manifest of what `flowtap capture` would do with the same arguments. Nothing is opened.
+pub(super) fn run(arguments: &Manifest) -> anyhow::Result<()> {
+    let Manifest { format, language, capture } = arguments;
+    let document = Document::of(capture, *language);
+    let mut out = io::stdout().lock();
+    match format {
+        ManifestFormat::Text => document.write_text(*language, &mut out)?,
+        ManifestFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, &document.json())?;
+            writeln!(out)?;
+        }
+    }
+    out.flush().map_err(Into::into)
+}
+
+/// Everything that a manifest says.
+#[derive(Debug)]
+struct Document {
+    /// What is observed: interfaces, and what narrows them.
+    observed: Vec<(&'static str, String)>,
+    /// A part for each target.
+    leaves: Vec<Leaves>,
+    /// What stays on the probe.
+    kept: Vec<Kept>,
+    /// What is never read, kept or done.
+    never: Vec<&'static str>,
+}
+
+impl Document {
+    fn of(capture: &Capture, language: Language) -> Self {
+        let config = Config {
+            observation_domain: capture.meter.observation_domain,
+            biflow: capture.meter.is_biflow(),
+            ..Config::default()
+        };
+        let targets = capture.meter.export.iter();
+        Self {
+            observed: observed(capture, language),
+            leaves: targets.flat_map(|target| Leaves::of(target, &config, language)).collect(),
+            kept: kept::all(capture, language),
+            never: language.of(&NEVER_ENGLISH, &NEVER_JAPANESE).to_vec(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let observed = self.observed.iter();
+        json!({
+            "program": "flowtap",
+            "version": env!("CARGO_PKG_VERSION"),
+            "observed": observed.map(|(what, value)| json!([what, value])).collect::<Vec<_>>(),
+            "leaves": self.leaves.iter().map(Leaves::json).collect::<Vec<_>>(),
+            "stays": self.kept.iter().map(Kept::json).collect::<Vec<_>>(),
+            "never": self.never,
+        })
+    }
+}
+
+fn observed(capture: &Capture, language: Language) -> Vec<(&'static str, String)> {
+    let nothing =
+        || language.of("none: every packet is metered", "なし(すべてのパケットを計測)").to_owned();
+    let filter = capture.filter.clone().unwrap_or_else(nothing);
+    vec![
+        (language.of("interfaces", "インターフェース"), capture.interface.join(", ")),
+        (language.of("filter", "フィルタ"), filter),
+    ]
+}
+
+impl Language {
+    /// The one of two that is in this language.
+    pub(super) const fn of<T: ?Sized>(
+        self,
+        english: &'static T,
+        japanese: &'static T,
+    ) -> &'static T {
+        match self {
+            Self::En => english,
+            Self::Ja => japanese,
+        }
+    }
+}
+
+const NEVER_ENGLISH: [&str; 5] = [
+    "No payload is metered, exported, stored or logged: no record has a field for it. flowtap verify \
+     shows on any capture that no output depends on it.",
+    "No packet is written to any disk, whole or in part.",
+    "No name is looked up for an observed address, and nothing is sent on an observed interface.",
+    "No port is opened to listen on, and there is no remote control.",
+    "Nothing is sent to the makers of flowtap or to anybody else who does not stand above.",
+];
+
+const NEVER_JAPANESE: [&str; 5] = [
+    "ペイロードは計測、エクスポート、保存、記録のいずれもされません。レコードにはそのためのフィールドがありません。\
+     出力がペイロードに依存しないことは flowtap verify により任意のキャプチャで確認できます。",
+    "パケットは全体も一部もディスクに書き込まれません。",
+    "観測されたアドレスの名前解決は行わず、観測インターフェースには何も送信しません。",
+    "待ち受けポートは開かず、遠隔操作の手段はありません。",
+    "上記以外の宛先(flowtapの開発者を含む)には何も送信しません。",
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What stays on the probe: where, for how long, and who can read it.
+
+use serde_json::{Value, json};
+
+use crate::cli::args::{Capture, Language};
+use crate::cli::summary::grouped;
+use crate::export::{FileTarget, JsonOutput, SpoolConfig, Target};
+
+/// One thing that stays.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) what: String,
+    pub(super) place: String,
+    pub(super) how_long: String,
+    pub(super) protection: String,
+}
+
+impl Kept {
+    fn new(
+        what: impl Into<String>,
+        place: impl Into<String>,
+        how_long: impl Into<String>,
+        protection: impl Into<String>,
+    ) -> Self {
+        let (what, place) = (what.into(), place.into());
+        Self { what, place, how_long: how_long.into(), protection: protection.into() }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let Self { what, place, how_long, protection } = self;
+        json!({ "what": what, "where": place, "how_long": how_long, "protection": protection })
+    }
+}
+
+/// Everything that a probe with these arguments keeps.
+pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
+    let mut kept = vec![flows(capture, language), waiting(capture, language)];
+    if let Some(spool) = capture.spool.config() {
+        kept.extend(spooled(&spool, language));
+    }
+    for target in &capture.meter.export {
+        let (Target::File(FileTarget { path, .. }) | Target::Json(JsonOutput::File(path))) = target
+        else {
+            continue;
+        };
+        kept.push(Kept::new(
+            language.of("flow records, as above", "フローレコード(上記のとおり)"),
+            path.display().to_string(),
+            language.of(
+                "until somebody removes them: flowtap erases no file that is complete",
+                "誰かが削除するまで(flowtapは完成したファイルを消去しません)",
+            ),
+            language.of("not encrypted; file permissions", "暗号化なし。ファイルのアクセス権のみ"),
+        ));
+    }
+    for tls in capture.meter.export.iter().flat_map(Target::collectors).map(|c| &c.options.tls) {
+        if let Some(key) = &tls.key {
+            kept.push(Kept::new(
+                language.of("private key for TLS; read only", "TLSの秘密鍵(読み取りのみ)"),
+                key.display().to_string(),
+                language.of("its owner decides", "所有者が決めます"),
+                language.of("file permissions", "ファイルのアクセス権"),
+            ));
+        }
+    }
+    if let Some(summary) = &capture.meter.summary {
+        kept.push(Kept::new(
+            language.of("the ledger: counts, no address", "集計(件数のみ。アドレスなし)"),
+            summary.display().to_string(),
+            language.of("until the next run replaces it", "次回の実行で置き換えられるまで"),
+            language.of("file permissions", "ファイルのアクセス権"),
+        ));
+    }
+    kept.push(Kept::new(
+        language.of(
+            "log: states of the program, its interfaces and collectors; no observed address",
+            "ログ(プログラム、インターフェース、コレクタの状態。観測されたアドレスは含みません)",
+        ),
+        language.of(
+            "standard error, where the service manager keeps it",
+            "標準エラー出力(保存はサービス管理側)",
+        ),
+        language.of("as the service manager has it", "サービス管理側の設定による"),
+        language.of("as the service manager has it", "サービス管理側の設定による"),
+    ));
+    kept
+}
+
+fn flows(capture: &Capture, language: Language) -> Kept {
+    let metering = &capture.meter;
+    let most = grouped(metering.max_flows as u64);
+    let (idle, active) = (
+        humantime::format_duration(metering.idle_timeout),
+        humantime::format_duration(metering.active_timeout),
+    );
+    let how_long = match language {
+        Language::En => format!(
+            "until a flow has been idle for {idle}, at most {active} between two records; nothing \
+             outlives the process"
+        ),
+        Language::Ja => format!(
+            "フローが{idle}無通信になるまで。レコードの間隔は最大{active}。プロセス終了後は残りません"
+        ),
+    };
+    let what = match language {
+        Language::En => format!("flows in the cache, at most {most}: headers and counters"),
+        Language::Ja => format!("キャッシュ内のフロー(最大{most}件。ヘッダ情報と件数のみ)"),
+    };
+    Kept::new(what, memory(language), how_long, process(language))
+}
+
+fn waiting(capture: &Capture, language: Language) -> Kept {
+    let octets = grouped(capture.spool.queue_octets() as u64);
+    let what = match language {
+        Language::En => format!("records on their way, at most {octets} octets for each collector"),
+        Language::Ja => format!("送信待ちのレコード(コレクタごとに最大{octets}オクテット)"),
+    };
+    let how_long = language.of(
+        "until the collector has them, or the process ends",
+        "コレクタが受け取るか、プロセスが終了するまで",
+    );
+    Kept::new(what, memory(language), how_long, process(language))
+}
+
+fn spooled(spool: &SpoolConfig, language: Language) -> Vec<Kept> {
+    let SpoolConfig { directory, maximum_octets, maximum_age, key_file } = spool;
+    let (octets, age) = (grouped(*maximum_octets), humantime::format_duration(*maximum_age));
+    let what = match language {
+        Language::En => {
+            format!("spool: records for collectors that are away, at most {octets} octets for each")
+        }
+        Language::Ja => {
+            format!("スプール:接続できないコレクタ宛のレコード(各最大{octets}オクテット)")
+        }
+    };
+    let how_long = match language {
+        Language::En => format!("until the collector has them, at most {age}"),
+        Language::Ja => format!("コレクタが受け取るまで。最長{age}"),
+    };
+    let protection = match (language, key_file.is_some()) {
+        (Language::En, true) => {
+            "encrypted (ChaCha20-Poly1305, a key for each segment, derived from the key file)"
+        }
+        (Language::En, false) => {
+            "encrypted (ChaCha20-Poly1305); the key is in memory only and ends with the process"
+        }
+        (Language::Ja, true) => "暗号化(ChaCha20-Poly1305。セグメントごとの鍵を鍵ファイルから導出)",
+        (Language::Ja, false) => {
+            "暗号化(ChaCha20-Poly1305)。鍵はメモリ上のみで、プロセスとともに消えます"
+        }
+    };
+    let mut kept = vec![Kept::new(what, directory.display().to_string(), how_long, protection)];
+    if let Some(key) = key_file {
+        kept.push(Kept::new(
+            language.of("key of the spool", "スプールの鍵"),
+            key.display().to_string(),
+            language.of("until it is erased", "消去されるまで"),
+            language.of("readable by its owner alone", "所有者のみ読み取り可"),
+        ));
+    }
+    kept
+}
+
+fn memory(language: Language) -> &'static str {
+    language.of("memory of the process", "プロセスのメモリ")
+}
+
+fn process(language: Language) -> &'static str {
+    language.of("that of the process", "プロセスの保護による")
+}

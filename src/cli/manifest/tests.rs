@@ -1,0 +1,81 @@
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::args::{Arguments, Command};
+
+fn document(arguments: &[&str]) -> Document {
+    let all = ["flowtap", "manifest", "-i", "eth1"].iter().chain(arguments);
+    let Command::Manifest(manifest) = Arguments::try_parse_from(all).unwrap().command else {
+        panic!("not manifest")
+    };
+    Document::of(&manifest.capture, manifest.language)
+}
+
+fn text(arguments: &[&str], language: Language) -> String {
+    let mut out = Vec::new();
+    document(arguments).write_text(language, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn every_target_and_every_place_is_told_with_its_protection() {
+    let arguments = [
+        "--export",
+        "failover:tls://a.example?cert=c.pem&key=k.pem&ca=ca.pem,udp://192.0.2.1",
+        "--export",
+        "file:/var/flows.ipfix",
+        "--spool",
+        "/var/spool/flowtap",
+        "--spool-key",
+        "/etc/flowtap/spool.key",
+        "--summary",
+        "/var/ledger.json",
+    ];
+    let text = text(&arguments, Language::En);
+    for part in [
+        "2.1 tls://a.example:4740",
+        "both sides show certificates",
+        "2.2 udp://192.0.2.1:4739",
+        "WITHOUT PROTECTION",
+        "2.3 file:/var/flows.ipfix",
+        "where: /var/spool/flowtap",
+        "at most 7days",
+        "where: /etc/flowtap/spool.key",
+        "where: k.pem",
+        "where: /var/ledger.json",
+        "sourceIPv4Address ",
+        "29305/1 ",
+    ] {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn each_language_stands_alone() {
+    let arguments = ["--lang", "ja", "--export", "udp://192.0.2.1", "--spool", "s"];
+    let japanese = text(&arguments, Language::Ja);
+    for part in ["観測の対象", "送信元アドレス(IPv4)", "保護なし", "スプール", "行わないこと"]
+    {
+        assert!(japanese.contains(part), "{part} is missing in:\n{japanese}");
+    }
+    for word in [" the ", " of ", "where:", "until"] {
+        assert!(!japanese.contains(word), "{word} in:\n{japanese}");
+    }
+    let english = text(&arguments[2..], Language::En);
+    assert!(english.is_ascii(), "{english}");
+}
+
+#[test]
+fn without_a_target_only_the_table_leaves() {
+    let text = text(&[], Language::En);
+    assert!(text.contains("table of flows on standard output"), "{text}");
+}
+
+#[test]
+fn json_has_the_numbers_of_the_elements() {
+    let json = document(&["--export", "tcp://127.0.0.1"]).json();
+    let records = json["leaves"][0]["flow_records"].as_array().unwrap();
+    let address = records.iter().find(|element| element["name"] == "sourceIPv4Address").unwrap();
+    assert_eq!((&address["enterprise"], &address["id"]), (&json!(0), &json!(8)));
+    assert_eq!(json["leaves"][0]["protected"], true, "it stays on this host");
+}
