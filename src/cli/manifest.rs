@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Manifest) -> anyhow::Result<()> {
     let document = Document::of(capture, *language);
     let mut out = io::stdout().lock();
     match format {
-        ManifestFormat::Text => document.write_text(*language, &mut out)?,
+        ManifestFormat::Text => document.write_text(&mut out)?,
         ManifestFormat::Json => {
             serde_json::to_writer_pretty(&mut out, &document.json())?;
             writeln!(out)?;
@@ -34,6 +34,7 @@ pub(super) fn run(arguments: &Manifest) -> anyhow::Result<()> {
 /// Everything that a manifest says.
 #[derive(Debug)]
 struct Document {
+    language: Language,
     /// What is observed: interfaces, and what narrows them.
     observed: Vec<(&'static str, String)>,
     /// A part for each target.
@@ -53,6 +54,7 @@ impl Document {
         };
         let targets = capture.meter.export.iter();
         Self {
+            language,
             observed: observed(capture, language),
             leaves: targets.flat_map(|target| Leaves::of(target, &config, language)).collect(),
             kept: kept::all(capture, language),

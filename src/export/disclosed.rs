@@ -7,15 +7,17 @@ use crate::export::layout::Layout;
 use crate::export::mapping::template;
 use crate::export::options::Options;
 use crate::export::profile::{Mapping, OptionsRules};
-use crate::export::target::{Collector, CollectorOptions, FileTarget, Target};
+use crate::export::target::{Collector, CollectorOptions, FileTarget, JsonTarget, Target};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::template::Template;
+use crate::privacy::{Policy, Subject, Treatment, Withheld, elements};
 
 /// The Information Elements that can leave for one target, each once, in the order of the Templates.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Disclosed {
-    /// Of Flow Records. A record has those that its packets had a value for.
-    pub flow_records: Vec<InformationElement>,
+    /// Of Flow Records, and what becomes of each. A record has those that its packets had a value for,
+    /// but for those that are withheld.
+    pub flow_records: Vec<(InformationElement, Treatment)>,
     /// Of options records (RFC 7011 §3.4.2): they tell of the probe and not of any Flow.
     pub options_records: Vec<InformationElement>,
 }
@@ -26,9 +28,9 @@ impl Disclosed {
         let mut disclosed = Self::default();
         match target {
             Target::Null => {}
-            Target::Json(_) => {
+            Target::Json(JsonTarget { privacy, .. }) => {
                 let mapping = Mapping { biflow: config.biflow, ..Mapping::default() };
-                disclosed.add_flow_records(mapping);
+                disclosed.add_flow_records(&privacy.policy(), mapping);
             }
             Target::File(FileTarget { options, .. }) => {
                 disclosed.add(options, config);
@@ -46,17 +48,31 @@ impl Disclosed {
 
     fn add(&mut self, options: &CollectorOptions, config: &Config) {
         let mapping = options.mapping(config.biflow);
+        let policy = options.privacy.policy();
         let rules: OptionsRules = options.options_records(config.biflow);
         let domain = options.observation_domain.unwrap_or(config.observation_domain);
-        self.add_flow_records(mapping);
-        let options = Options::new(config.metering.clone(), domain, mapping, rules);
+        self.add_flow_records(&policy, mapping);
+        let options = Options::new(config.metering.clone(), domain, mapping, rules).under(policy);
         self.add_options_records(&options.templates());
     }
 
-    fn add_flow_records(&mut self, mapping: Mapping) {
+    /// What a policy withholds is told as well: that it does.
+    fn add_flow_records(&mut self, policy: &Policy, mapping: Mapping) {
+        let mapping = Mapping { withheld: Withheld::NONE, ..mapping };
         let numbers = (0..u16::MAX).take(Layout::COUNT);
+        let mut all = Vec::new();
         for layout in numbers.filter_map(Layout::from_number).filter(|l| l.is_of(mapping)) {
-            add_elements(&mut self.flow_records, &template(layout, mapping));
+            add_elements(&mut all, &template(layout, mapping));
+        }
+        let treated = all.into_iter().map(|element| {
+            // A test has a subject for every element; of one without nothing is done.
+            let subject = elements::subject(&element).unwrap_or(Subject::Measure);
+            (element, policy.treatment(subject))
+        });
+        for (element, treatment) in treated {
+            if !self.flow_records.contains(&(element, treatment)) {
+                self.flow_records.push((element, treatment));
+            }
         }
     }
 
@@ -94,11 +110,13 @@ mod tests {
             element::REVERSE_OCTET_DELTA_COUNT,
             element::FLOWTAP_TUNNEL_SOURCE_IPV4_ADDRESS,
         ] {
-            assert!(all.flow_records.contains(&expected), "{}", expected.name);
+            let expected = (expected, Treatment::AsIs);
+            assert!(all.flow_records.contains(&expected), "{}", expected.0.name);
         }
         assert!(all.options_records.contains(&element::SESSION_SCOPE), "RFC 5655 §8.1");
         let one_way = by("udp://c", false);
-        assert!(!one_way.flow_records.contains(&element::REVERSE_OCTET_DELTA_COUNT));
+        let reverse = (element::REVERSE_OCTET_DELTA_COUNT, Treatment::AsIs);
+        assert!(!one_way.flow_records.contains(&reverse));
         assert!(!one_way.options_records.contains(&element::SESSION_SCOPE));
         assert_eq!(by("null:", true), Disclosed::default());
         assert_eq!(by("json:flows", true).options_records, []);
@@ -108,13 +126,28 @@ mod tests {
     fn a_group_discloses_what_any_member_gets() {
         let group = by("failover:udp://a?time=us,udp://b?time=us", true);
         assert_eq!(group, by("udp://c?time=us", true));
-        assert!(group.flow_records.contains(&element::FLOW_START_MICROSECONDS));
+        assert!(group.flow_records.contains(&(element::FLOW_START_MICROSECONDS, Treatment::AsIs)));
+    }
+
+    #[test]
+    fn a_policy_is_told_element_by_element() {
+        let obfuscated = by("udp://c?privacy=obfuscated", true).flow_records;
+        for told in [
+            (element::SOURCE_IPV4_ADDRESS, Treatment::Pseudonym),
+            (element::SOURCE_MAC_ADDRESS, Treatment::Withheld),
+            (element::TCP_SEQUENCE_NUMBER, Treatment::Withheld),
+            (element::OCTET_DELTA_COUNT, Treatment::AsIs),
+        ] {
+            assert!(obfuscated.contains(&told), "{}: {}", told.0.name, told.1);
+        }
     }
 
     #[test]
     fn no_element_stands_twice() {
         let Disclosed { flow_records, options_records } = by("file:flows", true);
+        let flow_records = flow_records.into_iter().map(|(element, _)| element).collect();
         for elements in [flow_records, options_records] {
+            let elements: Vec<_> = elements;
             for (place, element) in elements.iter().enumerate() {
                 assert!(!elements[place + 1..].contains(element), "{}", element.name);
             }

@@ -1,10 +1,12 @@
 //! What stays on the probe: where, for how long, and who can read it.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::cli::args::{Capture, Language};
 use crate::cli::summary::grouped;
-use crate::export::{FileTarget, JsonOutput, SpoolConfig, Target};
+use crate::export::{FileTarget, JsonOutput, JsonTarget, PrivacyOptions, SpoolConfig, Target};
 
 /// One thing that stays.
 #[derive(Debug)]
@@ -39,7 +41,8 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
         kept.extend(spooled(&spool, language));
     }
     for target in &capture.meter.export {
-        let (Target::File(FileTarget { path, .. }) | Target::Json(JsonOutput::File(path))) = target
+        let (Target::File(FileTarget { path, .. })
+        | Target::Json(JsonTarget { output: JsonOutput::File(path), .. })) = target
         else {
             continue;
         };
@@ -63,6 +66,17 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
             ));
         }
     }
+    for key in capture.meter.export.iter().flat_map(pseudonym_keys) {
+        kept.push(Kept::new(
+            language.of(
+                "key of pseudonyms: whoever has it can turn them back",
+                "仮名の鍵(所持者は仮名を元に戻せます)",
+            ),
+            key.display().to_string(),
+            language.of("until it is erased", "消去されるまで"),
+            language.of("readable by its owner alone", "所有者のみ読み取り可"),
+        ));
+    }
     if let Some(summary) = &capture.meter.summary {
         kept.push(Kept::new(
             language.of("the ledger: counts, no address", "集計(件数のみ。アドレスなし)"),
@@ -84,6 +98,19 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
         language.of("as the service manager has it", "サービス管理側の設定による"),
     ));
     kept
+}
+
+/// Files of the keys that a target makes its pseudonyms with.
+fn pseudonym_keys(target: &Target) -> Vec<&Path> {
+    let privacy: Vec<&PrivacyOptions> = match target {
+        Target::File(file) => vec![&file.options.privacy],
+        Target::Json(json) => vec![&json.privacy],
+        Target::Collector(_) | Target::Group(_) => {
+            target.collectors().iter().map(|collector| &collector.options.privacy).collect()
+        }
+        Target::Null => Vec::new(),
+    };
+    privacy.into_iter().filter_map(|privacy| privacy.pseudonym_key.as_deref()).collect()
 }
 
 fn flows(capture: &Capture, language: Language) -> Kept {

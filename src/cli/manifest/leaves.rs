@@ -4,8 +4,11 @@ use serde_json::{Value, json};
 
 use crate::cli::args::Language;
 use crate::cli::manifest::meanings::meaning;
-use crate::export::{Collector, Config, Disclosed, FileTarget, JsonOutput, Target, Transport};
+use crate::export::{
+    Collector, Config, Disclosed, FileTarget, JsonOutput, JsonTarget, Target, Transport,
+};
 use crate::ipfix::element::InformationElement;
+use crate::privacy::{AddressTreatment, Treatment};
 
 /// The part of a manifest that tells of one target.
 #[derive(Debug)]
@@ -14,7 +17,11 @@ pub(super) struct Leaves {
     /// Where it goes, by which transport, and who can read it on the way.
     pub(super) transport: String,
     pub(super) is_protected: bool,
+    /// Elements of Flow Records.
     pub(super) flow_records: Vec<Element>,
+    /// Elements that Flow Records would have, and that the privacy policy withholds.
+    pub(super) withheld: Vec<Element>,
+    /// Elements of options records.
     pub(super) options_records: Vec<Element>,
 }
 
@@ -22,6 +29,8 @@ pub(super) struct Leaves {
 #[derive(Debug)]
 pub(super) struct Element {
     pub(super) element: InformationElement,
+    /// What becomes of it.
+    pub(super) treatment: String,
     pub(super) meaning: String,
 }
 
@@ -30,16 +39,22 @@ impl Leaves {
     pub(super) fn of(target: &Target, config: &Config, language: Language) -> Vec<Self> {
         let alone = |target: &Target, transport, is_protected| {
             let Disclosed { flow_records, options_records } = Disclosed::by(target, config);
-            let elements = |all: Vec<InformationElement>| {
-                let named = |element| Element { meaning: said(&element, language), element };
-                all.into_iter().map(named).collect()
+            let named = |(element, treatment)| Element {
+                element,
+                treatment: treatment_in(language, treatment),
+                meaning: said(&element, language),
             };
+            let (withheld, told): (Vec<_>, Vec<_>) = flow_records
+                .into_iter()
+                .partition(|(_, treatment)| *treatment == Treatment::Withheld);
+            let options = options_records.into_iter().map(|element| (element, Treatment::AsIs));
             Self {
                 target: target.name(),
                 transport,
                 is_protected,
-                flow_records: elements(flow_records),
-                options_records: elements(options_records),
+                flow_records: told.into_iter().map(named).collect(),
+                withheld: withheld.into_iter().map(named).collect(),
+                options_records: options.map(named).collect(),
             }
         };
         match target {
@@ -57,11 +72,11 @@ impl Leaves {
                 };
                 vec![alone(target, text, true)]
             }
-            Target::Json(JsonOutput::Standard) => {
+            Target::Json(JsonTarget { output: JsonOutput::Standard, .. }) => {
                 let text = language.of("standard output of the program", "プログラムの標準出力");
                 vec![alone(target, text.to_owned(), true)]
             }
-            Target::Json(JsonOutput::File(path)) => {
+            Target::Json(JsonTarget { output: JsonOutput::File(path), .. }) => {
                 let text = match language {
                     Language::En => format!("a file of JSON lines at {}", path.display()),
                     Language::Ja => format!("{} のJSON行ファイル", path.display()),
@@ -88,6 +103,7 @@ impl Leaves {
             "transport": self.transport,
             "protected": self.is_protected,
             "flow_records": elements(&self.flow_records),
+            "withheld": elements(&self.withheld),
             "options_records": elements(&self.options_records),
         })
     }
@@ -96,13 +112,49 @@ impl Leaves {
 impl Element {
     fn json(&self) -> Value {
         let InformationElement { enterprise, id, name, .. } = self.element;
-        json!({ "name": name, "enterprise": enterprise, "id": id, "meaning": self.meaning })
+        let Self { treatment, meaning, .. } = self;
+        json!({
+            "name": name,
+            "enterprise": enterprise,
+            "id": id,
+            "treatment": treatment,
+            "meaning": meaning,
+        })
     }
 }
 
 /// A test has a meaning for every element; without one the name has to do.
 fn said(element: &InformationElement, language: Language) -> String {
     meaning(element, language).unwrap_or_else(|| element.name.to_owned())
+}
+
+fn treatment_in(language: Language, treatment: Treatment) -> String {
+    match language {
+        Language::En => treatment.to_string(),
+        Language::Ja => match treatment {
+            Treatment::AsIs => "そのまま".to_owned(),
+            Treatment::Pseudonym => "仮名(プレフィックス保持)".to_owned(),
+            Treatment::Prefix => "プレフィックスのみ".to_owned(),
+            Treatment::ByNetwork { own, others } => format!(
+                "自組織網:{}、その他:{}",
+                address_treatment_japanese(own),
+                address_treatment_japanese(others)
+            ),
+            Treatment::Vendor => "ベンダ部のみ".to_owned(),
+            Treatment::Services => "サービスポートのみ(他は0)".to_owned(),
+            Treatment::Steps(step) => format!("{}単位", humantime::format_duration(step)),
+            Treatment::Permuted => "別の番号".to_owned(),
+            Treatment::Withheld => "出力しない".to_owned(),
+        },
+    }
+}
+
+const fn address_treatment_japanese(treatment: AddressTreatment) -> &'static str {
+    match treatment {
+        AddressTreatment::AsIs => "そのまま",
+        AddressTreatment::Pseudonym => "仮名",
+        AddressTreatment::Prefix => "プレフィックスのみ",
+    }
 }
 
 fn transport(collector: &Collector, language: Language) -> String {

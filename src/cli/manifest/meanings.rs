@@ -145,7 +145,8 @@ mod tests {
                 for biflow in [true, false] {
                     let Disclosed { flow_records, options_records } =
                         Disclosed::by(&target, &config(biflow));
-                    for element in flow_records.iter().chain(&options_records) {
+                    let flow_records = flow_records.iter().map(|(element, _)| element);
+                    for element in flow_records.chain(&options_records) {
                         for language in [Language::En, Language::Ja] {
                             let told = meaning(element, language);
                             assert!(told.is_some(), "{} has no meaning", element.name);

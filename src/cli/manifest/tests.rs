@@ -11,9 +11,9 @@ fn document(arguments: &[&str]) -> Document {
     Document::of(&manifest.capture, manifest.language)
 }
 
-fn text(arguments: &[&str], language: Language) -> String {
+fn text(arguments: &[&str]) -> String {
     let mut out = Vec::new();
-    document(arguments).write_text(language, &mut out).unwrap();
+    document(arguments).write_text(&mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -31,7 +31,7 @@ fn every_target_and_every_place_is_told_with_its_protection() {
         "--summary",
         "/var/ledger.json",
     ];
-    let text = text(&arguments, Language::En);
+    let text = text(&arguments);
     for part in [
         "2.1 tls://a.example:4740",
         "both sides show certificates",
@@ -43,7 +43,7 @@ fn every_target_and_every_place_is_told_with_its_protection() {
         "where: /etc/flowtap/spool.key",
         "where: k.pem",
         "where: /var/ledger.json",
-        "sourceIPv4Address ",
+        "source address (IPv4): as it is",
         "29305/1 ",
     ] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
@@ -53,7 +53,7 @@ fn every_target_and_every_place_is_told_with_its_protection() {
 #[test]
 fn each_language_stands_alone() {
     let arguments = ["--lang", "ja", "--export", "udp://192.0.2.1", "--spool", "s"];
-    let japanese = text(&arguments, Language::Ja);
+    let japanese = text(&arguments);
     for part in ["観測の対象", "送信元アドレス(IPv4)", "保護なし", "スプール", "行わないこと"]
     {
         assert!(japanese.contains(part), "{part} is missing in:\n{japanese}");
@@ -61,13 +61,34 @@ fn each_language_stands_alone() {
     for word in [" the ", " of ", "where:", "until"] {
         assert!(!japanese.contains(word), "{word} in:\n{japanese}");
     }
-    let english = text(&arguments[2..], Language::En);
+    let english = text(&arguments[2..]);
     assert!(english.is_ascii(), "{english}");
 }
 
 #[test]
+fn what_a_policy_does_is_told_in_both_languages() {
+    let arguments =
+        ["--export", "udp://192.0.2.1?privacy=obfuscated&pseudonym_key=k&time_step=1m&ports=drop"];
+    let english = text(&arguments);
+    for part in [
+        "source address (IPv4): pseudonym that keeps prefixes",
+        "time of the first packet: steps of 1m",
+        "source MAC address of the first packet: withheld",
+        "source port: withheld",
+        "where: k",
+    ] {
+        assert!(english.contains(part), "{part} is missing in:\n{english}");
+    }
+    let japanese = text(&[&["--lang", "ja"], &arguments[..]].concat());
+    for part in ["仮名(プレフィックス保持)", "1m単位", "出力しない", "仮名の鍵"]
+    {
+        assert!(japanese.contains(part), "{part} is missing in:\n{japanese}");
+    }
+}
+
+#[test]
 fn without_a_target_only_the_table_leaves() {
-    let text = text(&[], Language::En);
+    let text = text(&[]);
     assert!(text.contains("table of flows on standard output"), "{text}");
 }
 

@@ -9,7 +9,8 @@ use crate::cli::manifest::leaves::{Element, Leaves};
 use crate::ipfix::element::InformationElement;
 
 impl Document {
-    pub(super) fn write_text(&self, language: Language, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        let language = self.language;
         let version = env!("CARGO_PKG_VERSION");
         match language {
             Language::En => writeln!(
@@ -64,9 +65,15 @@ impl Leaves {
             "Elements of options records, which tell of the probe and not of any flow:",
             "オプションレコードの要素(フローではなくプローブ自体についての情報):",
         );
-        for (heading, elements) in
-            [(of_flows, &self.flow_records), (of_probe, &self.options_records)]
-        {
+        let withheld = language.of(
+            "Elements that the privacy policy withholds: no record has them:",
+            "プライバシーポリシーにより出力しない要素:",
+        );
+        for (heading, elements) in [
+            (of_flows, &self.flow_records),
+            (withheld, &self.withheld),
+            (of_probe, &self.options_records),
+        ] {
             if elements.is_empty() {
                 continue;
             }
@@ -86,7 +93,8 @@ impl Element {
             0 => id.to_string(),
             enterprise => format!("{enterprise}/{id}"),
         };
-        writeln!(out, "         {name:<36} {number:<12} {}", self.meaning)
+        let Self { treatment, meaning, .. } = self;
+        writeln!(out, "         {name:<36} {number:<12} {meaning}: {treatment}")
     }
 }
 
