@@ -7,11 +7,13 @@ mod meanings;
 mod text;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::cli::args::{Capture, Language, Manifest, ManifestFormat};
+use crate::cli::args::{Capture, Language, Manifest, ManifestFormat, Selection};
 use crate::export::Config;
+use crate::flow::Network;
 
 use kept::Kept;
 use leaves::Leaves;
@@ -76,13 +78,43 @@ impl Document {
 }
 
 fn observed(capture: &Capture, language: Language) -> Vec<(&'static str, String)> {
-    let nothing =
-        || language.of("none: every packet is metered", "なし(すべてのパケットを計測)").to_owned();
-    let filter = capture.filter.clone().unwrap_or_else(nothing);
+    let Selection { exclude_net, exclude_net_file, only_net, only_net_file } =
+        &capture.meter.selection;
+    let everything = language.of("none: every packet is metered", "なし(すべてのパケットを計測)");
+    let nobody = language.of("none", "なし");
+    let everybody = language.of("none: all", "なし(すべて)");
+    let filter = capture.filter.clone().unwrap_or_else(|| everything.to_owned());
+    let user = capture.confine.user.clone();
+    let starter = language.of("whoever starts it", "起動したユーザー");
+    let confined = if capture.confine.unconfined {
+        language.of("NOT CONFINED", "制限なし")
+    } else {
+        language.of(
+            "confined to what it needs: capabilities, system calls, files, ports",
+            "必要最小限に制限(ケーパビリティ、システムコール、ファイル、ポート)",
+        )
+    };
     vec![
         (language.of("interfaces", "インターフェース"), capture.interface.join(", ")),
         (language.of("filter", "フィルタ"), filter),
+        (
+            language.of("networks that are left out", "対象外とするネットワーク"),
+            networks(exclude_net, exclude_net_file, nobody),
+        ),
+        (
+            language.of("networks that it is kept to", "対象とするネットワーク"),
+            networks(only_net, only_net_file, everybody),
+        ),
+        (language.of("runs as", "実行ユーザー"), user.unwrap_or_else(|| starter.to_owned())),
+        (language.of("process", "プロセス"), confined.to_owned()),
     ]
+}
+
+fn networks(given: &[Network], files: &[PathBuf], none: &str) -> String {
+    let given = given.iter().map(ToString::to_string);
+    let files = files.iter().map(|path| path.display().to_string());
+    let all: Vec<_> = given.chain(files).collect();
+    if all.is_empty() { none.to_owned() } else { all.join(", ") }
 }
 
 impl Language {

@@ -1,12 +1,10 @@
 //! What stays on the probe: where, for how long, and who can read it.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::cli::args::{Capture, Language};
 use crate::cli::summary::grouped;
-use crate::export::{FileTarget, JsonOutput, JsonTarget, PrivacyOptions, SpoolConfig, Target};
+use crate::export::{FileTarget, JsonOutput, JsonTarget, SpoolConfig, Target};
 
 /// One thing that stays.
 #[derive(Debug)]
@@ -66,7 +64,8 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
             ));
         }
     }
-    for key in capture.meter.export.iter().flat_map(pseudonym_keys) {
+    let privacy = capture.meter.export.iter().flat_map(Target::privacy);
+    for key in privacy.filter_map(|privacy| privacy.pseudonym_key.as_ref()) {
         kept.push(Kept::new(
             language.of(
                 "key of pseudonyms: whoever has it can turn them back",
@@ -98,19 +97,6 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
         language.of("as the service manager has it", "サービス管理側の設定による"),
     ));
     kept
-}
-
-/// Files of the keys that a target makes its pseudonyms with.
-fn pseudonym_keys(target: &Target) -> Vec<&Path> {
-    let privacy: Vec<&PrivacyOptions> = match target {
-        Target::File(file) => vec![&file.options.privacy],
-        Target::Json(json) => vec![&json.privacy],
-        Target::Collector(_) | Target::Group(_) => {
-            target.collectors().iter().map(|collector| &collector.options.privacy).collect()
-        }
-        Target::Null => Vec::new(),
-    };
-    privacy.into_iter().filter_map(|privacy| privacy.pseudonym_key.as_deref()).collect()
 }
 
 fn flows(capture: &Capture, language: Language) -> Kept {

@@ -30,9 +30,18 @@ fn every_target_and_every_place_is_told_with_its_protection() {
         "/etc/flowtap/spool.key",
         "--summary",
         "/var/ledger.json",
+        "--exclude-net",
+        "198.51.100.0/24,2001:db8:9::/48",
+        "--only-net-file",
+        "customers.txt",
+        "--user",
+        "flowtap",
     ];
     let text = text(&arguments);
     for part in [
+        "networks that are left out: 198.51.100.0/24, 2001:db8:9::/48",
+        "networks that it is kept to: customers.txt",
+        "runs as: flowtap",
         "2.1 tls://a.example:4740",
         "both sides show certificates",
         "2.2 udp://192.0.2.1:4739",
