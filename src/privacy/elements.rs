@@ -2,7 +2,7 @@
 //!
 //! [`SUBJECTS`] names every Information Element that a Flow Record may have, once, by what it tells
 //! of. What becomes of it is [`Policy::treatment`], how that is said to a Collector (RFC 6235)
-//! [`Treatment::technique`] and [`Treatment::stability`].
+//! [`Treatment::technique`] and [`Policy::anonymization_flags`].
 
 use std::fmt;
 use std::time::Duration;
