@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 
@@ -47,6 +48,11 @@ fn the_unit_leaves_the_probe_little_to_do_but_its_work() {
 fn the_unit_allows_every_system_call_of_a_capture() {
     netns::inside("the_unit_allows_every_system_call_of_a_capture", || {
         netns::cable("tap0", "src0");
+        netns::ip("link set dev lo up");
+        let _collectors = (
+            TcpListener::bind("127.0.0.1:4739").expect("the port is free in here"),
+            UdpSocket::bind("127.0.0.1:4739").expect("the port is free in here"),
+        );
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().display();
         let calls = folder.path().join("calls");

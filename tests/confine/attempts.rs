@@ -145,7 +145,7 @@ fn child_of_the_attempts() {
     let [attempt, policy, port, folder] = order.split(' ').collect::<Vec<_>>()[..] else {
         panic!("not an order: {order}");
     };
-    let folder = PathBuf::from(folder);
+    let (folder, parent) = (PathBuf::from(folder), Pid::parent());
     let reopens = (policy == "reopen").then_some(Reopens::PacketSocket);
     let host = if policy == "names" { "localhost" } else { "127.0.0.1" };
     let targets = [
@@ -167,7 +167,7 @@ fn child_of_the_attempts() {
     println!("confined");
 
     let (attempt, port) = (attempt.to_owned(), port.parse().unwrap());
-    let outcome = thread::spawn(move || r#try(&attempt, &folder, port)).join().unwrap();
+    let outcome = thread::spawn(move || r#try(&attempt, &folder, port, parent)).join().unwrap();
     let outcome = match outcome {
         Ok(()) => "ok".to_owned(),
         Err(error) => match error.raw_os_error() {
@@ -178,12 +178,11 @@ fn child_of_the_attempts() {
     println!("outcome: {outcome}");
 }
 
-fn r#try(attempt: &str, folder: &Path, port: u16) -> io::Result<()> {
+fn r#try(attempt: &str, folder: &Path, port: u16, parent: Pid) -> io::Result<()> {
     let (inside, outside) = (folder.join("inside"), folder.join("outside"));
     let open = |family, kind, protocol: Option<SockProtocol>| {
         socket(family, kind, SockFlag::SOCK_CLOEXEC, protocol).map(drop).map_err(io::Error::from)
     };
-    let parent = Pid::parent();
     match attempt {
         "read_shadow" => fs::read("/etc/shadow").map(drop),
         "read_passwd" => fs::read("/etc/passwd").map(drop),

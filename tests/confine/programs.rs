@@ -52,8 +52,10 @@ fn every_thread_of_a_capture_is_confined() {
                 let core = limits.lines().find(|line| line.starts_with("Max core file size"));
                 let core: Vec<_> = core.unwrap().split_whitespace().skip(4).take(2).collect();
                 assert_eq!(core, ["0", "0"], "{limits}");
+                let log = capture.refused_calls();
+                assert_eq!(log(), "", "of {arguments:?}");
                 let said = capture.end("TERM", 0);
-                assert_eq!(refused_calls(id), "", "of {arguments:?}");
+                assert_eq!(log(), "", "of {arguments:?}, at its end");
                 assert!(said.contains("flowtap: confined: user "), "{said}");
                 assert!(!said.contains("NOT in force"), "{said}");
                 assert_eq!(said.contains("running as root"), !more.contains(&"nobody"), "{said}");
@@ -77,9 +79,9 @@ fn another_user_writes_its_own_files_and_opens_lost_interfaces_again() {
             cable("tap0", "src0");
             capture.program.wait_until("its packet socket", packet_socket_runs);
             thread::sleep(Duration::from_millis(700));
-            let id = capture.program.id();
+            let log = capture.refused_calls();
             let said = capture.end("TERM", 0);
-            assert_eq!(refused_calls(id), "");
+            assert_eq!(log(), "");
             for words in ["tap0: is gone, waiting", "tap0: back, capturing again"] {
                 assert!(said.contains(words), "{backend}: {said}");
             }
@@ -216,6 +218,8 @@ fn collectors() -> (TcpListener, UdpSocket) {
 /// A capture with a thread of each kind: workers, targets, sessions, and files that are closed.
 struct Capture {
     program: Program,
+    /// When it was started.
+    since: f64,
 }
 
 impl Capture {
@@ -229,12 +233,29 @@ impl Capture {
         command.args(["--spool".to_owned(), format!("{path}/spool")]);
         command.args(["--spool-key".to_owned(), format!("{path}/spool.key")]);
         command.args(["--summary".to_owned(), format!("{path}/summary")]);
+        let since = uptime();
         let mut program = Program::start(&mut command);
         program.wait_until("its packet socket", packet_socket_runs);
         // A socket runs before frames are let in, and they are before workers are started.
         wait_until("its workers", || program.threads_named("flowtap") > 1);
         thread::sleep(Duration::from_millis(500));
-        Self { program }
+        Self { program, since }
+    }
+
+    /// Asks what the kernel logged of system calls that the filter refused to this process; numbers
+    /// of processes come again.
+    fn refused_calls(&self) -> impl Fn() -> String + use<> {
+        let (process, since) = (format!(" pid={} ", self.program.id()), self.since);
+        move || {
+            let log = run(&mut Command::new("dmesg"));
+            let is_ours = |line: &&str| {
+                let at = line.trim_start_matches(['[', ' ']).split(']').next();
+                line.contains("type=1326")
+                    && line.contains(&process)
+                    && at.and_then(|at| at.parse().ok()).is_none_or(|at: f64| at >= since)
+            };
+            log.lines().filter(is_ours).collect::<Vec<_>>().join("\n")
+        }
     }
 
     /// What the kernel says of each thread.
@@ -290,12 +311,11 @@ fn packet_socket_runs() -> bool {
     })
 }
 
-/// What the kernel logged of system calls that the filter refused to this process.
-fn refused_calls(process: u32) -> String {
-    let log = run(&mut Command::new("dmesg"));
-    let process = format!(" pid={process} ");
-    let is_ours = |line: &&str| line.contains("type=1326") && line.contains(&process);
-    log.lines().filter(is_ours).collect::<Vec<_>>().join("\n")
+/// Seconds since the machine was started, by which the kernel dates its log.
+fn uptime() -> f64 {
+    let text = fs::read_to_string("/proc/uptime").expect("the kernel tells");
+    let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
+    seconds.expect("two numbers of seconds")
 }
 
 /// A folder that is of the user nobody, whom root may write for all the same.
