@@ -24,7 +24,11 @@ pub(super) fn redacted(options: &[String]) -> String {
         let (id, Some(long)) = (argument.get_id().as_str(), argument.get_long()) else { continue };
         let given = matches.value_source(id) == Some(ValueSource::CommandLine);
         if given && id != INTERFACE {
-            lines.extend(told(id, matches).into_iter().map(|told| format!("--{long}{told}\n")));
+            let told = match argument.get_action().takes_values() {
+                true => told(id, matches),
+                false => vec![String::new()],
+            };
+            lines.extend(told.into_iter().map(|told| format!("--{long}{told}\n")));
         }
     }
     lines.concat()
@@ -41,7 +45,6 @@ fn told(id: &str, matches: &ArgMatches) -> Vec<String> {
         return vec![values.map(|value| format!(" {value}")).collect()];
     }
     vec![match values.len() {
-        0 => String::new(),
         1 => " (left out)".to_owned(),
         count => format!(" ({count} values, left out)"),
     }]

@@ -36,9 +36,13 @@ impl Found {
         let mut found = Self::default();
         let options = installation::options_in(environment_file);
         let capture = options.as_ref().ok().and_then(|options| installation::capture_of(options));
-        if options.is_ok() && capture.is_none() {
-            let reason = "its options are not understood: what they name was not looked for";
-            found.tell(environment_file, Kind::Configuration, Outcome::Failed(reason.into()));
+        match &options {
+            Ok(_) if capture.is_none() => {
+                let reason = "its options are not understood: what they name was not looked for";
+                found.tell(environment_file, Kind::Configuration, Outcome::Failed(reason.into()));
+            }
+            Ok(_) => {}
+            Err(error) => found.fail(environment_file, Kind::Configuration, error),
         }
         let (instances, links) = match installation::instances(state_directory) {
             Ok(instances) => instances,
@@ -265,8 +269,9 @@ impl Found {
     }
 
     fn tell(&mut self, path: &Path, kind: Kind, outcome: Outcome) {
-        if self.seen.insert(path.to_owned()) {
-            self.told.push(Entry { path: path.to_owned(), kind, outcome });
+        let entry = Entry { path: path.to_owned(), kind, outcome };
+        if !self.told.contains(&entry) {
+            self.told.push(entry);
         }
     }
 

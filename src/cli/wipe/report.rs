@@ -82,7 +82,7 @@ impl Outcome {
 }
 
 /// One line of the report.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Entry {
     pub(super) path: PathBuf,
     pub(super) kind: Kind,

@@ -61,7 +61,10 @@ fn captures(process: &Path) -> bool {
     match fs::read(process.join("cmdline")) {
         // A process that has ended and was not waited for has none.
         Ok(line) if line.is_empty() => false,
-        Ok(line) => line.split(|&octet| octet == 0).skip(1).any(|word| word == b"capture"),
+        Ok(line) => {
+            let mut words = line.split(|&octet| octet == 0).skip(1);
+            words.find(|word| !word.starts_with(b"-")) == Some(b"capture")
+        }
         Err(_) => process.exists(),
     }
 }
