@@ -87,3 +87,38 @@ impl LinkType {
         }
     }
 }
+
+/// How deep headers may nest and still be followed.
+///
+/// One table for the decoder and for the cut in front of it (`capture::truncation`): what the one
+/// follows the other lets through. The cut is also a program without loops for the kernel, each turn of
+/// which is written out, so the depths are what networks have and not more. A frame that goes deeper is
+/// metered at the depth reached, or ignored, and counted as such either way.
+pub mod nesting {
+    /// What is followed of the headers of one IP packet, those in front of it included.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Level {
+        /// VLAN tags in a row.
+        pub vlan_tags: usize,
+        /// Encapsulations in front of the IP header, VLAN tags aside: LLC, PPP with or without PPPoE,
+        /// a label stack, an Ethernet frame by EtherType.
+        pub encapsulations: usize,
+        /// IPv6 extension headers.
+        pub extension_headers: usize,
+    }
+
+    /// The outermost packet, then those inside one tunnel, two, and three. Of the first as many
+    /// extension headers as RFC 8200 §4.1 lists.
+    pub const LEVELS: [Level; 4] = [
+        Level { vlan_tags: 4, encapsulations: 2, extension_headers: 7 },
+        Level { vlan_tags: 2, encapsulations: 1, extension_headers: 2 },
+        Level { vlan_tags: 2, encapsulations: 0, extension_headers: 2 },
+        Level { vlan_tags: 2, encapsulations: 0, extension_headers: 2 },
+    ];
+    /// Entries of one MPLS label stack.
+    pub const LABELS: usize = 8;
+    /// Extension headers of one GTP-U header.
+    pub const GTP_EXTENSION_HEADERS: usize = 2;
+    /// Tunnels inside each other.
+    pub const TUNNELS: usize = LEVELS.len() - 1;
+}

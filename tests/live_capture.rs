@@ -16,6 +16,7 @@ use flowtap::capture::Drops;
 use flowtap::capture::FrameSource;
 use flowtap::capture::Polled;
 use flowtap::capture::live::Backend;
+use flowtap::capture::live::Cut;
 use flowtap::capture::live::LiveConfig;
 use flowtap::capture::live::LiveSource;
 use flowtap::capture::live::Notice;
@@ -162,7 +163,8 @@ fn a_stripped_vlan_tag_is_told() {
             let lengths: Vec<_> = seen.iter().map(|seen| seen.wire_length).collect();
             assert_eq!(lengths, [100, 104, 108], "{backend:?}: lengths on the wire");
             let whole: Vec<_> = seen.iter().map(Seen::whole).collect();
-            assert_eq!(whole, [plain, tagged, stacked], "{backend:?}");
+            let headers = [&plain[..42], &tagged[..46], &stacked[..50]];
+            assert_eq!(whole, headers, "{backend:?}: headers only");
             if backend == Backend::AfPacket {
                 let tags: Vec<_> = seen.iter().map(|seen| seen.stripped_vlan).collect();
                 let tag = |tpid, tci| Some(StrippedVlan { tpid, tci });
@@ -538,7 +540,7 @@ fn a_poll_lends_no_more_than_asked_and_waits_no_longer_than_told() {
                 let mut lent = 0;
                 let polled = source.poll(7, Duration::from_secs(1), |frame| {
                     lent += 1;
-                    ids.push(u32::from_be_bytes(*frame.bytes[46..].first_chunk().unwrap()));
+                    ids.push(u32::from_be_bytes(*frame.bytes[8..].first_chunk().unwrap()));
                 });
                 let Polled::Frames { count, ticket: 0, clock } = polled.unwrap() else { panic!() };
                 assert!(count == lent && (1..=7).contains(&count), "{backend:?}: {count}");
@@ -568,7 +570,14 @@ fn interfaces_of_raw_packets_say_so() {
                 let config = LiveConfig { filter, ..on("tun0", workers) };
                 let sources = open(backend, &config).unwrap();
                 let points: Vec<_> = sources[0].interfaces().cloned().collect();
-                let [ObservationPoint { name, link_type: LinkType::RawIp, index }] = &points[..]
+                let [
+                    ObservationPoint {
+                        name,
+                        link_type: LinkType::RawIp,
+                        index,
+                        cut: Cut::InKernel,
+                    },
+                ] = &points[..]
                 else {
                     panic!("{points:?}")
                 };
@@ -659,9 +668,9 @@ impl Seen {
         u16::from_be_bytes(*octets.expect("a whole header"))
     }
 
-    /// What [`udp`] wrote behind its headers.
+    /// What [`udp`] wrote into the source's address.
     fn id(&self) -> u64 {
-        let octets = self.bytes.get(46..).and_then(|rest| rest.first_chunk());
+        let octets = self.bytes.get(8..).and_then(|rest| rest.first_chunk());
         u64::from(u32::from_be_bytes(*octets.expect("a whole id")))
     }
 

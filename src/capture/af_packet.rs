@@ -24,6 +24,7 @@ use crate::capture::FrameSource;
 use crate::capture::Polled;
 use crate::capture::filter;
 use crate::capture::interface_losses::InterfaceLosses;
+use crate::capture::live::Cut;
 use crate::capture::live::DOWN_FOR_GOOD;
 use crate::capture::live::DRAIN_PATIENCE;
 use crate::capture::live::LINK_CHECK_INTERVAL;
@@ -37,6 +38,7 @@ use crate::capture::ring::FanoutGroup;
 use crate::capture::ring::Ring;
 use crate::capture::ring::RingConfig;
 use crate::capture::ring::Taken;
+use crate::capture::screen::Screen;
 use crate::capture::watch::Left;
 use crate::capture::watch::LinkState;
 use crate::capture::watch::Watch;
@@ -46,7 +48,6 @@ use crate::frame::LinkType;
 use crate::sys::link::Link;
 use crate::sys::link::Links;
 use crate::sys::packet_socket;
-use crate::sys::packet_socket::Program;
 use crate::sys::readiness;
 use crate::sys::readiness::Readiness;
 use crate::time::Timestamp;
@@ -98,7 +99,7 @@ impl AfPacketSource {
     pub fn let_in(&mut self) -> Result<(), CaptureError> {
         for port in &mut self.ports {
             if let Some(ring) = &port.ring {
-                ring.let_in(port.filter.as_deref()).map_err(|what| port.error(what))?;
+                port.point.cut = ring.let_in(&port.screen).map_err(|what| port.error(what))?;
             }
         }
         Ok(())
@@ -256,23 +257,28 @@ fn add_interface(
     config: &LiveConfig,
 ) -> Result<(), CaptureError> {
     let group = (sources.len() > 1).then(Arc::<Mutex<FanoutGroup>>::default);
-    let mut filter = None;
+    let mut screen = None;
     for (worker, source) in sources.iter_mut().enumerate() {
         let link = look_up(&source.links, interface)?;
         let link_type = link_type(link.hardware_type).ok_or_else(|| unknown(interface, link))?;
-        // A filter belongs to the interface, not to the worker.
-        if worker == 0
-            && let Some(expression) = &config.filter
-        {
-            // A socket first of all, so that a missing privilege is not blamed on the filter.
-            Ring::socket().map_err(|what| refusal(interface, what))?;
-            filter = Some(Arc::new(filter::compile(interface, link_type, expression)?));
-        }
+        // A screen belongs to the interface, not to the worker.
+        let screen = match &screen {
+            Some(screen) => Arc::clone(screen),
+            None => {
+                Arc::clone(screen.insert(Arc::new(self::screen(interface, link_type, config)?)))
+            }
+        };
+        let point = ObservationPoint {
+            index: link.index,
+            name: interface.into(),
+            link_type,
+            cut: Cut::Waiting,
+        };
         let mut port = Port {
-            point: ObservationPoint { index: link.index, name: interface.into(), link_type },
+            point,
             ring: None,
             config: RingConfig::new(config),
-            filter: filter.clone(),
+            screen,
             group: group.clone(),
             watch: Watch::new(worker == 0, config.reopen),
             reopen: config.reopen,
@@ -294,6 +300,21 @@ fn add_interface(
     Ok(())
 }
 
+/// What the kernel is to run on the frames of `interface`.
+fn screen(
+    interface: &str,
+    link_type: LinkType,
+    config: &LiveConfig,
+) -> Result<Screen, CaptureError> {
+    let Some(expression) = &config.filter else {
+        return Screen::new(None, link_type, config.reach);
+    };
+    // A socket first of all, so that a missing privilege is not blamed on the filter.
+    Ring::socket().map_err(|what| refusal(interface, what))?;
+    let filter = filter::compile(interface, link_type, expression)?;
+    Screen::new(Some((expression, &filter)), link_type, config.reach)
+}
+
 /// One interface as one worker sees it.
 #[derive(Debug)]
 struct Port {
@@ -301,7 +322,7 @@ struct Port {
     /// None while there is nothing to capture from.
     ring: Option<Ring>,
     config: RingConfig,
-    filter: Option<Arc<Program>>,
+    screen: Arc<Screen>,
     /// None for a single worker.
     group: Option<Arc<Mutex<FanoutGroup>>>,
     watch: Watch,
@@ -372,8 +393,9 @@ impl Port {
                 self.watch.found(&self.point.name, LinkState::Down, notices);
             }
             Some(link) => match self.open_again(link) {
-                Ok(ring) => {
+                Ok((ring, cut)) => {
                     self.ring = Some(ring);
+                    self.point.learn(cut, notices);
                     let state = if link.up { LinkState::Up } else { LinkState::Down };
                     self.watch.found(&self.point.name, state, notices);
                 }
@@ -383,13 +405,13 @@ impl Port {
     }
 
     /// Opens the ring on the interface that now has the name.
-    fn open_again(&self, link: Link) -> Result<Ring, CaptureError> {
+    fn open_again(&self, link: Link) -> Result<(Ring, Cut), CaptureError> {
         if link_type(link.hardware_type) != Some(self.point.link_type) {
             return Err(self.error(String::from("it has another link layer than before")));
         }
         let ring = self.open_ring(link)?;
-        ring.let_in(self.filter.as_deref()).map_err(|what| self.error(what))?;
-        Ok(ring)
+        let cut = ring.let_in(&self.screen).map_err(|what| self.error(what))?;
+        Ok((ring, cut))
     }
 
     fn error(&self, what: String) -> CaptureError {

@@ -9,8 +9,8 @@ use pcap::Linktype;
 
 use crate::capture::CaptureError;
 use crate::capture::pcap_handle::message;
+use crate::capture::truncation::program::Instruction;
 use crate::frame::LinkType;
-use crate::sys::packet_socket::Program;
 
 /// Compiles `expression` for packet sockets on `interface`.
 ///
@@ -22,7 +22,7 @@ pub(super) fn compile(
     interface: &str,
     link_type: LinkType,
     expression: &str,
-) -> Result<Program, CaptureError> {
+) -> Result<Vec<Instruction>, CaptureError> {
     let error = |what| CaptureError::Filter { expression: expression.into(), what };
     let number = link_type_number(link_type)
         .ok_or_else(|| error(String::from("filters do not go with this link layer")))?;
@@ -38,7 +38,7 @@ pub(super) fn compile(
         None => Capture::dead(number).and_then(|dead| dead.compile(expression, true)),
     };
     let compiled = compiled.map_err(|problem| error(message(&problem)))?;
-    program(&compiled).map_err(|problem| error(problem.to_string()))
+    instructions(&compiled).map_err(|problem| error(problem.to_string()))
 }
 
 fn live_handle(interface: &str) -> Result<Capture<Active>, pcap::Error> {
@@ -46,7 +46,8 @@ fn live_handle(interface: &str) -> Result<Capture<Active>, pcap::Error> {
     Capture::from_device(interface)?.promisc(false).snaplen(SNAP_LENGTH).buffer_size(1 << 20).open()
 }
 
-fn program(compiled: &BpfProgram) -> Result<Program, ParseIntError> {
+/// The instructions of a program that libpcap compiled.
+pub(super) fn instructions(compiled: &BpfProgram) -> Result<Vec<Instruction>, ParseIntError> {
     let mut instructions = Vec::new();
     for instruction in compiled.get_instructions() {
         // The crate keeps the fields to itself and prints them as `tcpdump -ddd` does: code, jump
@@ -54,9 +55,14 @@ fn program(compiled: &BpfProgram) -> Result<Program, ParseIntError> {
         let text = instruction.to_string();
         let mut fields = text.split_ascii_whitespace();
         let mut field = || fields.next().unwrap_or_default();
-        instructions.push((field().parse()?, field().parse()?, field().parse()?, field().parse()?));
+        instructions.push(Instruction {
+            code: field().parse()?,
+            jump_true: field().parse()?,
+            jump_false: field().parse()?,
+            operand: field().parse()?,
+        });
     }
-    Ok(Program::from_instructions(instructions))
+    Ok(instructions)
 }
 
 /// Whether an expression has the primitive `vlan` (as a word; `host vlan` would be one too many).
@@ -92,11 +98,13 @@ mod tests {
         let compiled = dead.compile("udp port 53", true).unwrap();
         let expected = compiled.get_instructions().len();
         assert!(expected > 5);
-        let debug = format!("{:?}", program(&compiled).unwrap());
-        assert_eq!(debug.matches("code").count(), expected);
+        let program = instructions(&compiled).unwrap();
+        assert_eq!(program.len(), expected);
         // BPF_RET | BPF_K, twice: all or nothing of the frame.
-        assert!(debug.contains("code: 6, jt: 0, jf: 0, k: 65535"), "{debug}");
-        assert!(debug.contains("code: 6, jt: 0, jf: 0, k: 0"), "{debug}");
+        for operand in [65_535, 0] {
+            let end = Instruction { code: 6, jump_true: 0, jump_false: 0, operand };
+            assert!(program.contains(&end), "{program:?}");
+        }
     }
 
     #[test]

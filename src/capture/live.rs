@@ -13,6 +13,8 @@ use crate::capture::Polled;
 #[cfg(target_os = "linux")]
 use crate::capture::af_packet::AfPacketSource;
 use crate::capture::live_pcap::PcapSource;
+use crate::capture::truncation;
+use crate::capture::truncation::Reach;
 use crate::frame::Frame;
 use crate::frame::LinkType;
 
@@ -47,6 +49,8 @@ pub struct LiveConfig {
     /// Whether an interface that is gone is opened again when there is one of its name. To open one
     /// takes privileges.
     pub reopen: bool,
+    /// Which headers are let through; what follows them is cut off.
+    pub reach: Reach,
 }
 
 impl Default for LiveConfig {
@@ -58,6 +62,7 @@ impl Default for LiveConfig {
             ring_octets: 128 << 20,
             promiscuous: true,
             reopen: true,
+            reach: Reach::default(),
         }
     }
 }
@@ -72,6 +77,51 @@ pub struct ObservationPoint {
     pub name: String,
     /// How its frames begin.
     pub link_type: LinkType,
+    /// Where payload is cut off.
+    pub cut: Cut,
+}
+
+/// Where the payload of an interface's frames ends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Cut {
+    /// In the kernel: it is not copied and never reaches this process.
+    InKernel,
+    /// It reaches the memory shared with the kernel, and is cut off before the frame is lent. With the
+    /// reason.
+    OnArrival(String),
+    /// Nothing is captured yet: the interface is down.
+    Waiting,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InKernel => formatter.write_str("payload cut in the kernel"),
+            Self::OnArrival(why) => {
+                write!(formatter, "payload cut on arrival, not in the kernel: {why}")
+            }
+            Self::Waiting => formatter.write_str("no payload: waiting for the interface"),
+        }
+    }
+}
+
+impl ObservationPoint {
+    /// Lends `frame`, cut unless the kernel did it.
+    #[inline]
+    pub(super) fn lend<F: FnMut(Frame<'_>)>(&self, frame: Frame<'_>, reach: Reach, each: &mut F) {
+        match self.cut {
+            Cut::InKernel => each(frame),
+            Cut::OnArrival(_) | Cut::Waiting => each(truncation::cut(frame, reach)),
+        }
+    }
+
+    /// Takes note of where payload is cut off from now on; what is less than in the kernel is told.
+    pub(super) fn learn(&mut self, cut: Cut, notices: &mut Vec<Notice>) {
+        if self.cut != cut && cut != Cut::InKernel {
+            notices.push(Notice::Payload { interface: self.name.clone(), cut: cut.clone() });
+        }
+        self.cut = cut;
+    }
 }
 
 /// Something that happened to capture and that an operator wants to read once.
@@ -92,6 +142,13 @@ pub enum Notice {
         interface: String,
         /// Why not.
         what: String,
+    },
+    /// The kernel does not cut payload off this interface any more.
+    Payload {
+        /// Its name.
+        interface: String,
+        /// What is done instead.
+        cut: Cut,
     },
     /// There is nothing to do for some workers.
     IdleWorkers {
@@ -118,6 +175,7 @@ impl fmt::Display for Notice {
             Self::InterfaceRefused { interface, what } => {
                 write!(formatter, "{interface}: is there again, but {what}; trying on")
             }
+            Self::Payload { interface, cut } => write!(formatter, "{interface}: {cut}"),
             Self::IdleWorkers { idle, busy } => write!(
                 formatter,
                 "libpcap cannot share an interface between workers: {busy} at work, {idle} idle"

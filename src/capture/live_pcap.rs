@@ -14,6 +14,7 @@ use crate::capture::CaptureError;
 use crate::capture::Drops;
 use crate::capture::FrameSource;
 use crate::capture::Polled;
+use crate::capture::live::Cut;
 use crate::capture::live::DOWN_FOR_GOOD;
 use crate::capture::live::DRAIN_PATIENCE;
 use crate::capture::live::LINK_CHECK_INTERVAL;
@@ -267,6 +268,7 @@ impl Port {
             filter: config.filter.clone(),
             buffer_octets: i32::try_from(config.ring_octets).unwrap_or(i32::MAX),
             promiscuous: config.promiscuous,
+            reach: config.reach,
         };
         if !link.up && !config.reopen {
             return Err(refusal(interface, String::from(DOWN_FOR_GOOD)));
@@ -285,8 +287,9 @@ impl Port {
             None
         };
         let link_type = handle.as_ref().map_or(LinkType::Ethernet, |handle| handle.link_type);
+        let cut = handle.as_ref().map_or(Cut::Waiting, |handle| handle.cut.clone());
         Ok(Self {
-            point: ObservationPoint { index: link.index, name: interface.into(), link_type },
+            point: ObservationPoint { index: link.index, name: interface.into(), link_type, cut },
             settings,
             handle,
             watch: Watch::new(true, config.reopen),
@@ -309,19 +312,20 @@ impl Port {
         each: &mut F,
     ) -> Result<usize, pcap::Error> {
         let Some(handle) = &mut self.handle else { return Ok(0) };
-        let ObservationPoint { index, link_type, .. } = self.point;
+        let (point, reach) = (&self.point, self.settings.reach);
         let mut lent = 0;
         // Not its return value: what was lent before an error was lent.
         let result = handle.capture.dispatch(Some(max), |packet| {
             lent += 1;
-            each(Frame {
+            let frame = Frame {
                 bytes: packet.data,
                 wire_length: packet.header.len,
                 at: timestamp(packet.header.ts),
-                link_type,
-                interface: index,
+                link_type: point.link_type,
+                interface: point.index,
                 stripped_vlan: None,
-            });
+            };
+            point.lend(frame, reach, each);
         });
         self.read += u64::try_from(lent).unwrap_or(u64::MAX);
         match result {
@@ -351,17 +355,18 @@ impl Port {
             }
             self.close();
         }
-        let name = &self.point.name;
-        match links.named(name).filter(|_| self.reopen) {
-            None => self.watch.found(name, LinkState::Gone, notices),
-            Some(link) if !link.up => self.watch.found(name, LinkState::Down, notices),
-            Some(_) => match Handle::open(name, &self.settings) {
+        let Self { point, watch, .. } = self;
+        match links.named(&point.name).filter(|_| self.reopen) {
+            None => watch.found(&point.name, LinkState::Gone, notices),
+            Some(link) if !link.up => watch.found(&point.name, LinkState::Down, notices),
+            Some(_) => match Handle::open(&point.name, &self.settings) {
                 Ok(handle) => {
-                    self.point.link_type = handle.link_type;
+                    point.link_type = handle.link_type;
+                    point.learn(handle.cut.clone(), notices);
                     self.handle = Some(handle);
-                    self.watch.found(name, LinkState::Up, notices);
+                    watch.found(&point.name, LinkState::Up, notices);
                 }
-                Err(error) => self.watch.refused(name, &error, notices),
+                Err(error) => watch.refused(&point.name, &error, notices),
             },
         }
     }

@@ -23,6 +23,11 @@ mod pcap_handle;
 #[cfg(target_os = "linux")]
 mod ring;
 
+#[cfg(target_os = "linux")]
+mod screen;
+
+pub mod truncation;
+
 mod watch;
 
 use std::io;

@@ -1,6 +1,8 @@
 //! A libpcap handle on a live interface.
 
 use std::fmt;
+#[cfg(target_os = "linux")]
+use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 
@@ -12,20 +14,36 @@ use pcap::Precision;
 use pcap::Stat;
 
 use crate::capture::CaptureError;
+#[cfg(target_os = "linux")]
+use crate::capture::filter;
+use crate::capture::live::Cut;
 use crate::capture::live::RETIRE_MILLISECONDS;
 #[cfg(target_os = "linux")]
 use crate::capture::ring::Ring;
+#[cfg(target_os = "linux")]
+use crate::capture::screen::Screen;
+use crate::capture::truncation::Reach;
+#[cfg(target_os = "linux")]
+use crate::capture::truncation::program::Instruction;
 use crate::frame::LinkType;
 use crate::sys::link::Link;
 use crate::sys::link::Links;
 #[cfg(target_os = "linux")]
+use crate::sys::mapping;
+#[cfg(target_os = "linux")]
 use crate::sys::packet_socket;
+#[cfg(target_os = "linux")]
+use crate::sys::packet_socket::Program;
+#[cfg(target_os = "linux")]
+use crate::sys::pcap_protocol;
 use crate::time::Timestamp;
 
 /// A libpcap handle that is capturing.
 pub(super) struct Handle {
     pub(super) capture: Capture<Active>,
     pub(super) link_type: LinkType,
+    /// Where payload is cut off.
+    pub(super) cut: Cut,
     /// What its counters said last.
     pub(super) last: Stat,
 }
@@ -47,6 +65,10 @@ impl Handle {
         // Elsewhere libpcap may not have it, and does not say in a way that reaches us.
         #[cfg(target_os = "linux")]
         let capture = capture.precision(Precision::Nano);
+        // Until the screen is before it, so that not even the first frame comes with its payload.
+        #[cfg(target_os = "linux")]
+        pcap_protocol::receive_nothing(&capture)
+            .map_err(|error| refusal(interface, format!("libpcap refuses to wait: {error}")))?;
         let mut capture = capture.open().and_then(Capture::setnonblock).map_err(error)?;
 
         // Where neither is known, frames that this host sends are captured as well.
@@ -54,15 +76,11 @@ impl Handle {
         #[cfg(target_os = "linux")]
         let _ = packet_socket::ignore_outgoing(capture.as_fd());
 
-        if let Some(expression) = &settings.filter {
-            capture.filter(expression, true).map_err(|problem| CaptureError::Filter {
-                expression: expression.clone(),
-                what: message(&problem),
-            })?;
-        }
         let number = capture.get_datalink().0;
         let link_type = LinkType::from_number(u16::try_from(number).unwrap_or(u16::MAX));
-        Ok(Self { capture, link_type, last: Stat { received: 0, dropped: 0, if_dropped: 0 } })
+        let cut = let_in(&mut capture, interface, link_type, settings)?;
+        let last = Stat { received: 0, dropped: 0, if_dropped: 0 };
+        Ok(Self { capture, link_type, cut, last })
     }
 
     /// The interface this handle captures from, if it is still there.
@@ -86,10 +104,11 @@ impl AsFd for Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { capture: _, link_type, last } = self;
+        let Self { capture: _, link_type, cut, last } = self;
         formatter
             .debug_struct("Handle")
             .field("link_type", link_type)
+            .field("cut", cut)
             .field("last", last)
             .finish_non_exhaustive()
     }
@@ -101,6 +120,66 @@ pub(super) struct Settings {
     pub(super) filter: Option<String>,
     pub(super) buffer_octets: i32,
     pub(super) promiscuous: bool,
+    pub(super) reach: Reach,
+}
+
+/// Puts the screen before a handle that receives nothing yet, and lets it receive.
+#[cfg(target_os = "linux")]
+fn let_in(
+    capture: &mut Capture<Active>,
+    interface: &str,
+    link_type: LinkType,
+    settings: &Settings,
+) -> Result<Cut, CaptureError> {
+    let system = |error: io::Error| refusal(interface, error.to_string());
+    mapping::leave_rings_out_of_dumps(capture.as_fd()).map_err(system)?;
+    let index = packet_socket::bound_interface(capture.as_fd()).map_err(system)?;
+    let index = index.ok_or_else(|| refusal(interface, String::from("it is gone")))?;
+    // Other link types libpcap may make up by itself, so that the kernel does not see the frames as
+    // we do; then the filter is best left to libpcap.
+    let cut = if matches!(link_type, LinkType::Ethernet | LinkType::RawIp) {
+        // Behind libpcap's back, whose own call would turn what the program returns into all or nothing.
+        Program::drop_everything().attach(capture.as_fd()).map_err(system)?;
+        let filter = settings.filter.as_deref().map(|expression| compile(capture, expression));
+        let filter = filter.transpose()?;
+        let filter = settings.filter.as_deref().zip(filter.as_deref());
+        let screen = Screen::new(filter, link_type, settings.reach)?;
+        screen.attach(capture.as_fd()).map_err(system)?
+    } else {
+        filter_by_libpcap(capture, settings)?;
+        Cut::OnArrival(String::from("the kernel's program does not know this link layer"))
+    };
+    packet_socket::receive_from(capture.as_fd(), index).map_err(system)?;
+    Ok(cut)
+}
+
+#[cfg(target_os = "linux")]
+fn compile(capture: &Capture<Active>, expression: &str) -> Result<Vec<Instruction>, CaptureError> {
+    let error = |what| CaptureError::Filter { expression: expression.into(), what };
+    let compiled = capture.compile(expression, true).map_err(|problem| error(message(&problem)))?;
+    filter::instructions(&compiled).map_err(|problem| error(problem.to_string()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn let_in(
+    capture: &mut Capture<Active>,
+    _interface: &str,
+    _link_type: LinkType,
+    settings: &Settings,
+) -> Result<Cut, CaptureError> {
+    filter_by_libpcap(capture, settings)?;
+    Ok(Cut::OnArrival(String::from("this takes Linux")))
+}
+
+fn filter_by_libpcap(
+    capture: &mut Capture<Active>,
+    settings: &Settings,
+) -> Result<(), CaptureError> {
+    let Some(expression) = &settings.filter else { return Ok(()) };
+    capture.filter(expression, true).map_err(|problem| CaptureError::Filter {
+        expression: expression.clone(),
+        what: message(&problem),
+    })
 }
 
 /// The time of a frame: with `Precision::Nano` the second half of a `timeval` is nanoseconds.

@@ -6,9 +6,12 @@ use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use crate::capture::live::Cut;
 use crate::capture::live::LiveConfig;
 use crate::capture::live::ObservationPoint;
 use crate::capture::live::RETIRE_MILLISECONDS;
+use crate::capture::screen::Screen;
+use crate::capture::truncation::Reach;
 use crate::frame::Frame;
 use crate::frame::StrippedVlan;
 use crate::sys::block::BlockFrame;
@@ -27,6 +30,7 @@ use crate::time::Timestamp;
 pub(super) struct Ring {
     socket: PacketSocket,
     blocks: BlockRing,
+    reach: Reach,
     /// Where to go on in the front block, when it was not read to its end.
     position: Option<Position>,
     /// Frames the kernel wrote and dropped, so far as it has been asked.
@@ -71,7 +75,8 @@ impl Ring {
             group.add(&socket, index).map_err(plain("joining the workers' fanout group"))?;
         }
         let arrivals = Arrivals::default();
-        Ok(Self { socket, blocks, position: None, arrivals, read: 0, missing: 0 })
+        let reach = config.reach;
+        Ok(Self { socket, blocks, reach, position: None, arrivals, read: 0, missing: 0 })
     }
 
     /// Opens a packet socket that receives nothing.
@@ -86,20 +91,16 @@ impl Ring {
         })
     }
 
-    /// Lets frames in: those that pass `filter`, or all.
+    /// Lets frames in: those that pass the filter of `screen`. Says where their payload is cut off.
     ///
     /// # Errors
     ///
     /// What is wrong, in a few words.
-    pub(super) fn let_in(&self, filter: Option<&Program>) -> Result<(), String> {
+    pub(super) fn let_in(&self, screen: &Screen) -> Result<Cut, String> {
         // Until now nothing passed, so nothing was counted. Should a kernel see that otherwise, its
         // count from before is not of our frames.
         let _ = self.socket.statistics();
-        match filter {
-            Some(program) => program.attach(self.socket.as_fd()),
-            None => packet_socket::detach_program(self.socket.as_fd()),
-        }
-        .map_err(plain("attaching the filter"))
+        screen.attach(self.socket.as_fd()).map_err(plain("attaching the filter"))
     }
 
     /// Lets nothing in any more.
@@ -151,7 +152,7 @@ impl Ring {
             if !found.outgoing {
                 taken.count += 1;
                 taken.clock = taken.clock.max(frame.at);
-                each(frame);
+                point.lend(frame, self.reach, each);
             }
         };
         let left = frames.left();
@@ -217,6 +218,7 @@ pub(super) struct Taken {
 pub(super) struct RingConfig {
     geometry: RingGeometry,
     promiscuous: bool,
+    reach: Reach,
 }
 
 impl RingConfig {
@@ -225,7 +227,8 @@ impl RingConfig {
         let least = SMALLEST_SHARE.min(config.ring_octets);
         let share = (config.ring_octets / config.workers.max(1)).max(least);
         let share = share / config.interfaces.len().max(1);
-        Self { geometry: geometry(share), promiscuous: config.promiscuous }
+        let LiveConfig { promiscuous, reach, .. } = *config;
+        Self { geometry: geometry(share), promiscuous, reach }
     }
 }
 
@@ -343,6 +346,7 @@ mod tests {
             index: 3,
             name: String::from("eth0"),
             link_type: crate::frame::LinkType::Ethernet,
+            cut: Cut::InKernel,
         };
         let found = BlockFrame {
             bytes: &[0; 60],

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::capture::live::{self, LiveConfig, LiveSource};
+use crate::capture::live::{self, Cut, LiveConfig, LiveSource, ObservationPoint};
 use crate::cli::args::{Backend, Capture};
 use crate::cli::{confinement, ending, selection};
 use crate::confine::{self, Reopens};
@@ -47,6 +47,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         interfaces: interface,
         workers,
         filter,
+        reach: pipeline::reach(meter.decode()),
         reopen: reopens.is_some(),
         ..LiveConfig::default()
     };
@@ -82,6 +83,10 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     if let Some(filter) = &packet_filter {
         say(&selection::told(filter));
     }
+    let points = points(&sources);
+    for point in &points {
+        say(&format_args!("{}: {}", point.name, point.cut));
+    }
     let names = live_config.interfaces.join(", ");
     let plural = if workers == 1 { "" } else { "s" };
     say(&format_args!("capturing on {names} with {workers} worker{plural}"));
@@ -94,7 +99,20 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         wall_clock,
     };
     let outcome = run.run(exporter, |notice| say(notice));
-    ending::report(&outcome, &meter, &confinement, summary)
+    ending::report(&outcome, &meter, &confinement, summary, &points)
+}
+
+/// The interfaces, each once; of several workers the one counts whose payload is not cut in the kernel.
+fn points(sources: &[LiveSource]) -> Vec<ObservationPoint> {
+    let mut points: Vec<ObservationPoint> = Vec::new();
+    for point in sources.iter().flat_map(LiveSource::interfaces) {
+        match points.iter_mut().find(|known| known.name == point.name) {
+            Some(known) if known.cut == Cut::InKernel => known.clone_from(point),
+            Some(_) => {}
+            None => points.push(point.clone()),
+        }
+    }
+    points
 }
 
 /// The interfaces under observation, each once, with what their operator says of them.

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, anyhow, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::capture::live::ObservationPoint;
 use crate::cli::args::{Meter, Spool};
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
@@ -117,12 +118,14 @@ pub(super) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Says how the run ended, and makes an error of what did not go well.
+/// Says how the run ended, and makes an error of what did not go well; `points` are the interfaces of a
+/// live run.
 pub(super) fn report(
     outcome: &Outcome,
     meter: &Meter,
     confinement: &Confinement,
     summary_file: Option<SummaryFile>,
+    points: &[ObservationPoint],
 ) -> anyhow::Result<()> {
     if !meter.quiet {
         let _ = writeln!(io::stderr(), "{}", summary::text(outcome));
@@ -133,7 +136,7 @@ pub(super) fn report(
         }
     }
     let written = match &meter.summary {
-        Some(_) => write_summary(summary_file, outcome, confinement),
+        Some(_) => write_summary(summary_file, outcome, confinement, points),
         None => Ok(()),
     };
     failure(outcome, written)
@@ -234,8 +237,9 @@ fn write_summary(
     file: Option<SummaryFile>,
     outcome: &Outcome,
     confinement: &Confinement,
+    points: &[ObservationPoint],
 ) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(&summary::json(outcome, confinement))?;
+    let mut text = serde_json::to_string_pretty(&summary::json(outcome, confinement, points))?;
     text.push('\n');
     if let Some(file) = file {
         return file.write(&text);

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     if stop.load(Ordering::Relaxed) && !meter.quiet {
         let _ = writeln!(io::stderr(), "flowtap: stopped by a signal, the rest was not read");
     }
-    ending::report(&outcome, &meter, &confinement, summary)
+    ending::report(&outcome, &meter, &confinement, summary, &[])
 }
 
 /// Whether records go to a terminal, where a bar would stand between them.

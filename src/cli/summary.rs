@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use crate::capture::live::{Cut, ObservationPoint};
 use crate::cli::confinement;
 use crate::confine::Confinement;
 use crate::decode::PacketAnomaly;
@@ -13,7 +14,11 @@ use crate::pipeline::{Ledger, Outcome};
 
 /// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets`,
 /// `ignored_octets` and `filtered_octets` are octets on the wire, all other octets are those of IP packets.
-pub(super) fn json(outcome: &Outcome, confinement: &Confinement) -> Value {
+pub(super) fn json(
+    outcome: &Outcome,
+    confinement: &Confinement,
+    points: &[ObservationPoint],
+) -> Value {
     let ledger = &outcome.ledger;
     let ignored: Map<String, Value> =
         ledger.ignored_by_reason().into_iter().map(|(reason, n)| (reason, n.into())).collect();
@@ -45,6 +50,7 @@ pub(super) fn json(outcome: &Outcome, confinement: &Confinement) -> Value {
         "packet_anomalies": anomalies,
         "peak_flows": ledger.peak_flows,
         "clock_steps": ledger.clock_steps,
+        "interfaces": points.iter().map(interface).collect::<Vec<_>>(),
         "elapsed_seconds": ledger.elapsed.as_secs_f64(),
         "confinement": confinement::json(confinement),
         "targets": outcome.targets.iter().map(target).collect::<Vec<_>>(),
@@ -59,7 +65,16 @@ pub(super) fn blank() -> Value {
         panics: Vec::new(),
         targets: vec![Account::default().into_report(String::new(), Totals::default())],
     };
-    json(&outcome, &Confinement::Off)
+    json(&outcome, &Confinement::Off, &[])
+}
+
+/// An interface and where its payload was cut off when capture began.
+fn interface(point: &ObservationPoint) -> Value {
+    json!({
+        "name": point.name,
+        "payload_cut_in_kernel": point.cut == Cut::InKernel,
+        "payload": point.cut.to_string(),
+    })
 }
 
 fn target(report: &TargetReport) -> Value {

@@ -26,10 +26,10 @@ pub(super) const fn is_extension(next_header: u8) -> bool {
     )
 }
 
-/// Follows the chain and says whether a transport header begins behind it; `headers.protocol` is
+/// Follows a chain of at most so many headers and says whether a transport header begins behind it; `headers.protocol` is
 /// then what follows the last header that was reached.
-pub(super) fn follow(octets: &mut Octets<'_>, headers: &mut Headers) -> bool {
-    for _ in 0..MAXIMUM_HEADERS {
+pub(super) fn follow(octets: &mut Octets<'_>, most: usize, headers: &mut Headers) -> bool {
+    for _ in 0..most {
         if !is_extension(headers.protocol) {
             return headers.protocol != NO_NEXT_HEADER;
         }
@@ -67,20 +67,16 @@ pub(super) fn follow(octets: &mut Octets<'_>, headers: &mut Headers) -> bool {
     true
 }
 
-/// The Jumbo Payload Length of a Hop-by-Hop Options header, if it has that option (RFC 2675 §2).
-pub(super) fn jumbo_payload_length(header: &[u8]) -> Option<u32> {
-    let &[_next_header, units, ..] = header else { return None };
-    let header_length = (usize::from(units) + 1) * 8;
-    let mut options = header.get(2..header_length.min(header.len()))?;
-    loop {
-        options = match *options {
-            [OPTION_JUMBO_PAYLOAD, 4, a, b, c, d, ..] => {
-                return Some(u32::from_be_bytes([a, b, c, d]));
-            }
-            [OPTION_PAD1, ref rest @ ..] => rest,
-            [_, length, ref rest @ ..] => rest.get(usize::from(length)..)?,
-            _ => return None,
-        };
+/// The Jumbo Payload Length of a Hop-by-Hop Options header, if that is its first option (RFC 2675 §2),
+/// where its alignment lets it be and where stacks put it.
+///
+/// A length that the Payload Length could have said is an error (RFC 2675 §3) and is not believed.
+pub(super) fn jumbo_payload_length(header: Octets<'_>) -> Option<u32> {
+    match header.peek() {
+        Some(&[_next_header, _units, OPTION_JUMBO_PAYLOAD, 4, a, b, c, d]) => {
+            Some(u32::from_be_bytes([a, b, c, d])).filter(|&length| length > u32::from(u16::MAX))
+        }
+        _ => None,
     }
 }
 
@@ -132,10 +128,7 @@ const MOBILITY: u8 = 135;
 const HIP: u8 = 139;
 const SHIM6: u8 = 140;
 
-const OPTION_PAD1: u8 = 0;
 const OPTION_JUMBO_PAYLOAD: u8 = 0xc2;
 
 const FRAGMENT_LENGTH: usize = 8;
 const SMALLEST_AUTHENTICATION: usize = 12;
-/// Far above what any sender nests (RFC 8200 §4.1 lists seven).
-const MAXIMUM_HEADERS: usize = 16;

@@ -6,6 +6,7 @@ use crate::decode::anomaly::PacketAnomaly;
 use crate::decode::error::{DecodeError, Layer};
 use crate::decode::extension;
 use crate::decode::headers::{Address, Fragment, Headers, IpVersion};
+use crate::decode::link::Link;
 use crate::decode::octets::Octets;
 
 /// What the transport header's reader has to know of the packet, beside what the headers say.
@@ -23,15 +24,20 @@ pub(super) struct Carried {
 pub(super) fn read(
     version: IpVersion,
     octets: &mut Octets<'_>,
-    loopback: bool,
+    link: &Link,
     headers: &mut Headers,
 ) -> Result<Carried, DecodeError> {
+    let Link { loopback, level, .. } = *link;
+    octets.note_read(match version {
+        IpVersion::V4 => IPV4_FIXED,
+        IpVersion::V6 => IPV6_FIXED,
+    });
     match version {
         IpVersion::V4 => match Ipv4HeaderSlice::from_slice(octets.captured()) {
             Ok(header) => read_v4_whole(&header, octets, loopback, headers),
             Err(_) => read_v4_cut(octets, loopback, headers),
         },
-        IpVersion::V6 => read_v6(octets, loopback, headers),
+        IpVersion::V6 => read_v6(octets, loopback, level.extension_headers, headers),
     }
 }
 
@@ -124,6 +130,7 @@ fn read_v4_fields(
 fn read_v6(
     octets: &mut Octets<'_>,
     loopback: bool,
+    extension_headers: usize,
     headers: &mut Headers,
 ) -> Result<Carried, DecodeError> {
     let Ok(header) = Ipv6HeaderSlice::from_slice(octets.captured()) else {
@@ -157,7 +164,7 @@ fn read_v6(
     headers.flow_label = header.flow_label().value();
     let mut transport_follows = octets.length() != 0;
     if transport_follows && extension::is_extension(next_header) {
-        transport_follows = extension::follow(octets, headers);
+        transport_follows = extension::follow(octets, extension_headers, headers);
     }
     Ok(Carried { transport_follows, is_oversized: payload_length == 0 })
 }
@@ -177,7 +184,7 @@ fn length_elsewhere(octets: Octets<'_>, next_header: u8) -> usize {
     let mut extension = octets;
     extension.pass(IPV6_FIXED);
     if next_header == extension::HOP_BY_HOP
-        && let Some(length) = extension::jumbo_payload_length(extension.captured())
+        && let Some(length) = extension::jumbo_payload_length(extension)
     {
         // RFC 2675 §2: the length of the packet without its IPv6 header.
         return usize::try_from(length).unwrap_or(usize::MAX).saturating_add(IPV6_FIXED);

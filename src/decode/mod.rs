@@ -22,7 +22,7 @@ mod link;
 mod octets;
 mod straight;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod tunnel;
 
@@ -115,7 +115,7 @@ fn read_packet(
     headers.mac = link.mac;
     headers.vlan = link.vlan;
     headers.mpls = link.mpls;
-    let carried = ip::read(version, octets, link.loopback, headers)?;
+    let carried = ip::read(version, octets, link, headers)?;
     transport::read(carried, *octets, headers);
     Ok(carried)
 }

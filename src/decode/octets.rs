@@ -48,18 +48,21 @@ impl<'a> Octets<'a> {
     /// The first `N` octets, which stay.
     #[inline]
     pub(super) fn peek<const N: usize>(self) -> Option<&'a [u8; N]> {
+        self.note_read(N);
         self.captured.first_chunk()
     }
 
     /// The two octets at `offset`, in network byte order.
     #[inline]
     pub(super) fn u16_at(self, offset: usize) -> Option<u16> {
+        self.note_read(offset + 2);
         self.captured.get(offset..)?.first_chunk().map(|octets| u16::from_be_bytes(*octets))
     }
 
     /// Takes the first `N` octets off; nothing changes if they were not captured.
     #[inline]
     pub(super) fn take<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        self.note_read(N);
         let (taken, rest) = self.captured.split_first_chunk()?;
         self.captured = rest;
         self.length -= N;
@@ -71,14 +74,24 @@ impl<'a> Octets<'a> {
     pub(super) fn skip(&mut self, count: usize) -> Option<()> {
         self.captured = self.captured.get(count..)?;
         self.length -= count;
+        self.note_read(0);
         Some(())
     }
 
     /// Drops the first `count` octets, captured or not.
     #[inline]
     pub(super) fn pass(&mut self, count: usize) {
+        self.note_read(count);
         self.captured = self.captured.get(count..).unwrap_or_default();
         self.length = self.length.saturating_sub(count);
+    }
+
+    /// Tells the tests that a header of `count` octets is read here, as far as it was captured.
+    #[inline]
+    pub(super) fn note_read(self, count: usize) {
+        #[cfg(test)]
+        super::tests::reading::note(self.captured.get(..count).unwrap_or(self.captured));
+        let _ = count;
     }
 
     /// Believes a header that says how many octets follow, even if it is more than there were.

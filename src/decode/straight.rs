@@ -91,7 +91,7 @@ fn inside<'a>(mut octets: Octets<'a>, headers: &mut Headers) -> Result<(u16, Oct
     }
     let inside = tunnel::enter(headers, &mut octets).map_err(|_stop| Unusual)?;
     let ethertype = match inside.next {
-        Next::Ethernet | Next::Ethertype(BRIDGED_ETHERNET) => {
+        Next::Ethernet => {
             let ethernet = octets.take::<ETHERNET>().ok_or(Unusual)?;
             let ethernet = Ethernet2HeaderSlice::from_slice(ethernet).map_err(|_short| Unusual)?;
             match ethernet.ether_type().0 {
@@ -245,7 +245,11 @@ fn icmp(octets: Octets<'_>, headers: &mut Headers) -> Result<Carries, Unusual> {
     ) {
         return Err(Unusual);
     }
-    let &[kind, code, ..] = octets.peek::<ICMP_FIXED>().ok_or(Unusual)?;
+    // The header of ICMPv6 has four octets, and a capture may end behind it.
+    let &[kind, code, ..] = octets.peek::<ICMPV6_FIXED>().ok_or(Unusual)?;
+    if octets.length() < ICMP_FIXED {
+        return Err(Unusual);
+    }
     headers.source_port = 0;
     headers.destination_port = 0;
     headers.tcp_flags = 0;
@@ -258,8 +262,6 @@ fn icmp(octets: Octets<'_>, headers: &mut Headers) -> Result<Carries, Unusual> {
 const VLAN: u16 = 0x8100;
 /// IEEE 802.1ad: outside the customer's own tag.
 const SERVICE_VLAN: u16 = 0x88a8;
-/// What GENEVE says of an Ethernet frame (RFC 8926 §3.4).
-const BRIDGED_ETHERNET: u16 = 0x6558;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
@@ -272,3 +274,4 @@ const IPV6_FIXED: usize = 40;
 const TCP_FIXED: usize = 20;
 const UDP_FIXED: usize = 8;
 const ICMP_FIXED: usize = 8;
+const ICMPV6_FIXED: usize = 4;

@@ -24,6 +24,7 @@ fn read_tcp(octets: Octets<'_>, headers: &mut Headers) {
     let Ok(header) = TcpHeaderSlice::from_slice(octets.captured()) else {
         return read_tcp_cut(octets, headers);
     };
+    octets.note_read(header.slice().len());
     headers.source_port = header.source_port();
     headers.destination_port = header.destination_port();
     headers.tcp_sequence = header.sequence_number();
@@ -61,6 +62,7 @@ fn read_udp(carried: Carried, octets: Octets<'_>, headers: &mut Headers) {
     let Ok(header) = UdpHeaderSlice::from_slice(octets.captured()) else {
         return read_udp_cut(carried, octets, headers);
     };
+    octets.note_read(header.slice().len());
     headers.source_port = header.source_port();
     headers.destination_port = header.destination_port();
     check_udp_length(header.length(), carried, octets, headers);
@@ -150,6 +152,7 @@ fn read_ports(octets: Octets<'_>, headers: &mut Headers) {
 
 /// Whether the packet, by its own length, has room for the fixed header.
 fn is_long_enough(fixed: usize, octets: Octets<'_>, headers: &mut Headers) -> bool {
+    octets.note_read(fixed);
     if octets.length() >= fixed {
         return true;
     }

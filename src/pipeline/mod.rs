@@ -21,6 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::capture::CaptureError;
+use crate::capture::truncation::Reach;
 use crate::decode;
 use crate::export::{Exporter, Metering, RecordBatch, TargetReport};
 use crate::flow::{self, FlowCache, PacketFilter};
@@ -37,6 +38,14 @@ pub struct Config {
     pub flow: flow::Config,
     /// Worker threads.
     pub workers: usize,
+}
+
+/// How far into a frame capture lets headers through for a decoder with this configuration.
+pub const fn reach(decode: decode::Config) -> Reach {
+    match decode.tunnels {
+        decode::Tunnels::Inner => Reach::Inner,
+        decode::Tunnels::Outer => Reach::Outer,
+    }
 }
 
 /// How a run ended.

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::capture::file::{DescribedInterface, Replay};
+use crate::capture::truncation::cut;
 use crate::capture::{FrameSource, Polled};
 use crate::export::{Exporter, Interface, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
@@ -58,12 +59,13 @@ fn read(
     ordered: bool,
     stop: &AtomicBool,
 ) -> Share {
+    let reach = worker.reach();
     let mut source = files.source();
     let mut capture_errors = Vec::new();
     let mut last = (0, Timestamp::EPOCH);
     // Between blocks only: a ticket that was drawn has to have its turn.
     while !stop.load(Ordering::Relaxed) {
-        match source.poll(BLOCK, Duration::ZERO, |frame| worker.observe(&frame)) {
+        match source.poll(BLOCK, Duration::ZERO, |frame| worker.observe(&cut(frame, reach))) {
             Ok(Polled::Frames { ticket, clock, .. }) => {
                 if source.interfaces_described() > worker.interfaces {
                     worker.interfaces = source.interfaces_described();

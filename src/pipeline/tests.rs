@@ -1,5 +1,7 @@
 //! Whole replays of files of our own making: books, order, damage and death.
 
+mod truncation;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

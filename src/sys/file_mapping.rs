@@ -13,6 +13,7 @@ mod linux {
     use std::ptr::NonNull;
 
     use crate::sys::bus_error::Guard;
+    use crate::sys::mapping::leave_out_of_dumps;
 
     /// Part of a file, mapped to be read, unmapped when dropped.
     ///
@@ -55,6 +56,8 @@ mod linux {
             let start = NonNull::new(start.cast::<u8>())
                 .ok_or_else(|| io::Error::other("mmap(2) returned a null pointer"))?;
             let mut mapping = Self { start, length, guard: None };
+            // What held a frame is in no core dump. What is swapped of it is the file's own.
+            leave_out_of_dumps(start.addr().get(), length)?;
             // SAFETY: the mapping was made above and belongs to `mapping`, which drops the guard
             // before it unmaps the range, and lends nothing but octets that are read.
             mapping.guard = Some(unsafe { Guard::over(start.addr().get(), length) }?);

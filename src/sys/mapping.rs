@@ -39,7 +39,11 @@ impl Mapping {
         }
         let start = NonNull::new(start.cast())
             .ok_or_else(|| io::Error::other("mmap(2) returned a null pointer"))?;
-        Ok(Self { start, length })
+        let mapping = Self { start, length };
+        // What held a frame is in no core dump. It is not swapped either: the pages of a ring are the
+        // kernel's own.
+        leave_out_of_dumps(start.addr().get(), length)?;
+        Ok(mapping)
     }
 
     /// Octets in the mapping.
@@ -92,6 +96,48 @@ impl Mapping {
     }
 }
 
+/// Leaves rings of `socket` that others have mapped out of core dumps, and says how many there are.
+///
+/// # Errors
+///
+/// What reading the process's own map or madvise(2) says.
+pub fn leave_rings_out_of_dumps(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd()))?;
+    let name = link.to_string_lossy();
+    let mut rings = 0;
+    for line in
+        std::fs::read_to_string("/proc/self/maps")?.lines().filter(|it| it.ends_with(&*name))
+    {
+        if let Some((start, end)) = range(line) {
+            leave_out_of_dumps(start, end - start)?;
+            rings += 1;
+        }
+    }
+    Ok(rings)
+}
+
+/// The addresses of a line of `/proc/self/maps`.
+fn range(line: &str) -> Option<(usize, usize)> {
+    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
+    let [start, end] = [start, end].map(|number| usize::from_str_radix(number, 16).ok());
+    start.zip(end).filter(|(start, end)| start < end)
+}
+
+/// Leaves a range of memory out of core dumps.
+///
+/// # Errors
+///
+/// What madvise(2) says: it is not mapped.
+pub(super) fn leave_out_of_dumps(start: usize, length: usize) -> io::Result<()> {
+    let start = std::ptr::without_provenance_mut(start);
+    // SAFETY: this changes what the kernel would write to a core dump and nothing of the memory; a
+    // range that is not mapped is an error.
+    match unsafe { libc::madvise(start, length, libc::MADV_DONTDUMP) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 // SAFETY: the mapping belongs to the process, not to a thread; all access goes through `&self` or
 // `&mut self` and is either atomic or lent under the contract of `octets`.
 unsafe impl Send for Mapping {}
@@ -106,6 +152,18 @@ impl Drop for Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapping_is_left_out_of_core_dumps() {
+        let mapping = Mapping::anonymous(1 << 20).unwrap();
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let start = mapping.start.addr().get();
+        let mut lines = smaps.lines().skip_while(|line| {
+            range(line).is_none_or(|(first, end)| !(first..end).contains(&start))
+        });
+        let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
+        assert!(flags.split_whitespace().any(|flag| flag == "dd"), "{flags}");
+    }
 
     #[test]
     fn nothing_outside_the_mapping_can_be_reached() {

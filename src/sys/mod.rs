@@ -22,6 +22,9 @@ pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod packet_socket;
 
+#[cfg(target_os = "linux")]
+pub mod pcap_protocol;
+
 pub mod readiness;
 
 pub mod rename;

@@ -62,19 +62,7 @@ impl PacketSocket {
     ///
     /// `ENODEV` when there is no such interface.
     pub fn bind(&self, index: u32) -> io::Result<()> {
-        // SAFETY: sockaddr_ll is plain integers and octets, for which zero is a value.
-        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = ADDRESS_FAMILY;
-        address.sll_protocol = ALL_PROTOCOLS.to_be();
-        address.sll_ifindex = signed(index)?;
-        // SAFETY: `address` is a live sockaddr_ll and the length is its own.
-        check(unsafe {
-            libc::bind(
-                self.fd.as_raw_fd(),
-                std::ptr::from_ref(&address).cast(),
-                size_of_socket_address(),
-            )
-        })
+        receive_from(self.as_fd(), index)
     }
 
     /// Asks for frames that are not for this host, for as long as the socket lives.
@@ -229,6 +217,27 @@ impl Program {
         };
         set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
     }
+}
+
+/// Makes packet socket `socket` receive every frame of the interface with that index.
+///
+/// # Errors
+///
+/// As [`PacketSocket::bind`].
+pub fn receive_from(socket: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+    // SAFETY: sockaddr_ll is plain integers and octets, for which zero is a value.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = ADDRESS_FAMILY;
+    address.sll_protocol = ALL_PROTOCOLS.to_be();
+    address.sll_ifindex = signed(index)?;
+    // SAFETY: `address` is a live sockaddr_ll and the length is its own.
+    check(unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            std::ptr::from_ref(&address).cast(),
+            size_of_socket_address(),
+        )
+    })
 }
 
 /// Takes the program from before `socket` away: everything passes.

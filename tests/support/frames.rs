@@ -11,7 +11,8 @@ pub(crate) fn udp(id: u32, length: usize) -> Vec<u8> {
     frame.splice(36..38, destination_port);
     let udp_length = u16::try_from(length - 34).expect("a frame");
     frame.splice(38..40, udp_length.to_be_bytes());
-    frame.splice(46..50, id_octets);
+    // In the source's address: what follows the headers is not captured.
+    frame.splice(8..12, id_octets);
     assert_eq!(frame.len(), length);
     frame
 }

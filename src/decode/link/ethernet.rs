@@ -9,6 +9,7 @@ use crate::decode::octets::Octets;
 
 impl Link {
     pub(super) fn ethernet(&mut self, octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
+        octets.note_read(ETHERNET_LENGTH);
         let Ok(header) = Ethernet2HeaderSlice::from_slice(octets.captured()) else {
             return Err(DecodeError::Truncated(Layer::Link));
         };
@@ -26,6 +27,7 @@ impl Link {
     }
 
     pub(super) fn vlan_tag(&mut self, octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
+        octets.note_read(VLAN_TAG_LENGTH);
         let Ok(tag) = SingleVlanHeaderSlice::from_slice(octets.captured()) else {
             return Err(DecodeError::Truncated(Layer::Vlan));
         };

@@ -10,7 +10,7 @@ mod wireless;
 use crate::decode::error::{DecodeError, Layer};
 use crate::decode::headers::{IpVersion, MacAddresses, MplsLabels, VlanTags};
 use crate::decode::octets::Octets;
-use crate::frame::{LinkType, StrippedVlan};
+use crate::frame::{LinkType, StrippedVlan, nesting};
 
 /// What the headers in front of the IP header said, and how many there were.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,14 @@ pub(super) struct Link {
     keeps_vlan: bool,
     /// An IP header has been crossed: MAC addresses are no longer the outermost.
     in_tunnel: bool,
-    headers: u8,
+    /// VLAN tags since the last header of another kind.
+    tags: usize,
+    /// Encapsulations that may still be followed.
+    encapsulations_left: usize,
+    /// How far the headers of the packet in hand are followed.
+    pub(super) level: nesting::Level,
+    /// The levels of the packets inside.
+    levels_inside: &'static [nesting::Level],
 }
 
 /// What the header just read says is next.
@@ -59,6 +66,7 @@ impl Link {
     #[inline]
     pub(super) fn new(stripped: Option<StrippedVlan>) -> Self {
         let mut vlan = VlanTags::default();
+        let [level, levels_inside @ ..] = &nesting::LEVELS;
         if let Some(tag) = stripped {
             vlan.outer = tag.tci;
             vlan.count = 1;
@@ -70,7 +78,10 @@ impl Link {
             loopback: false,
             keeps_vlan: true,
             in_tunnel: false,
-            headers: 0,
+            tags: 0,
+            encapsulations_left: level.encapsulations,
+            level: *level,
+            levels_inside,
         }
     }
 
@@ -95,7 +106,6 @@ impl Link {
             LinkType::LinuxSll2 => self.linux_sll2(octets)?,
             LinkType::Other(number) => return Err(DecodeError::UnsupportedLinkType(number)),
         };
-        self.headers = 1;
         self.walk(octets, next)
     }
 
@@ -108,40 +118,54 @@ impl Link {
         self.in_tunnel = true;
         self.loopback = false;
         self.keeps_vlan = self.vlan.count == 0;
+        self.tags = 0;
+        let Some((level, levels_inside)) = self.levels_inside.split_first() else {
+            return Err(DecodeError::NestingTooDeep);
+        };
+        (self.level, self.levels_inside) = (*level, levels_inside);
+        self.encapsulations_left = level.encapsulations;
         self.walk(octets, next)
     }
 
     /// Reads header after header until an IP header is in front.
-    pub(super) fn walk(
-        &mut self,
-        octets: &mut Octets<'_>,
-        mut next: Next,
-    ) -> Result<IpVersion, DecodeError> {
+    fn walk(&mut self, octets: &mut Octets<'_>, mut next: Next) -> Result<IpVersion, DecodeError> {
+        if matches!(next, Next::Llc | Next::Mpls | Next::Ppp | Next::Pppoe) {
+            next = self.count(next)?;
+        }
         loop {
             next = match next {
                 Next::Ipv4 => return Ok(IpVersion::V4),
                 Next::Ipv6 => return Ok(IpVersion::V6),
                 Next::Ip => by_version(*octets)?,
-                Next::Ethertype(number) => by_ethertype(number)?,
-                Next::TypeOrLength(number) => by_type_or_length(number, octets)?,
-                Next::Ethernet => self.count()?.ethernet(octets)?,
-                Next::Llc => self.count()?.llc(octets)?,
-                Next::Mpls => self.count()?.mpls(octets)?,
+                Next::Ethertype(number) => self.count(by_ethertype(number)?)?,
+                Next::TypeOrLength(number) => self.count(by_type_or_length(number, octets)?)?,
+                Next::Ethernet => self.ethernet(octets)?,
+                Next::Llc => self.llc(octets)?,
+                Next::Mpls => self.mpls(octets)?,
                 Next::Ppp => ppp::ppp(octets)?,
-                Next::Pppoe => self.count()?.pppoe(octets)?,
-                Next::Vlan => self.count()?.vlan_tag(octets)?,
+                Next::Pppoe => self.pppoe(octets)?,
+                Next::Vlan => self.vlan_tag(octets)?,
             };
         }
     }
 
-    /// Counts one more header. Every turn of [`Self::walk`] that takes octets does, PPP aside, whose
-    /// only way back to itself leads over a header that counts.
-    fn count(&mut self) -> Result<&mut Self, DecodeError> {
-        self.headers += 1;
-        if self.headers > MAXIMUM_HEADERS {
-            return Err(DecodeError::NestingTooDeep);
-        }
-        Ok(self)
+    /// Counts what an EtherType says is next. Every way back to the same kind of header leads over
+    /// an EtherType, so this is what ends [`Self::walk`].
+    fn count(&mut self, next: Next) -> Result<Next, DecodeError> {
+        let is_followed = match next {
+            Next::Ipv4 | Next::Ipv6 => true,
+            Next::Vlan => {
+                self.tags += 1;
+                self.tags <= self.level.vlan_tags
+            }
+            _ => {
+                self.tags = 0;
+                let left = self.encapsulations_left.checked_sub(1);
+                self.encapsulations_left = left.unwrap_or_default();
+                left.is_some()
+            }
+        };
+        if is_followed { Ok(next) } else { Err(DecodeError::NestingTooDeep) }
     }
 }
 
@@ -186,8 +210,6 @@ fn by_type_or_length(number: u16, octets: &mut Octets<'_>) -> Result<Next, Decod
     }
 }
 
-/// Link-layer headers in one frame, a label stack counted once.
-const MAXIMUM_HEADERS: u8 = 16;
 /// IEEE 802.3 §3.2.6: from here on it is a type, up to the other it is a length.
 pub(super) const SMALLEST_ETHERTYPE: u16 = 0x0600;
 const LARGEST_LENGTH: u16 = 1500;

@@ -4,6 +4,7 @@ use super::{Link, Next, by_ethertype};
 use crate::decode::error::{DecodeError, Layer};
 use crate::decode::headers::MplsLabels;
 use crate::decode::octets::Octets;
+use crate::frame::nesting;
 
 impl Link {
     /// Takes a label stack; nothing in it says what it carries, so the next octets have to.
@@ -20,7 +21,7 @@ impl Link {
             if c & BOTTOM_OF_STACK != 0 {
                 break;
             }
-            if stack.count == MAXIMUM_LABELS {
+            if usize::from(stack.count) == nesting::LABELS {
                 return Err(DecodeError::NestingTooDeep);
             }
         }
@@ -65,14 +66,19 @@ fn below_zero(octets: &mut Octets<'_>) -> Result<Next, DecodeError> {
 }
 
 /// Whether an Ethernet header at `offset` would have an EtherType that leads on, or that of ARP.
+///
+/// Not LLC or PPP by EtherType: nobody bridges those.
 fn is_ethernet(octets: Octets<'_>, offset: usize) -> bool {
-    octets.u16_at(offset + 12).is_some_and(|number| number == ARP || by_ethertype(number).is_ok())
+    octets.u16_at(offset + 12).is_some_and(|number| {
+        number == ARP
+            || by_ethertype(number).is_ok_and(|next| !matches!(next, Next::Llc | Next::Ppp))
+    })
 }
 
 /// Whether an IPv4 header is in front that is not evidently something else (RFC 8469 §2).
 fn is_ipv4(octets: Octets<'_>) -> bool {
-    match octets.peek::<20>() {
-        Some(&[version_and_length, _, high, low, ..]) => {
+    match octets.peek() {
+        Some(&[version_and_length, _, high, low]) => {
             let header_length = usize::from(version_and_length & 0x0f) * 4;
             let total_length = usize::from(u16::from_be_bytes([high, low]));
             header_length >= 20 && (header_length..=octets.length()).contains(&total_length)
@@ -91,4 +97,3 @@ fn is_ipv6(octets: Octets<'_>) -> bool {
 const ARP: u16 = 0x0806;
 const BOTTOM_OF_STACK: u8 = 0x01;
 const CONTROL_WORD: usize = 4;
-const MAXIMUM_LABELS: u8 = 16;

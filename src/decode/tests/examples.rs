@@ -4,7 +4,7 @@ use super::packet::*;
 use crate::frame::LinkType;
 
 /// Whole, honest frames: link type and packet.
-pub(super) fn all() -> Vec<(LinkType, Packet)> {
+pub(crate) fn all() -> Vec<(LinkType, Packet)> {
     let mut examples = Vec::new();
     for transport in transports() {
         for network in networks(&transport) {
@@ -22,7 +22,7 @@ pub(super) fn all() -> Vec<(LinkType, Packet)> {
     examples
 }
 
-pub(super) fn transports() -> Vec<Packet> {
+pub(crate) fn transports() -> Vec<Packet> {
     vec![
         payload(30).tcp(SYN),
         payload(30).tcp_with_options(PSH | ACK, &[1; 12]),
@@ -42,7 +42,7 @@ pub(super) fn transports() -> Vec<Packet> {
     ]
 }
 
-pub(super) fn networks(transport: &Packet) -> Vec<Packet> {
+pub(crate) fn networks(transport: &Packet) -> Vec<Packet> {
     let it = || transport.clone();
     vec![
         it().ipv4(),
@@ -58,7 +58,7 @@ pub(super) fn networks(transport: &Packet) -> Vec<Packet> {
     ]
 }
 
-pub(super) fn links(network: &Packet) -> Vec<(LinkType, Packet)> {
+pub(crate) fn links(network: &Packet) -> Vec<(LinkType, Packet)> {
     let it = || network.clone();
     let snap_length = u16::try_from(network.len() + 8).expect("small");
     let is_v4 = network.octets[0] >> 4 == 4;
@@ -95,7 +95,7 @@ pub(super) fn links(network: &Packet) -> Vec<(LinkType, Packet)> {
 }
 
 /// Everything that can be carried by IP, around one IP packet.
-pub(super) fn tunnels(inside: &Packet) -> Vec<Packet> {
+pub(crate) fn tunnels(inside: &Packet) -> Vec<Packet> {
     let it = || inside.clone();
     let bridged = || inside.clone().ethernet();
     let erspan = [0, 0, 0, 1, 0x10, 0x03, 0x0a, 0xbc, 0, 0, 0, 0];

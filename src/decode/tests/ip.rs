@@ -198,11 +198,23 @@ fn a_jumbogram_has_the_length_of_its_option() {
 
 #[test]
 fn a_jumbogram_of_four_gibioctets_saturates() {
-    let hop_by_hop = [6, 1, 1, 4, 0, 0, 0, 0, 0, 0, 0xc2, 4, 0xff, 0xff, 0xff, 0xff];
+    let hop_by_hop = [6, 0, 0xc2, 4, 0xff, 0xff, 0xff, 0xff];
     let packet = payload(0).tcp(ACK).behind_protocol(0, &hop_by_hop).ipv6();
     let headers = headers(&packet.set(4, &[0, 0]).ethernet());
     assert_eq!(headers.ip_length, u32::MAX);
     assert!(headers.anomalies.contains(PacketAnomaly::IpLengthBeyondFrame));
+}
+
+#[test]
+fn a_jumbo_length_that_needs_no_option_or_comes_late_is_not_believed() {
+    let small = [6, 0, 0xc2, 4, 0, 0, 0xff, 0xff];
+    let late = [6, 1, 1, 4, 0, 0, 0, 0, 0, 0, 0xc2, 4, 0xff, 0xff, 0xff, 0xff];
+    for hop_by_hop in [&small[..], &late] {
+        let packet = payload(0).tcp(ACK).behind_protocol(0, hop_by_hop).ipv6().set(4, &[0, 0]);
+        let headers = headers(&packet.ethernet());
+        assert_eq!(headers.ip_length, 40);
+        assert_eq!(headers.anomalies.iter().collect::<Vec<_>>(), [PacketAnomaly::HeaderOnly]);
+    }
 }
 
 #[test]

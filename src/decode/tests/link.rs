@@ -191,10 +191,24 @@ fn the_octets_of_a_stripped_tag_are_none_of_the_packet() {
 }
 
 #[test]
-fn sixteen_link_headers_decode_and_one_more_nests_too_deep() {
+fn four_vlan_tags_decode_and_one_more_nests_too_deep() {
     let tagged = |tags: usize| (0..tags).fold(inside(), |packet, _| packet.vlan(1)).ethernet();
-    assert_eq!(headers(&tagged(15)).vlan.count, 15);
-    assert_eq!(error(&tagged(16)), DecodeError::NestingTooDeep);
+    assert_eq!(headers(&tagged(4)).vlan.count, 4);
+    assert_eq!(error(&tagged(5)), DecodeError::NestingTooDeep);
+    // Those of a frame inside the frame are counted anew.
+    let bridged = tagged(4).mpls(&[9]);
+    assert_is_inside(headers(&(0..4).fold(bridged, |packet, _| packet.vlan(1)).ethernet()));
+}
+
+#[test]
+fn two_encapsulations_decode_and_one_more_nests_too_deep() {
+    // As a broadband access network has it.
+    let subscriber = inside().pppoe().vlan(7).ethernet().mpls(&[100, 200]).vlan(5);
+    assert_is_inside(headers(&subscriber.clone().ethernet()));
+    let once_more = subscriber.ethernet().mpls(&[300]).ethernet();
+    assert_eq!(error(&once_more), DecodeError::NestingTooDeep);
+    let snap = (0..3).fold(inside(), |packet, _| packet.snap().with_ethertype(0x8870)).ethernet();
+    assert_eq!(error(&snap), DecodeError::NestingTooDeep);
 }
 
 #[test]
@@ -215,8 +229,8 @@ fn mpls_multicast_and_ipv6_below_a_stack_decode() {
 #[test]
 fn a_label_stack_without_a_bottom_is_truncated_or_too_deep() {
     let endless = |labels: usize| payload(0).behind(&vec![0; labels * 4]).with_ethertype(0x8847);
-    assert_eq!(error(&endless(15).ethernet()), DecodeError::Truncated(Layer::Mpls));
-    assert_eq!(error(&endless(16).ethernet()), DecodeError::NestingTooDeep);
+    assert_eq!(error(&endless(7).ethernet()), DecodeError::Truncated(Layer::Mpls));
+    assert_eq!(error(&endless(8).ethernet()), DecodeError::NestingTooDeep);
 }
 
 #[test]

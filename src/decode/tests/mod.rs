@@ -1,11 +1,12 @@
 //! Tests of the whole decoder, frame by frame.
 
 mod anomalies;
-mod examples;
+pub(crate) mod examples;
 mod ip;
 mod link;
-mod packet;
+pub(crate) mod packet;
 mod properties;
+pub(crate) mod reading;
 mod transport;
 mod tunnels;
 mod usual;

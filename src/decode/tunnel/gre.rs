@@ -1,12 +1,12 @@
 //! GRE (RFC 2784, RFC 2890) and what is built on it: NVGRE (RFC 7637), ERSPAN, PPTP (RFC 2637), WCCP.
 
-use super::{Inside, Stop, cut};
+use super::{Inside, Stop, missing};
 use crate::decode::headers::TunnelKind;
 use crate::decode::link::{Next, SMALLEST_ETHERTYPE};
 use crate::decode::octets::Octets;
 
 pub(super) fn enter(octets: &mut Octets<'_>) -> Result<Inside, Stop> {
-    let &[flags_high, flags_low, high, low] = octets.take().ok_or_else(|| cut(*octets))?;
+    let &[flags_high, flags_low, high, low] = octets.take().ok_or_else(|| missing(4, *octets))?;
     let flags = u16::from_be_bytes([flags_high, flags_low]);
     let protocol = u16::from_be_bytes([high, low]);
     match flags & VERSION {
@@ -22,14 +22,14 @@ fn enter_version_0(flags: u16, protocol: u16, octets: &mut Octets<'_>) -> Result
         return Err(Stop::Undecodable);
     }
     if flags & CHECKSUM != 0 {
-        octets.skip(4).ok_or_else(|| cut(*octets))?;
+        octets.skip(4).ok_or_else(|| missing(4, *octets))?;
     }
     let mut key = None;
     if flags & KEY != 0 {
-        key = Some(u32::from_be_bytes(*octets.take().ok_or_else(|| cut(*octets))?));
+        key = Some(u32::from_be_bytes(*octets.take().ok_or_else(|| missing(4, *octets))?));
     }
     if flags & SEQUENCE != 0 {
-        octets.skip(4).ok_or_else(|| cut(*octets))?;
+        octets.skip(4).ok_or_else(|| missing(4, *octets))?;
     }
     match protocol {
         TRANSPARENT_ETHERNET => Ok(match key {
@@ -48,8 +48,8 @@ fn enter_version_0(flags: u16, protocol: u16, octets: &mut Octets<'_>) -> Result
             // WCCPv2 puts four octets in front that never begin like an IPv4 header; WCCPv1 none.
             match octets.peek() {
                 Some(&[first]) if first >> 4 == 4 => {}
-                Some(_) => octets.skip(4).ok_or_else(|| cut(*octets))?,
-                None => return Err(cut(*octets)),
+                Some(_) => octets.skip(4).ok_or_else(|| missing(4, *octets))?,
+                None => return Err(missing(1, *octets)),
             }
             Ok(Inside { kind: TunnelKind::Gre, id: key, next: Next::Ipv4 })
         }
@@ -64,7 +64,7 @@ fn enter_version_0(flags: u16, protocol: u16, octets: &mut Octets<'_>) -> Result
 /// Version, VLAN, class, truncation and session in four octets; an index in four more.
 fn enter_erspan_ii(octets: &mut Octets<'_>) -> Result<Inside, Stop> {
     let &[version, _, session_high, session_low, ..] =
-        octets.take::<8>().ok_or_else(|| cut(*octets))?;
+        octets.take::<8>().ok_or_else(|| missing(8, *octets))?;
     if version >> 4 != 1 {
         return Err(Stop::Undecodable);
     }
@@ -75,12 +75,12 @@ fn enter_erspan_ii(octets: &mut Octets<'_>) -> Result<Inside, Stop> {
 /// As type II, then a timestamp, a security tag, and flags that may add eight octets.
 fn enter_erspan_iii(octets: &mut Octets<'_>) -> Result<Inside, Stop> {
     let &[version, _, session_high, session_low, .., frame_type, flags] =
-        octets.take::<12>().ok_or_else(|| cut(*octets))?;
+        octets.take::<12>().ok_or_else(|| missing(12, *octets))?;
     if version >> 4 != 2 {
         return Err(Stop::Undecodable);
     }
     if flags & ERSPAN_MORE != 0 {
-        octets.skip(8).ok_or_else(|| cut(*octets))?;
+        octets.skip(8).ok_or_else(|| missing(8, *octets))?;
     }
     let next = match frame_type >> 2 & 0x1f {
         0 => Next::Ethernet,
@@ -102,14 +102,14 @@ fn enter_version_1(flags: u16, protocol: u16, octets: &mut Octets<'_>) -> Result
         return Err(Stop::Undecodable);
     }
     let &[length_high, length_low, call_high, call_low] =
-        octets.take().ok_or_else(|| cut(*octets))?;
+        octets.take().ok_or_else(|| missing(4, *octets))?;
     if flags & SEQUENCE == 0 {
         // An acknowledgement and no payload.
         return Err(Stop::NotFollowed);
     }
-    octets.skip(4).ok_or_else(|| cut(*octets))?;
+    octets.skip(4).ok_or_else(|| missing(4, *octets))?;
     if flags & ACKNOWLEDGEMENT != 0 {
-        octets.skip(4).ok_or_else(|| cut(*octets))?;
+        octets.skip(4).ok_or_else(|| missing(4, *octets))?;
     }
     octets.limit_u16(u16::from_be_bytes([length_high, length_low]));
     let id = Some(u32::from(u16::from_be_bytes([call_high, call_low])));

@@ -1,6 +1,6 @@
 //! L2TP version 2 (RFC 2661) and version 3 (RFC 3931).
 
-use super::{Inside, Stop, cut};
+use super::{Inside, Stop, missing};
 use crate::decode::headers::TunnelKind;
 use crate::decode::link::Next;
 use crate::decode::octets::Octets;
@@ -26,18 +26,19 @@ pub(super) fn enter_over_udp(octets: &mut Octets<'_>) -> Result<Inside, Stop> {
 /// RFC 2661 §3.1: of the header's fields only the two ids are always there.
 fn enter_version_2(flags: u16, octets: &mut Octets<'_>) -> Result<Inside, Stop> {
     if flags & HAS_LENGTH != 0 {
-        let &length = octets.take().ok_or_else(|| cut(*octets))?;
+        let &length = octets.take().ok_or_else(|| missing(2, *octets))?;
         // The length counts from the flags on.
         let length = usize::from(u16::from_be_bytes(length));
         octets.limit(length.checked_sub(4).ok_or(Stop::Undecodable)?);
     }
-    let &[_, _, session_high, session_low] = octets.take().ok_or_else(|| cut(*octets))?;
+    let &[_, _, session_high, session_low] = octets.take().ok_or_else(|| missing(4, *octets))?;
     if flags & HAS_SEQUENCE != 0 {
-        octets.skip(4).ok_or_else(|| cut(*octets))?;
+        octets.skip(4).ok_or_else(|| missing(4, *octets))?;
     }
     if flags & HAS_OFFSET != 0 {
-        let &padding = octets.take().ok_or_else(|| cut(*octets))?;
-        octets.skip(usize::from(u16::from_be_bytes(padding))).ok_or_else(|| cut(*octets))?;
+        let &padding = octets.take().ok_or_else(|| missing(2, *octets))?;
+        let padding = usize::from(u16::from_be_bytes(padding));
+        octets.skip(padding).ok_or_else(|| missing(padding, *octets))?;
     }
     let id = Some(u32::from(u16::from_be_bytes([session_high, session_low])));
     Ok(Inside { kind: TunnelKind::L2tpV2, id, next: Next::Ppp })
@@ -49,7 +50,7 @@ fn enter_version_2(flags: u16, octets: &mut Octets<'_>) -> Result<Inside, Stop> 
 /// long they are. A default sublayer without sequence numbers (RFC 3931 §4.6) is four zero octets,
 /// which no MAC address begins with; other sessions decode if they have neither.
 pub(super) fn enter_over_ip(octets: &mut Octets<'_>) -> Result<Inside, Stop> {
-    let &session = octets.take().ok_or_else(|| cut(*octets))?;
+    let &session = octets.take().ok_or_else(|| missing(4, *octets))?;
     let session = u32::from_be_bytes(session);
     if session == 0 {
         // RFC 3931 §4.1.1.2: a control message.

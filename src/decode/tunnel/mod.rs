@@ -13,6 +13,7 @@ use crate::decode::ip::Carried;
 use crate::decode::link::{Link, Next};
 use crate::decode::octets::Octets;
 use crate::decode::{read_packet, transport};
+use crate::frame::nesting;
 
 /// What a tunnel header said.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,7 @@ pub(super) const fn is_protocol(protocol: u8) -> bool {
 
 /// Follows tunnels as deep as they decode; `headers` are then those of the innermost packet.
 pub(super) fn follow(mut link: Link, mut octets: Octets<'_>, headers: &mut Headers) {
-    for _ in 0..MAXIMUM_TUNNELS {
+    for _ in 0..nesting::TUNNELS {
         let outside = *headers;
         match descend(&mut link, &mut octets, headers) {
             Ok(true) => {}
@@ -156,9 +157,10 @@ fn enter_udp(
     }
 }
 
-/// Stops at a header that is not there in full: a fault only if the capture is not to blame.
-fn cut(octets: Octets<'_>) -> Stop {
-    if octets.is_cut() { Stop::NotFollowed } else { Stop::Undecodable }
+/// Stops at a header of `length` octets that is not there in full: a fault only if the packet, by its
+/// own length, has no room for it. Then the capture is not to blame.
+fn missing(length: usize, octets: Octets<'_>) -> Stop {
+    if length > octets.length() { Stop::Undecodable } else { Stop::NotFollowed }
 }
 
 const IPV4: u8 = 4;
@@ -174,5 +176,3 @@ const VXLAN_GPE: u16 = 4790;
 const GENEVE: u16 = 6081;
 /// What Linux used before the assignment, and still uses by default.
 const VXLAN_LINUX: u16 = 8472;
-
-const MAXIMUM_TUNNELS: u32 = 8;

@@ -1,6 +1,6 @@
 //! VXLAN (RFC 7348), its generic extension (VXLAN-GPE), and GENEVE (RFC 8926).
 
-use super::{Inside, Stop, cut};
+use super::{Inside, Stop, missing};
 use crate::decode::headers::TunnelKind;
 use crate::decode::link::{Next, SMALLEST_ETHERTYPE};
 use crate::decode::octets::Octets;
@@ -38,9 +38,13 @@ pub(super) fn enter_geneve(octets: &mut Octets<'_>) -> Result<Inside, Stop> {
         return Err(Stop::NotFollowed);
     }
     let options_length = usize::from(version_and_length & 0x3f) * 4;
-    octets.skip(options_length).ok_or_else(|| cut(*octets))?;
+    octets.skip(options_length).ok_or_else(|| missing(options_length, *octets))?;
     let id = network([a, b, c]);
-    Ok(Inside { kind: TunnelKind::Geneve, id, next: Next::Ethertype(protocol) })
+    let next = match protocol {
+        BRIDGED_ETHERNET => Next::Ethernet,
+        ethertype => Next::Ethertype(ethertype),
+    };
+    Ok(Inside { kind: TunnelKind::Geneve, id, next })
 }
 
 fn network([a, b, c]: [u8; 3]) -> Option<u32> {
@@ -50,3 +54,4 @@ fn network([a, b, c]: [u8; 3]) -> Option<u32> {
 const HAS_ID: u8 = 0x08;
 const HAS_PROTOCOL: u8 = 0x04;
 const GENERIC_VERSION: u8 = 0x30;
+const BRIDGED_ETHERNET: u16 = 0x6558;

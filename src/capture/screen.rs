@@ -1,0 +1,117 @@
+//! What the kernel runs on every frame of an interface: the user's filter, and the cut behind it.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use crate::capture::CaptureError;
+use crate::capture::live::Cut;
+use crate::capture::truncation::Reach;
+use crate::capture::truncation::program;
+use crate::capture::truncation::program::Instruction;
+use crate::frame::LinkType;
+use crate::sys::packet_socket;
+use crate::sys::packet_socket::Program;
+
+/// The programs for an interface, from the best on.
+#[derive(Debug)]
+pub(super) struct Screen {
+    /// The filter and the cut; none for a link type of which the kernel cuts nothing.
+    cutting: Option<Program>,
+    /// The filter alone; none lets everything pass.
+    filter: Option<Program>,
+}
+
+impl Screen {
+    /// The screen for frames of `link_type`, with the filter that `expression` was compiled to.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::Filter`] for a filter that leaves no room for the cut.
+    pub(super) fn new(
+        filter: Option<(&str, &[Instruction])>,
+        link_type: LinkType,
+        reach: Reach,
+    ) -> Result<Self, CaptureError> {
+        let cut = program::program(link_type, reach);
+        let cutting = match (filter, cut) {
+            (Some((expression, filter)), Some(cut)) => {
+                Some(program::behind(filter, &cut).map_err(|error| CaptureError::Filter {
+                    expression: expression.into(),
+                    what: error.to_string(),
+                })?)
+            }
+            (None, cut) => cut,
+            (Some(_), None) => None,
+        };
+        Ok(Self {
+            cutting: cutting.as_deref().map(attachable),
+            filter: filter.map(|(_, filter)| attachable(filter)),
+        })
+    }
+
+    /// Puts it before `socket`, which has some program before it, and says what is cut where.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of the filter.
+    pub(super) fn attach(&self, socket: BorrowedFd<'_>) -> io::Result<Cut> {
+        let why_not = match &self.cutting {
+            Some(program) => match program.attach(socket) {
+                Ok(()) => return Ok(Cut::InKernel),
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => NO_ROOM.into(),
+                Err(error) => format!("the kernel does not take the program: {error}"),
+            },
+            None => NOT_OF_THIS_LINK.into(),
+        };
+        match &self.filter {
+            Some(filter) => filter.attach(socket)?,
+            None => packet_socket::detach_program(socket)?,
+        }
+        Ok(Cut::OnArrival(why_not))
+    }
+}
+
+fn attachable(program: &[Instruction]) -> Program {
+    let parts = |it: &Instruction| (it.code, it.jump_true, it.jump_false, it.operand);
+    Program::from_instructions(program.iter().map(parts))
+}
+
+/// A program counts as memory of its socket, and before Linux 6.7 there is little of it by default.
+const NO_ROOM: &str =
+    "the kernel has no room for the program (set the sysctl net.core.optmem_max to 131072)";
+const NOT_OF_THIS_LINK: &str = "the kernel's program does not know this link layer";
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_cannot_cut_is_said_and_filtered_all_the_same() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let drop = [Instruction { code: 6, jump_true: 0, jump_false: 0, operand: 0 }];
+        for filter in [None, Some(("less 0", &drop[..]))] {
+            for (link_type, in_kernel) in [
+                (LinkType::Ethernet, true),
+                (LinkType::RawIp, true),
+                (LinkType::Radiotap, false),
+                (LinkType::Other(147), false),
+            ] {
+                Program::drop_everything().attach(socket.as_fd()).unwrap();
+                let screen = Screen::new(filter, link_type, Reach::Inner).unwrap();
+                let cut = screen.attach(socket.as_fd()).unwrap();
+                assert_eq!(cut == Cut::InKernel, in_kernel, "{link_type:?}: {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_that_leaves_no_room_is_an_error_that_names_it() {
+        let long = vec![Instruction { code: 5, jump_true: 0, jump_false: 0, operand: 0 }; 4000];
+        let error = Screen::new(Some(("long", &long)), LinkType::Ethernet, Reach::Inner);
+        let text = error.unwrap_err().to_string();
+        assert!(text.starts_with("filter \"long\": it compiles to 4000 instructions"), "{text}");
+    }
+}
