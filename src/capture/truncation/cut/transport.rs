@@ -28,9 +28,9 @@ fn tcp(octets: &mut Octets<'_>) -> Step<Infallible> {
 
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
-const ICMP: u8 = 1;
+pub(super) const ICMP: u8 = 1;
 const DCCP: u8 = 33;
 const AUTHENTICATION: u8 = 51;
-const ICMPV6: u8 = 58;
+pub(super) const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 const UDP_LITE: u8 = 136;
