@@ -34,6 +34,8 @@ pub(super) enum Command {
     Replay(Replay),
     /// Meter live traffic of one or several interfaces
     Capture(Capture),
+    /// Show, on your own captures, that nothing that leaves flowtap depends on payload
+    Verify(Verify),
     /// Print IPFIX files, of flowtap or of any other exporter, or what is asked of the flows in them
     Show(Show),
     /// Erase what probes keep on this machine: spool, keys, state; list every file and the result
@@ -277,6 +279,43 @@ pub(super) enum Language {
 }
 
 #[derive(Debug, Args)]
+#[command(long_about = VERIFY_HELP)]
+pub(super) struct Verify {
+    /// Capture files, each verified by itself: pcap or pcapng, plain, gzip or zstd
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// How to print the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: VerifyFormat,
+
+    /// Print the captures that differ, and the verdict
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+
+    #[command(flatten)]
+    pub(super) metering: Metering,
+}
+
+const VERIFY_HELP: &str = "Show, on your own captures, that nothing that leaves flowtap depends on payload.
+
+Each capture is replayed as it is, and once more with every octet behind the last header of each \
+frame replaced: by random octets, by zeros, by ones, and by a text. That is what applications said, \
+what ICMP errors quote of it, what is in fragments, tunnels and frames that cannot be decoded, and \
+padding. Lengths and times stay. The replays run side by side, and every octet that comes out of them \
+is compared: IPFIX messages, JSON, the table, the ledger, and what is logged. Nothing is stored.
+
+The first difference in each output is shown to the field, and makes the exit status 1.";
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum VerifyFormat {
+    /// For people
+    Text,
+    /// One JSON object a capture, a line each
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Profiles {
     /// How to print them
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
@@ -505,6 +544,17 @@ pub(super) struct Meter {
     #[arg(long, short, help_heading = "Output")]
     pub(super) quiet: bool,
 
+    /// Observation Domain ID in every IPFIX message; give each probe its own
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]
+    pub(super) observation_domain: u32,
+
+    #[command(flatten)]
+    pub(super) metering: Metering,
+}
+
+/// What decides what becomes of a packet.
+#[derive(Debug, Args)]
+pub(super) struct Metering {
     /// Export a flow that goes on in slices of this length; 0s makes each packet a slice
     #[arg(
         long,
@@ -537,10 +587,6 @@ pub(super) struct Meter {
         help_heading = "Metering"
     )]
     pub(super) max_flows: usize,
-
-    /// Observation Domain ID in every IPFIX message; give each probe its own
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]
-    pub(super) observation_domain: u32,
 
     /// One record for both directions of a flow (RFC 5103), or one for each
     #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Metering")]
@@ -611,7 +657,7 @@ pub(super) enum Tunnels {
     Outer,
 }
 
-impl Meter {
+impl Metering {
     pub(super) fn decode(&self) -> decode::Config {
         decode::Config {
             tunnels: match self.tunnels {
@@ -768,7 +814,7 @@ mod tests {
             let nets = nets.iter().flat_map(|net| ["--exclude-net", net]);
             let arguments = ["flowtap", "replay", "x"].into_iter().chain(nets);
             Arguments::try_parse_from(arguments).map(|arguments| match arguments.command {
-                Command::Replay(replay) => replay.meter.selection.exclude_net.len(),
+                Command::Replay(replay) => replay.meter.metering.selection.exclude_net.len(),
                 _ => 0,
             })
         };

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     } = arguments;
     ending::check_outputs(&meter, &[])?;
     ending::check_memory(&meter)?;
-    let packet_filter = selection::filter(&meter.selection)?;
+    let packet_filter = selection::filter(&meter.metering.selection)?;
     let workers =
         workers.map_or_else(|| default_workers(backend, interface.len()), NonZeroUsize::get);
     // Signals first: whoever starts us may also stop us before the first packet.
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         interfaces: interface,
         workers,
         filter,
-        reach: pipeline::reach(meter.decode()),
+        reach: pipeline::reach(meter.metering.decode()),
         reopen: reopens.is_some(),
         ..LiveConfig::default()
     };
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let run = confinement::Run { live: Some(live), spool: spool.config(), ..Default::default() };
     let (confinement, summary) = confinement::enter(&confine_options, &meter, &run)?;
     let wall_clock = wall_clock();
-    let flow = meter.flow(
+    let flow = meter.metering.flow(
         // Flows of two runs must not share an id: at one new Flow a nanosecond they would.
         Seed::Random { first_flow_id: wall_clock.as_nanos() },
         workers,
@@ -91,7 +91,12 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let plural = if workers == 1 { "" } else { "s" };
     say(&format_args!("capturing on {names} with {workers} worker{plural}"));
     let run = LiveRun {
-        config: pipeline::Config { decode: meter.decode(), filter: packet_filter, flow, workers },
+        config: pipeline::Config {
+            decode: meter.metering.decode(),
+            filter: packet_filter,
+            flow,
+            workers,
+        },
         metering,
         sources,
         stop,

@@ -43,7 +43,7 @@ pub(super) fn exporter(
         },
         queue_octets: spool.map_or(defaults.queue_octets, Spool::queue_octets),
         spool: spool.and_then(Spool::config),
-        biflow: meter.flow(flow::Seed::Fixed, 1).biflow,
+        biflow: meter.metering.flow(flow::Seed::Fixed, 1).biflow,
         metering: metering.clone(),
         observer: if meter.quiet { Observer::new(say_trouble) } else { Observer::new(say) },
         ..defaults
@@ -286,11 +286,11 @@ pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result
 /// Checks that the system would give the memory for the Flow Cache: where it does not, an allocation
 /// later on could only abort.
 pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
-    let octets = meter.max_flows.saturating_mul(OCTETS_PER_FLOW);
+    let octets = meter.metering.max_flows.saturating_mul(OCTETS_PER_FLOW);
     Vec::<u8>::new().try_reserve_exact(octets).map_err(|_| {
         anyhow!(
             "there is no memory for {} flows, about {} MB: use a smaller --max-flows",
-            summary::grouped(meter.max_flows as u64),
+            summary::grouped(meter.metering.max_flows as u64),
             summary::grouped(octets as u64 / 1_000_000)
         )
     })

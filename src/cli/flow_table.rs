@@ -1,6 +1,7 @@
 //! The target of a run that has none: flows as a table on standard output.
 
-use std::io::{self, BufWriter, Stdout};
+use std::fmt;
+use std::io::{self, BufWriter, Stdout, Write};
 
 use crate::cli::table::{FlowRow, Table, TimeBase};
 use crate::export::{
@@ -10,16 +11,23 @@ use crate::export::{
 
 /// Prints each flow as it expires.
 #[derive(Debug)]
-pub(super) struct FlowTable {
-    table: Table<BufWriter<Stdout>>,
+pub(super) struct FlowTable<W: Write> {
+    table: Table<BufWriter<W>>,
     /// Live, rows appear as they come; in a replay once there are enough for good columns.
     pace: Pace,
     reader_gone: bool,
 }
 
-impl FlowTable {
+impl FlowTable<Stdout> {
     pub(super) fn new(pace: Pace) -> Self {
-        let out = BufWriter::new(io::stdout());
+        Self::to(io::stdout(), pace)
+    }
+}
+
+impl<W: Write> FlowTable<W> {
+    /// Prints to something else than standard output.
+    pub(super) fn to(out: W, pace: Pace) -> Self {
+        let out = BufWriter::new(out);
         let table = match pace {
             Pace::Live => Table::live(out),
             Pace::Replay => Table::new(out),
@@ -28,7 +36,7 @@ impl FlowTable {
     }
 }
 
-impl RecordSink for FlowTable {
+impl<W: Write + fmt::Debug + Send> RecordSink for FlowTable<W> {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         for record in &batch.records {
             let totals = Totals::of(std::iter::once(record), true);

@@ -51,7 +51,7 @@ impl Document {
     fn of(capture: &Capture, language: Language) -> Self {
         let config = Config {
             observation_domain: capture.meter.observation_domain,
-            biflow: capture.meter.is_biflow(),
+            biflow: capture.meter.metering.is_biflow(),
             ..Config::default()
         };
         let targets = capture.meter.export.iter();
@@ -79,7 +79,7 @@ impl Document {
 
 fn observed(capture: &Capture, language: Language) -> Vec<(&'static str, String)> {
     let Selection { exclude_net, exclude_net_file, only_net, only_net_file } =
-        &capture.meter.selection;
+        &capture.meter.metering.selection;
     let everything = language.of("none: every packet is metered", "なし(すべてのパケットを計測)");
     let nobody = language.of("none", "なし");
     let everybody = language.of("none: all", "なし(すべて)");

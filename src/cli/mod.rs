@@ -14,6 +14,7 @@ pub mod show;
 mod summary;
 mod support;
 pub mod table;
+mod verify;
 mod wipe;
 
 use std::ffi::OsString;
@@ -47,6 +48,10 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
                 other => other.map_err(Into::into),
             }
         }
+        Command::Verify(arguments) => match verify::run(&arguments) {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            other => other,
+        },
         Command::SupportBundle(arguments) => support::run(&arguments),
         Command::Wipe(arguments) => wipe::run(&arguments),
         Command::Manifest(arguments) => match manifest::run(&arguments) {

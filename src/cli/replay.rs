@@ -20,7 +20,7 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files: paths, workers, confine, meter } = arguments;
     ending::check_outputs(&meter, &paths)?;
     ending::check_memory(&meter)?;
-    let filter = selection::filter(&meter.selection)?;
+    let filter = selection::filter(&meter.metering.selection)?;
     let files = file::Replay::open(&paths)?;
     // A pipe may never say anything again: there a signal has to end the process at once.
     let stop = match files.progress().total {
@@ -29,11 +29,12 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     };
     let run = confinement::Run { inputs: &paths, ..Default::default() };
     let (confinement, summary) = confinement::enter(&confine, &meter, &run)?;
-    let flow = meter.flow(Seed::Fixed, 1);
+    let flow = meter.metering.flow(Seed::Fixed, 1);
     let facts = Arc::new(ending::facts(&flow, filter.is_some(), None));
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Replay, &metering, None)?;
-    let config = pipeline::Config { decode: meter.decode(), filter, flow, workers: workers.get() };
+    let decode = meter.metering.decode();
+    let config = pipeline::Config { decode, filter, flow, workers: workers.get() };
     let done = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
         if !meter.quiet && io::stderr().is_terminal() && !prints_on_terminal(&meter) {

@@ -9,11 +9,13 @@ mod live;
 mod replay;
 #[cfg(test)]
 mod testing;
+mod twin;
 mod worker;
 
 pub use ledger::{Imbalance, Ledger};
 pub use live::{LiveFrames, LiveRun, processors};
-pub use replay::replay;
+pub use replay::{replay, replay_twins};
+pub use twin::{Filling, Replaced};
 
 use std::any::Any;
 use std::sync::Arc;

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use crate::capture::Drops;
-use crate::capture::truncation::Reach;
 use crate::decode::{self, DecodeError, PacketAnomaly};
 use crate::export::{Exporter, Ignored, Metering, RecordBatch, Selection};
 use crate::flow::{Batch, FlowCache, FlowRecord, PacketFilter, Sweep, Turn};
 use crate::frame::Frame;
 use crate::pipeline::Config;
 use crate::pipeline::ledger::Ledger;
-use crate::pipeline::reach;
 use crate::time::Timestamp;
 
 /// What a worker carries from frame to frame.
@@ -62,11 +60,6 @@ impl<'a> Worker<'a> {
             kernel_drops: 0,
             ledger: Ledger::default(),
         }
-    }
-
-    /// How far into a frame the headers go that are asked for.
-    pub(super) const fn reach(&self) -> Reach {
-        reach(self.decode)
     }
 
     /// Takes one frame in. The frame ends here; what goes on are its [`decode::Headers`].

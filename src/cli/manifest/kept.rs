@@ -100,7 +100,7 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
 }
 
 fn flows(capture: &Capture, language: Language) -> Kept {
-    let metering = &capture.meter;
+    let metering = &capture.meter.metering;
     let most = grouped(metering.max_flows as u64);
     let (idle, active) = (
         humantime::format_duration(metering.idle_timeout),
