@@ -34,24 +34,26 @@ impl CryptoPan {
     /// Those of these bits of `address` that are inverted; bit 0 is the highest, and of an IPv4
     /// address the 32 highest count.
     pub(super) fn flips(&self, address: u128, bits: Range<u32>) -> u128 {
+        // Of each block the bits that are known, and the pad behind them.
+        let difference = address ^ *self.pad;
+        let mut known = prefix_mask(bits.start);
         let mut flips = 0;
-        let mut blocks = [Block::default(); AT_ONCE as usize];
-        for first in bits.clone().step_by(AT_ONCE as usize) {
-            let count = (bits.end - first).min(AT_ONCE);
-            let blocks = blocks.get_mut(..count as usize).unwrap_or_default();
-            for (bit, block) in (first..).zip(&mut *blocks) {
-                let known = prefix_mask(bit);
-                let input = address & known | *self.pad & !known;
-                *block = input.to_be_bytes().into();
+        let mut blocks = [Block::default(); AT_ONCE];
+        let mut left = bits.len();
+        while left > 0 {
+            let blocks = blocks.get_mut(..left.min(AT_ONCE)).unwrap_or_default();
+            for block in &mut *blocks {
+                *block = (*self.pad ^ difference & known).to_be_bytes().into();
+                known = known >> 1 | prefix_mask(1);
             }
             // Side by side: one after the other they take several times as long.
             self.cipher.encrypt_blocks(blocks);
-            for (bit, block) in (first..).zip(&*blocks) {
-                let flip = block.first().copied().unwrap_or_default() >> 7;
-                flips |= u128::from(flip) << (u128::BITS - 1 - bit);
+            for block in &*blocks {
+                flips = flips << 1 | u128::from(block.first().copied().unwrap_or_default() >> 7);
             }
+            left -= blocks.len();
         }
-        flips
+        flips.checked_shl(u128::BITS - bits.end).unwrap_or(0)
     }
 }
 
@@ -62,7 +64,7 @@ impl fmt::Debug for CryptoPan {
 }
 
 /// Blocks that are encrypted side by side: as many as processors with the widest registers take.
-const AT_ONCE: u32 = 64;
+const AT_ONCE: usize = 64;
 
 #[cfg(test)]
 mod tests {
