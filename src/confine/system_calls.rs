@@ -8,7 +8,7 @@
 //! until the service manager starts it again than one that works for somebody else.
 //!
 //! What is in memory is compared, not what pointers lead to: sockets are told apart by family, kind
-//! and protocol, addresses of TCP by Landlock.
+//! and protocol; to which ports TCP connects, Landlock sees to.
 
 mod lists;
 
