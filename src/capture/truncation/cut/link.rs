@@ -222,11 +222,10 @@ fn is_ethernet(octets: &Octets<'_>, offset: usize) -> bool {
 }
 
 fn is_ipv4(octets: &Octets<'_>) -> bool {
-    octets.peek().map_or(true, |&[version_and_length, _, high, low]| {
-        let header_length = usize::from(version_and_length & 0x0f) * 4;
-        let total_length = usize::from(u16::from_be_bytes([high, low]));
-        header_length >= 20 && (header_length..=octets.length()).contains(&total_length)
-    })
+    let Ok(&[version_and_length, _, high, low]) = octets.peek() else { return true };
+    let header_length = usize::from(version_and_length & 0x0f) * 4;
+    let total_length = usize::from(u16::from_be_bytes([high, low]));
+    header_length >= 20 && (header_length..=octets.length()).contains(&total_length)
 }
 
 fn is_ipv6(octets: &Octets<'_>) -> bool {

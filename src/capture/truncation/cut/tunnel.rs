@@ -134,10 +134,10 @@ fn l2tp_version_2(octets: &mut Octets<'_>, flags: u16) -> Step<Next> {
 }
 
 fn l2tp_version_3(octets: &mut Octets<'_>) -> Step<Next> {
-    if octets.take()? == &[0; 4] {
+    if *octets.take()? == [0; 4] {
         return octets.stop();
     }
-    if octets.peek().is_ok_and(|sublayer| sublayer == &[0; 4]) {
+    if octets.peek().is_ok_and(|sublayer| *sublayer == [0; 4]) {
         octets.skip(4)?;
     }
     Ok(Next::Ethernet)
@@ -145,7 +145,7 @@ fn l2tp_version_3(octets: &mut Octets<'_>) -> Step<Next> {
 
 /// Looks at as few octets as tell Teredo from something else on its port.
 fn teredo(octets: &mut Octets<'_>) -> Step<Next> {
-    if octets.peek()? == &[0] && octets.peek()? == &[0, 1] {
+    if *octets.peek()? == [0] && *octets.peek()? == [0, 1] {
         let &[_, _, client_length, value_length] = octets.peek()?;
         let length = 4 + usize::from(client_length) + usize::from(value_length) + 9;
         if length > octets.end - octets.at {
@@ -153,8 +153,8 @@ fn teredo(octets: &mut Octets<'_>) -> Step<Next> {
         }
         octets.skip(length)?;
     }
-    if octets.peek()? == &[0] {
-        if octets.peek()? != &[0, 0] {
+    if *octets.peek()? == [0] {
+        if *octets.peek()? != [0, 0] {
             return octets.stop_after(2);
         }
         if octets.end - octets.at < 8 {
