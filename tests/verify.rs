@@ -14,7 +14,7 @@ mod run;
 mod shared;
 
 /// What is said of each capture, as `--format json` has it.
-fn verify<'a>(captures: impl IntoIterator<Item = &'a Path>, more: &[&str]) -> Vec<Value> {
+fn verify<'a>(captures: impl IntoIterator<Item = &'a Path>, more: &[&'a str]) -> Vec<Value> {
     let arguments = ["verify", "--format", "json", "--max-flows", "100000"].into_iter();
     let arguments = arguments.chain(more.iter().copied()).map(AsRef::as_ref);
     let captures = captures.into_iter().map(Path::as_os_str);

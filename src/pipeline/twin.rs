@@ -141,7 +141,7 @@ mod tests {
 
     /// A UDP datagram to the port of DNS with `payload`, and two octets of padding behind it.
     fn frame_octets(payload: &[u8]) -> Vec<u8> {
-        let udp_length = 8 + payload.len() as u8;
+        let udp_length = 8 + u8::try_from(payload.len()).unwrap();
         let mut octets = vec![2, 0, 0x5e, 0, 0x53, 1, 2, 0, 0x5e, 0, 0x53, 2, 8, 0];
         octets.extend([0x45, 0, 0, 20 + udp_length, 0, 0, 0, 0, 64, 17, 0, 0]);
         octets.extend([192, 0, 2, 1, 198, 51, 100, 2]);
@@ -154,7 +154,7 @@ mod tests {
     fn frame(bytes: &[u8]) -> Frame<'_> {
         Frame {
             bytes,
-            wire_length: bytes.len() as u32,
+            wire_length: u32::try_from(bytes.len()).unwrap(),
             at: Timestamp::EPOCH,
             link_type: LinkType::Ethernet,
             interface: 1,

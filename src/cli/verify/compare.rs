@@ -152,7 +152,7 @@ fn in_records(one: &[Map<String, Value>], other: &[Map<String, Value>]) -> Optio
 
 /// All fields that differ, in words.
 fn in_fields(one: &Map<String, Value>, other: &Map<String, Value>) -> Option<String> {
-    let text = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+    let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
     let added = other.keys().filter(|name| !one.contains_key(*name));
     let fields: Vec<_> = one
         .keys()

@@ -7,7 +7,7 @@ use crate::cli::args::{Arguments, Command};
 
 /// A classic capture of one UDP datagram, with this TTL, source port and payload.
 fn capture(ttl: u8, port: u8, payload: &[u8]) -> Vec<u8> {
-    let udp_length = 8 + payload.len() as u8;
+    let udp_length = 8 + u8::try_from(payload.len()).unwrap();
     let mut frame = vec![2, 0, 0x5e, 0, 0x53, 1, 2, 0, 0x5e, 0, 0x53, 2, 8, 0];
     frame.extend([0x45, 0, 0, 20 + udp_length, 0, 0, 0, 0, ttl, 17, 0, 0]);
     frame.extend([192, 0, 2, 1, 198, 51, 100, 2]);
@@ -18,7 +18,7 @@ fn capture(ttl: u8, port: u8, payload: &[u8]) -> Vec<u8> {
         octets.extend(word.to_le_bytes());
     }
     for _ in 0..2 {
-        octets.extend((frame.len() as u32).to_le_bytes());
+        octets.extend(u32::try_from(frame.len()).unwrap().to_le_bytes());
     }
     octets.extend(frame);
     octets
