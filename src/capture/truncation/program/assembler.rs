@@ -265,7 +265,7 @@ impl Assembler {
     }
 }
 
-/// The steps of the walk, as [`super::super::cut`] has them.
+/// The steps of the walk, as `truncation::cut` has them.
 impl Assembler {
     pub(super) fn set_ends(&mut self, here: Place, all: Place) {
         self.ends = Some((here, all));

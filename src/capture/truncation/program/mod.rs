@@ -11,7 +11,7 @@
 //!  the ends: after so many octets, after the TCP header, here
 //! ```
 //!
-//! What is remembered between headers stands in scratch memory ([`Word`]). Nothing is loaded that was
+//! What is remembered between headers stands in scratch memory (`Word`). Nothing is loaded that was
 //! not compared with the end first: a load beyond the frame would drop it.
 
 mod assembler;
