@@ -321,7 +321,7 @@ fn what_a_filter_left_out_is_told_as_statistics_of_a_selection_and_not_as_unreli
     options.counters().select(Selection { observed: 9, selected: 5 });
     let records = options.statistics(&EXPORTED, NOW);
     let [_, record] = &records[..] else { panic!("{records:?}") };
-    assert_definition(record, "fdf5 0003 0001  012d 0008  013e 0008  013f 0008");
+    assert_definition(record, "fdf6 0003 0001  012d 0008  013e 0008  013f 0008");
     assert_octets(record, "0000000000000001  0000000000000009 0000000000000005");
 
     let unfiltered = standard(facts()).statistics(&EXPORTED, NOW);
