@@ -124,7 +124,9 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
                 stopped = true;
             }
             let Self { worker, source, .. } = &mut self;
-            let polled = source.poll(BLOCK, patience, |frame| worker.observe(&frame));
+            let polled = source.poll(BLOCK, patience, |frame| {
+                worker.observe(&frame, frame.wire_length);
+            });
             self.source.notices().iter().for_each(notify);
             let at = now();
             match polled {

@@ -66,7 +66,8 @@ struct Cut(Reach);
 impl Treatment for Cut {
     #[inline]
     fn observe(&mut self, worker: &mut Worker<'_>, frame: Frame<'_>) {
-        worker.observe(&cut(frame, self.0));
+        // The cut believes no length below what was captured; the books are those of the file.
+        worker.observe(&cut(frame, self.0), frame.wire_length);
     }
 }
 

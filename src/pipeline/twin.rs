@@ -105,7 +105,7 @@ impl Twins {
 
 impl Treatment for Twins {
     fn observe(&mut self, worker: &mut Worker<'_>, frame: Frame<'_>) {
-        worker.observe(&self.of(frame));
+        worker.observe(&self.of(frame), frame.wire_length);
     }
 
     fn replaced(&self) -> Replaced {

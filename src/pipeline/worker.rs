@@ -62,11 +62,13 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes one frame in. The frame ends here; what goes on are its [`decode::Headers`].
+    /// Takes one frame in, of so many octets on the wire as its source says. The frame ends here; what
+    /// goes on are its [`decode::Headers`].
     #[inline]
-    pub(super) fn observe(&mut self, frame: &Frame<'_>) {
+    pub(super) fn observe(&mut self, frame: &Frame<'_>, octets: u32) {
+        let octets = u64::from(octets);
         self.ledger.received_packets += 1;
-        self.ledger.received_octets += u64::from(frame.wire_length);
+        self.ledger.received_octets += octets;
         let taken = self.cache.enqueue_with(&mut self.batch, |headers| {
             decode::decode_into(frame, self.decode, headers).map_err(NotTaken::Ignored)?;
             match self.filter {
@@ -81,18 +83,17 @@ impl<'a> Worker<'a> {
                     self.meter(Turn::Any, None);
                 }
             }
-            Err(NotTaken::Ignored(reason)) => self.ignore(frame, reason),
-            Err(NotTaken::Filtered) => self.ledger.count_filtered(u64::from(frame.wire_length)),
+            Err(NotTaken::Ignored(reason)) => self.ignore(frame.at, reason, octets),
+            Err(NotTaken::Filtered) => self.ledger.count_filtered(octets),
         }
     }
 
     #[cold]
-    fn ignore(&mut self, frame: &Frame<'_>, reason: DecodeError) {
-        let octets = u64::from(frame.wire_length);
+    fn ignore(&mut self, at: Timestamp, reason: DecodeError, octets: u64) {
         self.ledger.count_ignored(reason, octets);
         // RFC 7011 §4.2 counts IP packets.
         if reason != DecodeError::NotIp {
-            self.ignored.add(1, octets, frame.at);
+            self.ignored.add(1, octets, at);
         }
     }
 
