@@ -307,12 +307,12 @@ fn screen(
     config: &LiveConfig,
 ) -> Result<Screen, CaptureError> {
     let Some(expression) = &config.filter else {
-        return Screen::new(None, link_type, config.reach);
+        return Ok(Screen::new(None, link_type, config.reach));
     };
     // A socket first of all, so that a missing privilege is not blamed on the filter.
     Ring::socket().map_err(|what| refusal(interface, what))?;
     let filter = filter::compile(interface, link_type, expression)?;
-    Screen::new(Some((expression, &filter)), link_type, config.reach)
+    Ok(Screen::new(Some(&filter), link_type, config.reach))
 }
 
 /// One interface as one worker sees it.

@@ -142,8 +142,7 @@ fn let_in(
         Program::drop_everything().attach(capture.as_fd()).map_err(system)?;
         let filter = settings.filter.as_deref().map(|expression| compile(capture, expression));
         let filter = filter.transpose()?;
-        let filter = settings.filter.as_deref().zip(filter.as_deref());
-        let screen = Screen::new(filter, link_type, settings.reach)?;
+        let screen = Screen::new(filter.as_deref(), link_type, settings.reach);
         screen.attach(capture.as_fd()).map_err(system)?
     } else {
         filter_by_libpcap(capture, settings)?;

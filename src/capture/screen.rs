@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use crate::capture::CaptureError;
 use crate::capture::live::Cut;
 use crate::capture::truncation::Reach;
 use crate::capture::truncation::program;
@@ -15,38 +14,24 @@ use crate::sys::packet_socket::Program;
 /// The programs for an interface, from the best on.
 #[derive(Debug)]
 pub(super) struct Screen {
-    /// The filter and the cut; none for a link type of which the kernel cuts nothing.
-    cutting: Option<Program>,
+    /// The filter and the cut, or why there is none.
+    cutting: Result<Program, String>,
     /// The filter alone; none lets everything pass.
     filter: Option<Program>,
 }
 
 impl Screen {
-    /// The screen for frames of `link_type`, with the filter that `expression` was compiled to.
-    ///
-    /// # Errors
-    ///
-    /// [`CaptureError::Filter`] for a filter that leaves no room for the cut.
-    pub(super) fn new(
-        filter: Option<(&str, &[Instruction])>,
-        link_type: LinkType,
-        reach: Reach,
-    ) -> Result<Self, CaptureError> {
-        let cut = program::program(link_type, reach);
-        let cutting = match (filter, cut) {
-            (Some((expression, filter)), Some(cut)) => {
-                Some(program::behind(filter, &cut).map_err(|error| CaptureError::Filter {
-                    expression: expression.into(),
-                    what: error.to_string(),
-                })?)
-            }
-            (None, cut) => cut,
-            (Some(_), None) => None,
-        };
-        Ok(Self {
-            cutting: cutting.as_deref().map(attachable),
-            filter: filter.map(|(_, filter)| attachable(filter)),
-        })
+    /// The screen for frames of `link_type`, with this filter.
+    pub(super) fn new(filter: Option<&[Instruction]>, link_type: LinkType, reach: Reach) -> Self {
+        let cut = program::program(link_type, reach).ok_or_else(|| NOT_OF_THIS_LINK.to_owned());
+        let cutting = cut.and_then(|cut| {
+            let behind = |filter| program::behind(filter, &cut).map_err(|error| error.to_string());
+            filter.map_or_else(|| Ok(cut.clone()), behind)
+        });
+        Self {
+            cutting: cutting.as_deref().map(attachable).map_err(Clone::clone),
+            filter: filter.map(attachable),
+        }
     }
 
     /// Puts it before `socket`, which has some program before it, and says what is cut where.
@@ -56,12 +41,12 @@ impl Screen {
     /// What the kernel says of the filter.
     pub(super) fn attach(&self, socket: BorrowedFd<'_>) -> io::Result<Cut> {
         let why_not = match &self.cutting {
-            Some(program) => match program.attach(socket) {
+            Ok(program) => match program.attach(socket) {
                 Ok(()) => return Ok(Cut::InKernel),
                 Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => NO_ROOM.into(),
                 Err(error) => format!("the kernel does not take the program: {error}"),
             },
-            None => NOT_OF_THIS_LINK.into(),
+            Err(why_not) => why_not.clone(),
         };
         match &self.filter {
             Some(filter) => filter.attach(socket)?,
@@ -92,7 +77,7 @@ mod tests {
     fn what_the_kernel_cannot_cut_is_said_and_filtered_all_the_same() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let drop = [Instruction { code: 6, jump_true: 0, jump_false: 0, operand: 0 }];
-        for filter in [None, Some(("less 0", &drop[..]))] {
+        for filter in [None, Some(&drop[..])] {
             for (link_type, in_kernel) in [
                 (LinkType::Ethernet, true),
                 (LinkType::RawIp, true),
@@ -100,7 +85,7 @@ mod tests {
                 (LinkType::Other(147), false),
             ] {
                 Program::drop_everything().attach(socket.as_fd()).unwrap();
-                let screen = Screen::new(filter, link_type, Reach::Inner).unwrap();
+                let screen = Screen::new(filter, link_type, Reach::Inner);
                 let cut = screen.attach(socket.as_fd()).unwrap();
                 assert_eq!(cut == Cut::InKernel, in_kernel, "{link_type:?}: {cut}");
             }
@@ -108,10 +93,17 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_leaves_no_room_is_an_error_that_names_it() {
-        let long = vec![Instruction { code: 5, jump_true: 0, jump_false: 0, operand: 0 }; 4000];
-        let error = Screen::new(Some(("long", &long)), LinkType::Ethernet, Reach::Inner);
-        let text = error.unwrap_err().to_string();
-        assert!(text.starts_with("filter \"long\": it compiles to 4000 instructions"), "{text}");
+    fn a_filter_that_leaves_no_room_filters_and_says_that_nothing_is_cut() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut long = vec![Instruction { code: 5, jump_true: 0, jump_false: 0, operand: 0 }; 4000];
+        long.push(Instruction { code: 6, jump_true: 0, jump_false: 0, operand: 0 });
+        let screen = Screen::new(Some(&long), LinkType::Ethernet, Reach::Inner);
+        let cut = screen.attach(socket.as_fd()).unwrap().to_string();
+        assert!(cut.contains("the filter has 4001 instructions"), "{cut}");
+        // The filter is there: what comes is dropped.
+        socket.set_nonblocking(true).unwrap();
+        socket.send_to(b"dropped", socket.local_addr().unwrap()).unwrap();
+        let received = socket.recv(&mut [0; 8]).unwrap_err();
+        assert_eq!(received.kind(), io::ErrorKind::WouldBlock);
     }
 }

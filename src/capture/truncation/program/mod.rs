@@ -87,9 +87,7 @@ pub fn behind(filter: &[Instruction], cut: &[Instruction]) -> Result<Vec<Instruc
 
 /// A filter that leaves no room for the cut.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "it compiles to {filter} instructions, and the kernel has room for {most} in front of the cut"
-)]
+#[error("the filter has {filter} instructions, and the kernel room for {most} in front of the cut")]
 pub struct TooLong {
     /// Instructions of the filter.
     pub filter: usize,
