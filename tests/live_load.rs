@@ -70,10 +70,11 @@ fn what_an_overloaded_probe_does_not_receive_is_counted_as_dropped() {
     inside("what_an_overloaded_probe_does_not_receive_is_counted_as_dropped", || {
         cable("tap0", "src0");
         let mut before = arrived();
-        // The probe stands still for longer than its ring lasts, and later does not.
-        for (stopped, count) in [(true, 400_000), (false, 1000)] {
+        // The probe stands still for longer than its ring lasts, and later does not. Payload takes no
+        // room in it, so there have to be many.
+        for (stopped, count) in [(true, 1_500_000), (false, 1000)] {
             let capture = Capture::start(&["--export", "null:"]);
-            let traffic = Traffic { octets: 1000, flows: 1000, rate: 400_000, count };
+            let traffic = Traffic { octets: 64, flows: 1000, rate: 1_000_000, count };
             if stopped {
                 capture.program.signal("STOP");
             }
