@@ -7,14 +7,11 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::decode::IpVersion;
+use crate::flow;
 
-/// A network by its prefix, written `192.0.2.0/24` or `2001:db8::/32`; a single address is a network
-/// of its own.
+/// A network as a policy has it: by its highest bits, whatever the version.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Network {
-    address: IpAddr,
-    length: u8,
-}
+pub struct Network(flow::Network);
 
 /// Why a text is no [`Network`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -36,7 +33,7 @@ pub enum NetworkError {
 impl Network {
     /// Which addresses it is of.
     pub const fn version(self) -> IpVersion {
-        match self.address {
+        match self.0.address() {
             IpAddr::V4(_) => IpVersion::V4,
             IpAddr::V6(_) => IpVersion::V6,
         }
@@ -44,27 +41,15 @@ impl Network {
 
     /// Leading bits that its addresses share.
     pub const fn length(self) -> u8 {
-        self.length
+        self.0.length()
     }
 
     /// Its first address, from the highest bit on.
     pub(super) const fn bits(self) -> u128 {
-        match self.address {
+        match self.0.address() {
             IpAddr::V4(address) => (address.to_bits() as u128) << 96,
             IpAddr::V6(address) => address.to_bits(),
         }
-    }
-
-    fn first(self) -> Self {
-        let bits = self.bits() & prefix_mask(self.length.into());
-        let address = match self.address {
-            IpAddr::V4(_) => {
-                let [a, b, c, d, ..] = bits.to_be_bytes();
-                IpAddr::from([a, b, c, d])
-            }
-            IpAddr::V6(_) => IpAddr::from(bits.to_be_bytes()),
-        };
-        Self { address, length: self.length }
     }
 }
 
@@ -79,35 +64,20 @@ pub(super) const fn prefix_mask(length: u32) -> u128 {
 impl FromStr for Network {
     type Err = NetworkError;
 
+    /// As [`flow::Network`] is read: `192.0.2.0/24`, `2001:db8::/32`, or an address.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let wrong = || NetworkError::Text(text.to_owned());
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length {
-            None => width,
-            Some(length) if length.bytes().all(|octet| octet.is_ascii_digit()) => {
-                length.parse().ok().filter(|&length| length <= width).ok_or_else(wrong)?
+        text.parse().map(Self).map_err(|error| match error {
+            flow::NetworkError::BitsBehind(meant) => {
+                NetworkError::HostBits { text: text.to_owned(), meant: Self(meant) }
             }
-            Some(_) => return Err(wrong()),
-        };
-        let network = Self { address, length };
-        let meant = network.first();
-        if meant == network {
-            Ok(network)
-        } else {
-            Err(NetworkError::HostBits { text: text.to_owned(), meant })
-        }
+            _ => NetworkError::Text(text.to_owned()),
+        })
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, length } = self;
-        write!(f, "{address}/{length}")
+        self.0.fmt(f)
     }
 }
 
