@@ -10,7 +10,7 @@ use super::program::{Instruction, op};
 ///
 /// What the kernel would have refused to attach: an instruction that is none, a jump out of the
 /// program, scratch memory read before it was written.
-pub fn run(program: &[Instruction], frame: &[u8]) -> Result<u32, Fault> {
+pub(crate) fn run(program: &[Instruction], frame: &[u8]) -> Result<u32, Fault> {
     let mut machine = Machine { frame, a: 0, x: 0, memory: [None; op::SCRATCH_WORDS] };
     let mut next = 0;
     loop {
@@ -28,7 +28,7 @@ pub fn run(program: &[Instruction], frame: &[u8]) -> Result<u32, Fault> {
 /// The program is not sound.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("instruction {at} is unsound")]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The instruction, counted from 0.
     pub at: usize,
 }

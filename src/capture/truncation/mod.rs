@@ -19,7 +19,8 @@
 
 mod cut;
 
-pub mod interpreter;
+#[cfg(test)]
+pub(crate) mod interpreter;
 
 pub mod program;
 
