@@ -86,6 +86,8 @@ pub struct ObservationPoint {
 pub enum Cut {
     /// In the kernel: it is not copied and never reaches this process.
     InKernel,
+    /// In the kernel, but for frames with tunnels: as with [`Self::OnArrival`]. With the reason.
+    InKernelButTunnels(String),
     /// It reaches the memory shared with the kernel, and is cut off before the frame is lent. With the
     /// reason.
     OnArrival(String),
@@ -97,6 +99,9 @@ impl fmt::Display for Cut {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InKernel => formatter.write_str("payload cut in the kernel"),
+            Self::InKernelButTunnels(why) => {
+                write!(formatter, "payload cut in the kernel, in tunnels on arrival: {why}")
+            }
             Self::OnArrival(why) => {
                 write!(formatter, "payload cut on arrival, not in the kernel: {why}")
             }
@@ -111,7 +116,9 @@ impl ObservationPoint {
     pub(super) fn lend<F: FnMut(Frame<'_>)>(&self, frame: Frame<'_>, reach: Reach, each: &mut F) {
         match self.cut {
             Cut::InKernel => each(frame),
-            Cut::OnArrival(_) | Cut::Waiting => each(truncation::cut(frame, reach)),
+            Cut::InKernelButTunnels(_) | Cut::OnArrival(_) | Cut::Waiting => {
+                each(truncation::cut(frame, reach));
+            }
         }
     }
 

@@ -16,6 +16,8 @@ use crate::sys::packet_socket::Program;
 pub(super) struct Screen {
     /// The filter and the cut, or why there is none.
     cutting: Result<Program, String>,
+    /// The filter and a shorter cut, if there is one.
+    cutting_less: Option<Program>,
     /// The filter alone; none lets everything pass.
     filter: Option<Program>,
 }
@@ -23,13 +25,21 @@ pub(super) struct Screen {
 impl Screen {
     /// The screen for frames of `link_type`, with this filter.
     pub(super) fn new(filter: Option<&[Instruction]>, link_type: LinkType, reach: Reach) -> Self {
+        let behind_filter = |cut: Vec<Instruction>| match filter {
+            Some(filter) => program::behind(filter, &cut).map_err(|error| error.to_string()),
+            None => Ok(cut),
+        };
         let cut = program::program(link_type, reach).ok_or_else(|| NOT_OF_THIS_LINK.to_owned());
-        let cutting = cut.and_then(|cut| {
-            let behind = |filter| program::behind(filter, &cut).map_err(|error| error.to_string());
-            filter.map_or_else(|| Ok(cut.clone()), behind)
-        });
+        let cutting = cut.and_then(behind_filter);
+        let shorter = match reach {
+            Reach::Inner => program::without_tunnels(link_type),
+            // Tunnels are payload.
+            Reach::Outer => None,
+        };
+        let cutting_less = shorter.and_then(|cut| behind_filter(cut).ok());
         Self {
             cutting: cutting.as_deref().map(attachable).map_err(Clone::clone),
+            cutting_less: cutting_less.as_deref().map(attachable),
             filter: filter.map(attachable),
         }
     }
@@ -48,6 +58,11 @@ impl Screen {
             },
             Err(why_not) => why_not.clone(),
         };
+        if let Some(program) = &self.cutting_less
+            && program.attach(socket).is_ok()
+        {
+            return Ok(Cut::InKernelButTunnels(why_not));
+        }
         match &self.filter {
             Some(filter) => filter.attach(socket)?,
             None => packet_socket::detach_program(socket)?,
@@ -63,7 +78,7 @@ fn attachable(program: &[Instruction]) -> Program {
 
 /// A program counts as memory of its socket, and before Linux 6.7 there is little of it by default.
 const NO_ROOM: &str =
-    "the kernel has no room for the program (set the sysctl net.core.optmem_max to 131072)";
+    "the kernel has no room for the whole program (set the sysctl net.core.optmem_max to 131072)";
 const NOT_OF_THIS_LINK: &str = "the kernel's program does not know this link layer";
 
 #[cfg(test)]
@@ -100,6 +115,13 @@ mod tests {
         let screen = Screen::new(Some(&long), LinkType::Ethernet, Reach::Inner);
         let cut = screen.attach(socket.as_fd()).unwrap().to_string();
         assert!(cut.contains("the filter has 4001 instructions"), "{cut}");
+        // One of half that length leaves room for the shorter cut.
+        let screen = Screen::new(Some(&long[2000..]), LinkType::Ethernet, Reach::Inner);
+        let cut = screen.attach(socket.as_fd()).unwrap().to_string();
+        assert!(
+            cut.starts_with("payload cut in the kernel, in tunnels on arrival: the filter"),
+            "{cut}"
+        );
         // The filter is there: what comes is dropped.
         socket.set_nonblocking(true).unwrap();
         socket.send_to(b"dropped", socket.local_addr().unwrap()).unwrap();

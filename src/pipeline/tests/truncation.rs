@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::capture::file::Replay;
-use crate::capture::truncation::program::{Instruction, program};
+use crate::capture::truncation::program::{Instruction, program, without_tunnels};
 use crate::capture::truncation::{Reach, cut, header_end, interpreter};
 use crate::capture::{FrameSource, Polled};
 use crate::decode::tests::examples;
@@ -50,26 +50,57 @@ fn assert_law(frame: Frame<'_>) {
 /// without what is known of more on the wire.
 fn assert_same_in_the_kernel(frame: Frame<'_>, reach: Reach) {
     thread_local! {
-        static PROGRAMS: [Option<Vec<Instruction>>; 4] = {
-            let of = |link_type| [Reach::Inner, Reach::Outer].map(|reach| program(link_type, reach));
-            let ([a, b], [c, d]) = (of(LinkType::Ethernet), of(LinkType::RawIp));
-            [a, b, c, d]
-        };
+        static PROGRAMS: [[Option<Vec<Instruction>>; 3]; 2] =
+            [LinkType::Ethernet, LinkType::RawIp].map(|link_type| [
+                program(link_type, Reach::Inner),
+                program(link_type, Reach::Outer),
+                without_tunnels(link_type),
+            ]);
     }
-    let first = match frame.link_type {
+    let of_this_link = match frame.link_type {
         LinkType::Ethernet => 0,
-        LinkType::RawIp => 2,
+        LinkType::RawIp => 1,
         _ => return,
     };
     let length = u32::try_from(frame.bytes.len()).expect("frames are small");
     let end = header_end(frame.link_type, frame.bytes, length, reach);
     PROGRAMS.with(|programs| {
-        let place = first + usize::from(reach == Reach::Outer);
-        let program = programs[place].as_ref().expect("there is one for this link type");
-        let passed = interpreter::run(program, frame.bytes).expect("a sound program");
-        assert_eq!(passed as usize, end, "in the kernel and here: {frame:?}");
+        let passed = |program: &Option<Vec<Instruction>>| {
+            let program = program.as_ref().expect("there is one for this link type");
+            interpreter::run(program, frame.bytes).expect("a sound program") as usize
+        };
+        let [inner, outer, without_tunnels] = &programs[of_this_link];
+        match reach {
+            Reach::Inner => {
+                assert_eq!(passed(inner), end, "in the kernel and here: {frame:?}");
+                let passed = passed(without_tunnels).min(frame.bytes.len());
+                let whole = passed == frame.bytes.len();
+                assert!(whole || passed == end, "without tunnels {passed}, not {end}: {frame:?}");
+            }
+            Reach::Outer => assert_eq!(passed(outer), end, "in the kernel and here: {frame:?}"),
+        }
     });
     assert!(end > 0 || frame.bytes.is_empty(), "dropped: {frame:?}");
+}
+
+#[test]
+fn without_tunnels_the_kernel_cuts_every_example_but_those_in_tunnels() {
+    let mut cut = 0;
+    for (link_type, packet) in examples::all() {
+        let Some(program) = without_tunnels(link_type) else { continue };
+        let octets = &packet.octets;
+        let length = u32::try_from(octets.len()).unwrap();
+        let [inner, outer] =
+            [Reach::Inner, Reach::Outer].map(|reach| header_end(link_type, octets, length, reach));
+        let passed = interpreter::run(&program, octets).expect("a sound program") as usize;
+        if inner == outer {
+            assert_eq!(passed, inner, "{packet:?}");
+            cut += 1;
+        } else {
+            assert!(passed >= octets.len(), "{passed}: {packet:?}");
+        }
+    }
+    assert!(cut > 20, "{cut}");
 }
 
 /// The law for a frame, for one that was captured in part, and for one that lost a tag.

@@ -208,6 +208,10 @@ impl Assembler {
         self.plain(op::RETURN_A, 0);
     }
 
+    pub(super) fn end_whole(&mut self) {
+        self.plain(op::RETURN, u32::MAX);
+    }
+
     fn branch(&mut self, code: u16, operand: u32, met: Option<Place>, not_met: Option<Place>) {
         self.lines.push(Line::Branch { code, operand, met, not_met });
     }

@@ -17,13 +17,18 @@ pub(super) fn write(code: &mut Assembler, level: &Level, inside: Option<&Level>,
     ipv6(code, level, carried, ends);
 
     code.here(carried);
-    match inside {
-        Some(inside) => {
+    match (inside, ends.whole) {
+        (Some(inside), _) => {
             code.if_equal(TCP, ends.tcp);
             tunnel::by_protocol(code, level, inside);
             code.go(ends.transport);
         }
-        None => code.go(ends.transport),
+        (None, Some(whole)) => {
+            code.if_equal(TCP, ends.tcp);
+            tunnel::not_followed(code, whole, ends);
+            code.go(ends.transport);
+        }
+        (None, None) => code.go(ends.transport),
     }
 }
 

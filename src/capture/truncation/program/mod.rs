@@ -32,12 +32,32 @@ use tunnel::Tunnels;
 ///
 /// It lets some of every frame pass, but of an empty one.
 pub fn program(link_type: LinkType, reach: Reach) -> Option<Vec<Instruction>> {
+    match reach {
+        Reach::Inner => written(link_type, nesting::LEVELS.len(), Beyond::Unread),
+        Reach::Outer => written(link_type, 1, Beyond::Payload),
+    }
+}
+
+/// A third of the program for [`Reach::Inner`], for a kernel that has no room for more: frames of a
+/// packet in a tunnel pass whole, all others end where they would with it.
+pub fn without_tunnels(link_type: LinkType) -> Option<Vec<Instruction>> {
+    written(link_type, 1, Beyond::Whole)
+}
+
+/// What the innermost packet that is followed carries, if it is a tunnel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Beyond {
+    /// More than the decoder follows.
+    Unread,
+    /// What is not to be let through.
+    Payload,
+    /// What is let through whole.
+    Whole,
+}
+
+fn written(link_type: LinkType, depth: usize, beyond: Beyond) -> Option<Vec<Instruction>> {
     let mut code = Assembler::default();
-    let ends = Ends::new(&mut code);
-    let depth = match reach {
-        Reach::Inner => nesting::LEVELS.len(),
-        Reach::Outer => 1,
-    };
+    let ends = Ends::new(&mut code, beyond);
     let levels = nesting::LEVELS.iter().take(depth);
     let levels: Vec<_> = levels.map(|followed| Level::new(&mut code, *followed)).collect();
     let outermost = levels.first()?;
@@ -180,10 +200,12 @@ struct Ends {
     /// As `transport`, of a fragment; its protocol is in [`Word::Protocol`].
     fragment_v4: Place,
     fragment_v6: Place,
+    /// With the whole frame, behind a tunnel.
+    whole: Option<Place>,
 }
 
 impl Ends {
-    fn new(code: &mut Assembler) -> Self {
+    fn new(code: &mut Assembler, beyond: Beyond) -> Self {
         let mut place = || code.place();
         let ends = Self {
             here: place(),
@@ -198,6 +220,7 @@ impl Ends {
             transport: place(),
             fragment_v4: place(),
             fragment_v6: place(),
+            whole: (beyond == Beyond::Whole).then(place),
         };
         code.set_ends(ends.here, ends.all);
         ends
@@ -254,6 +277,10 @@ impl Ends {
         code.here(self.all);
         code.load(Word::End);
         code.end_at_a();
+        if let Some(whole) = self.whole {
+            code.here(whole);
+            code.end_whole();
+        }
     }
 }
 

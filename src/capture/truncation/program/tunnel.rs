@@ -14,6 +14,26 @@ pub(super) fn by_protocol(code: &mut Assembler, level: &Level, inside: &Level) {
     code.if_equal(115, l2tp_3);
 }
 
+/// Sends what may be a tunnel, by the protocol in A, to `whole`; others go on.
+pub(super) fn not_followed(code: &mut Assembler, whole: Place, ends: &Ends) {
+    let other = code.place();
+    code.if_any(&[4, 41, 47, 115], whole);
+    code.if_not(UDP, other);
+    code.take(8);
+    if_tunnel_over_udp(code, whole);
+    code.go(ends.here);
+    code.here(other);
+}
+
+/// By the ports of the UDP header that was taken. The source port is then in [`Word::Field`].
+fn if_tunnel_over_udp(code: &mut Assembler, likely: Place) {
+    code.load_16(0);
+    code.store(Word::Field);
+    code.if_any(&[L2TP, TEREDO], likely);
+    code.load_16(2);
+    code.if_any(&[VXLAN, VXLAN_LINUX, VXLAN_GPE, GENEVE, GTP_U, L2TP, TEREDO], likely);
+}
+
 /// Where tunnels of an IP packet begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tunnels {
@@ -35,11 +55,7 @@ pub(super) fn write(code: &mut Assembler, level: &Level, inside: &Level, ends: &
 fn over_udp(code: &mut Assembler, l2tp_3: Place, inside: &Level, ends: &Ends) {
     let [likely, limited] = [code.place(), code.place()];
     code.take(8);
-    code.load_16(0);
-    code.store(Word::Field);
-    code.if_any(&[L2TP, TEREDO], likely);
-    code.load_16(2);
-    code.if_any(&[VXLAN, VXLAN_LINUX, VXLAN_GPE, GENEVE, GTP_U, L2TP, TEREDO], likely);
+    if_tunnel_over_udp(code, likely);
     code.go(ends.here);
 
     code.here(likely);
