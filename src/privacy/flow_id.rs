@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit,
+};
 use aes::{Aes128, Block};
 
 use crate::key_file::SecretKey;
@@ -22,23 +25,41 @@ impl FlowIds {
         Self(Aes128::new_from_slice(derived.as_slice()).expect("sixteen octets"))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
     pub(super) fn permuted(&self, id: u64) -> u64 {
-        let (mut left, mut right) = ((id >> 32) as u32, id as u32);
-        for round in 0..ROUNDS {
-            (left, right) = (right, left ^ self.round(round, right));
-        }
-        u64::from(left) << 32 | u64::from(right)
+        let mut number = id;
+        self.0.encrypt_with_backend(Rounds { number: &mut number });
+        number
     }
+}
 
-    fn round(&self, round: u8, half: u32) -> u32 {
-        let mut block = Block::default();
-        for (octet, input) in block.iter_mut().zip([round].into_iter().chain(half.to_be_bytes())) {
-            *octet = input;
+/// All rounds at once: to make the cipher ready takes longer than a round.
+struct Rounds<'a> {
+    number: &'a mut u64,
+}
+
+impl BlockSizeUser for Rounds<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Rounds<'_> {
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let (mut left, mut right) = ((*self.number >> 32) as u32, *self.number as u32);
+        for round in 0..ROUNDS {
+            (left, right) = (right, left ^ function(backend, round, right));
         }
-        self.0.encrypt_block(&mut block);
-        block.iter().take(4).fold(0, |number, &octet| number << 8 | u32::from(octet))
+        *self.number = u64::from(left) << 32 | u64::from(right);
     }
+}
+
+/// What a round adds to one half, by the other.
+#[inline(always)]
+fn function<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, round: u8, half: u32) -> u32 {
+    let input = u128::from(round) << 120 | u128::from(half) << 88;
+    let mut block = Block::from(input.to_be_bytes());
+    backend.encrypt_block_inplace(&mut block);
+    block.iter().take(4).fold(0, |number, &octet| number << 8 | u32::from(octet))
 }
 
 impl fmt::Debug for FlowIds {
