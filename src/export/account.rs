@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::export::error::ExportError;
-use crate::export::mapping::DataRecord;
+use crate::export::mapping::Content;
 use crate::flow::FlowRecord;
 
 /// Sums over records.
@@ -55,7 +55,7 @@ impl Totals {
 
     /// The totals of one Data Record.
     #[inline]
-    pub(crate) fn of_data(record: &DataRecord<'_>) -> Self {
+    pub(crate) fn of_data<'a>(record: &impl Content<'a>) -> Self {
         Self { records: 1, packets: record.packets(), octets: record.octets() }
     }
 }
@@ -153,6 +153,33 @@ pub struct Sessions {
     pub refused: u64,
 }
 
+/// How Flow Records became Aggregated Flows (RFC 7015), for a target that no Flow Record leaves for.
+///
+/// Packets and octets of Aggregated Flows are those of the records in them; what is sent or lost then
+/// counts Aggregated Flows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Aggregation {
+    /// Data Records that would have been, and are in Aggregated Flows: one for each direction of a
+    /// Flow Record that has packets.
+    pub records: u64,
+    /// Aggregated Flows that were made of them.
+    pub aggregates: u64,
+    /// Of `records` those in coarser classes than they should be: there were too many classes.
+    pub coarsened: u64,
+    /// What never left: the Flows were too few.
+    pub withheld: Totals,
+}
+
+impl AddAssign for Aggregation {
+    fn add_assign(&mut self, other: Self) {
+        let Self { records, aggregates, coarsened, withheld } = other;
+        self.records = self.records.saturating_add(records);
+        self.aggregates = self.aggregates.saturating_add(aggregates);
+        self.coarsened = self.coarsened.saturating_add(coarsened);
+        self.withheld += withheld;
+    }
+}
+
 /// What a target did, kept by its sink while it works.
 ///
 /// At the end every record the sink was given is in it once: as sent, as lost, or as kept for the
@@ -166,6 +193,7 @@ pub struct Account {
     carried_over: Totals,
     /// What is left in the spool for the next run.
     kept: Totals,
+    aggregation: Aggregation,
     messages: u64,
     message_octets: u64,
     sessions: Sessions,
@@ -199,6 +227,22 @@ impl Account {
     /// Records that are left for the next run.
     pub(crate) fn keep(&mut self, totals: Totals) {
         self.kept += totals;
+    }
+
+    /// `records` Data Records that would have been became `aggregates` Aggregated Flows.
+    pub(crate) const fn aggregated(&mut self, records: u64, aggregates: u64) {
+        self.aggregation.records += records;
+        self.aggregation.aggregates += aggregates;
+    }
+
+    /// Records that are in coarser classes than they should be.
+    pub(crate) const fn coarsened(&mut self, records: u64) {
+        self.aggregation.coarsened += records;
+    }
+
+    /// Records that were kept back for ever.
+    pub(crate) fn withhold(&mut self, totals: Totals) {
+        self.aggregation.withheld += totals;
     }
 
     /// A Transport Session was opened.
@@ -242,6 +286,7 @@ impl Account {
             lost,
             carried_over,
             kept,
+            aggregation,
             messages,
             message_octets,
             sessions,
@@ -252,6 +297,7 @@ impl Account {
         self.lost.iter_mut().zip(lost).for_each(|(sum, lost)| *sum += lost);
         self.carried_over += carried_over;
         self.kept += kept;
+        self.aggregation += aggregation;
         self.messages += messages;
         self.message_octets += message_octets;
         self.sessions.opened += sessions.opened;
@@ -277,10 +323,16 @@ impl Account {
         self.observer.notice(&Notice::LeftOver { target, first, count });
     }
 
+    /// Aggregated Flows, which nobody was given.
+    pub(crate) fn made(&self) -> Totals {
+        Totals { records: self.aggregation.aggregates, ..Totals::default() }
+    }
+
     /// Everything accounted for so far.
     pub(crate) fn settled(&self) -> Totals {
         let mut settled = self.sent;
         settled += self.kept;
+        settled += self.aggregation.settled();
         for &lost in &self.lost {
             settled += lost;
         }
@@ -293,6 +345,7 @@ impl Account {
             lost,
             carried_over,
             kept,
+            aggregation,
             messages,
             message_octets,
             sessions,
@@ -305,12 +358,22 @@ impl Account {
             carried_over,
             sent,
             kept,
+            aggregation,
             lost,
             messages,
             message_octets,
             sessions,
             first_error,
         }
+    }
+}
+
+impl Aggregation {
+    /// Data Records that need not leave any more: they are in others, or withheld.
+    fn settled(&self) -> Totals {
+        let mut settled = Totals { records: self.records, ..Totals::default() };
+        settled += self.withheld;
+        settled
     }
 }
 
@@ -327,6 +390,8 @@ pub struct TargetReport {
     pub sent: Totals,
     /// What is left in its spool for the next run.
     pub kept: Totals,
+    /// What was summed up, and what was withheld.
+    pub aggregation: Aggregation,
     lost: [Totals; LossReason::ALL.len()],
     /// Messages sent (`exportedMessageTotalCount`, IE 41), Template Messages included.
     pub messages: u64,
@@ -344,13 +409,15 @@ impl TargetReport {
         self.lost.get(reason as usize).copied().unwrap_or_default()
     }
 
-    /// Whether everything is accounted for: what it was given and what was left for it was sent, lost
-    /// or left for the next run.
+    /// Whether everything is accounted for: what it was given and what was left for it was sent, lost,
+    /// withheld, or left for the next run.
     pub fn balances(&self) -> bool {
         let mut incoming = self.given;
         incoming += self.carried_over;
+        incoming.records = incoming.records.saturating_add(self.aggregation.aggregates);
         let mut outgoing = self.sent;
         outgoing += self.kept;
+        outgoing += self.aggregation.settled();
         outgoing += self.lost_totals();
         incoming == outgoing
     }

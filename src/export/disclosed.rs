@@ -4,7 +4,7 @@
 use crate::export::config::Config;
 use crate::export::file::file_templates;
 use crate::export::layout::Layout;
-use crate::export::mapping::template;
+use crate::export::mapping::{AggregateLayout, template};
 use crate::export::options::Options;
 use crate::export::profile::{Mapping, OptionsRules};
 use crate::export::target::{Collector, CollectorOptions, FileTarget, JsonTarget, Target};
@@ -58,6 +58,10 @@ impl Disclosed {
 
     /// What a policy withholds is told as well: that it does.
     fn add_flow_records(&mut self, policy: &Policy, mapping: Mapping) {
+        let statistical = Mapping { withheld: policy.withheld(), ..mapping };
+        if policy.is_statistical() {
+            self.add_aggregates(policy, statistical);
+        }
         let mapping = Mapping { withheld: Withheld::NONE, ..mapping };
         let numbers = (0..u16::MAX).take(Layout::COUNT);
         let mut all = Vec::new();
@@ -70,8 +74,28 @@ impl Disclosed {
             (element, policy.treatment(subject))
         });
         for (element, treatment) in treated {
-            if !self.flow_records.contains(&(element, treatment)) {
+            // Of what is withheld something may be left: the sum over Flows, say.
+            let mut known = self.flow_records.iter().filter(|(other, _)| *other == element);
+            let is_known = match treatment {
+                Treatment::Withheld => known.next().is_some(),
+                _ => known.any(|(_, other)| *other == treatment),
+            };
+            if !is_known {
                 self.flow_records.push((element, treatment));
+            }
+        }
+    }
+
+    fn add_aggregates(&mut self, policy: &Policy, mapping: Mapping) {
+        let has_networks = !policy.aggregation.networks.is_empty();
+        let mut all = Vec::new();
+        for layout in AggregateLayout::all(mapping, has_networks) {
+            add_elements(&mut all, &layout.template(mapping));
+        }
+        for element in all {
+            let told = (element, policy.aggregated(&element).unwrap_or(Treatment::AsIs));
+            if !self.flow_records.contains(&told) {
+                self.flow_records.push(told);
             }
         }
     }

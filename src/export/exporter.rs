@@ -15,8 +15,10 @@ use crate::export::error::ExportError;
 use crate::export::file::FileSink;
 use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
+use crate::export::statistical::{AggregateSink, Statistical};
 use crate::export::target::{Collector, Group, GroupMode, Target};
 use crate::flow::FlowRecord;
+use crate::privacy::Policy;
 use crate::time::Timestamp;
 
 /// Records that expired together.
@@ -151,19 +153,21 @@ fn open(
         parts.push(Part { name, sink, share, biflow, queue_full: Arc::clone(queue_full) });
     };
     let collectors = |members: &[Collector], name: &str, share, queue_full: &Arc<_>| {
-        let biflow = members.first().is_some_and(|m| m.options.mapping(config.biflow).biflow);
         let sink = CollectorSink::start(members, share, name, config, ending, queue_full)?;
-        Ok::<_, ExportError>((biflow, Box::new(sink)))
+        let policy = members.first().map(|m| m.options.privacy.policy()).unwrap_or_default();
+        Ok::<_, ExportError>(under(&policy, sink, share, config))
     };
     match target {
         Target::File(file) => {
             let sink = FileSink::create(file, &name, config)?;
-            let biflow = file.options.mapping(config.biflow).biflow;
-            add(name, biflow, Share::ALL, Box::new(sink), &queue_full);
+            let policy = file.options.privacy.policy();
+            let (biflow, sink) = under(&policy, sink, Share::ALL, config);
+            add(name, biflow, Share::ALL, sink, &queue_full);
         }
         Target::Json(json) => {
             let sink = JsonSink::open(json, &name, config)?;
-            add(name, config.biflow, Share::ALL, Box::new(sink), &queue_full);
+            let (biflow, sink) = under(&json.privacy.policy(), sink, Share::ALL, config);
+            add(name, biflow, Share::ALL, sink, &queue_full);
         }
         Target::Null => {
             let sink = NullSink { biflow: config.biflow };
@@ -190,6 +194,20 @@ fn open(
         }
     }
     Ok(())
+}
+
+/// The sink as records get to it under `policy`, and whether both directions count as one.
+fn under<S: AggregateSink + 'static>(
+    policy: &Policy,
+    sink: S,
+    share: Share,
+    config: &Config,
+) -> (bool, Box<dyn RecordSink>) {
+    if policy.is_statistical() {
+        (false, Box::new(Statistical::new(sink, policy, share, config)))
+    } else {
+        (sink.mapping().biflow, Box::new(sink))
+    }
 }
 
 /// The near end of a target.
@@ -275,6 +293,7 @@ impl ClosedTarget {
         let given = given.to_target.totals();
         let mut all = given;
         all += account.carried_over();
+        all += account.made();
         if failed {
             account.lost(LossReason::TargetFailed, all.less(account.settled()));
         }

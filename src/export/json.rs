@@ -9,10 +9,11 @@ use crate::export::config::Config;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::fields::FieldVisitor;
-use crate::export::mapping::Disclosure;
+use crate::export::mapping::{Content, Disclosed, Disclosure};
 use crate::export::output::{Output, reader_has_left};
 use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
+use crate::export::statistical::{AggregateSink, Aggregates};
 use crate::export::target::{JsonOutput, JsonTarget};
 use crate::flow::FlowRecord;
 use crate::ipfix::date_time::{DateTime, Precision};
@@ -61,6 +62,43 @@ impl JsonSink {
     }
 }
 
+impl JsonSink {
+    fn add<'a>(
+        &mut self,
+        record: &impl Content<'a>,
+        account: &mut Account,
+    ) -> Result<(), ExportError> {
+        let mut fields = NamedFields(Vec::with_capacity(64));
+        record.visit(&mut fields);
+        let done = self.output.add(Totals::of_data(record), account, |out| {
+            serde_json::to_writer(&mut *out, &JsonRecord(&fields.0))
+                .expect("the keys are text and memory takes every octet");
+            out.push(b'\n');
+        });
+        self.reader_is_gone |= reader_has_left(&self.target, done)?;
+        Ok(())
+    }
+}
+
+impl AggregateSink for JsonSink {
+    fn mapping(&self) -> Mapping {
+        self.disclosure.mapping()
+    }
+
+    fn write_aggregates(
+        &mut self,
+        aggregates: &Aggregates<'_>,
+        account: &mut Account,
+    ) -> Result<(), ExportError> {
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, aggregates.totals());
+            return Ok(());
+        }
+        let mapping = self.disclosure.mapping();
+        aggregates.data_records(mapping).try_for_each(|data| self.add(&data, account))
+    }
+}
+
 impl RecordSink for JsonSink {
     fn write(&mut self, batch: &RecordBatch, account: &mut Account) -> Result<(), ExportError> {
         if self.reader_is_gone {
@@ -69,15 +107,9 @@ impl RecordSink for JsonSink {
             return Ok(());
         }
         for record in &batch.records {
-            for data in self.disclosure.of(record).data_records() {
-                let mut fields = NamedFields(Vec::with_capacity(64));
-                data.visit(&mut fields);
-                let done = self.output.add(Totals::of_data(&data), account, |out| {
-                    serde_json::to_writer(&mut *out, &JsonRecord(&fields.0))
-                        .expect("the keys are text and memory takes every octet");
-                    out.push(b'\n');
-                });
-                self.reader_is_gone |= reader_has_left(&self.target, done)?;
+            let Some(disclosed) = self.disclosure.of(record) else { continue };
+            for data in disclosed.data_records() {
+                self.add(&data, account)?;
             }
         }
         Ok(())
@@ -112,7 +144,7 @@ pub fn each_data_record(
     mut each: impl FnMut(Vec<(Field, Value<'_>)>),
 ) {
     let mut disclosure = Disclosure::as_is(Mapping { biflow, ..Mapping::default() });
-    for data in disclosure.of(record).data_records() {
+    for data in disclosure.of(record).iter().flat_map(Disclosed::data_records) {
         let mut fields = NamedFields(Vec::with_capacity(64));
         data.visit(&mut fields);
         each(fields.0);

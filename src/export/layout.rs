@@ -153,15 +153,7 @@ impl Layout {
     /// a mapping changes is made before a Collector's first session, and not in between.
     #[inline]
     pub(crate) fn template_id(self, unit: TimeUnit) -> TemplateId {
-        TemplateId::new(TemplateId::FIRST + self.number() + NUMBERS * unit as u16)
-            .expect("at least 256")
-    }
-
-    /// The layout and the unit of times that [`Self::template_id`] gives this ID.
-    pub(crate) fn from_template_id(id: TemplateId) -> Option<(Self, TimeUnit)> {
-        let number = id.get() - TemplateId::FIRST;
-        let unit = *TimeUnit::ALL.get(usize::from(number / NUMBERS))?;
-        Some((Self::from_number(number % NUMBERS)?, unit))
+        template_id_of(self.number(), unit)
     }
 
     /// This layout without the features that `mapping` has no elements for.
@@ -181,7 +173,7 @@ impl Layout {
 
     /// This layout without the features of which nothing is left.
     fn without(self, withheld: Withheld) -> Self {
-        let Withheld { flow_id: _, ports, identifiers } = withheld;
+        let Withheld { flow_id: _, ports, identifiers, flow_records: _ } = withheld;
         let transport = match self.transport {
             Transport::Ports if ports => Transport::None,
             transport => transport,
@@ -195,7 +187,9 @@ impl Layout {
 
     /// Whether records have this layout under `mapping`.
     pub(crate) fn is_of(self, mapping: Mapping) -> bool {
-        self.under(mapping) == self && (self.sides == Sides::Uniflow) != mapping.biflow
+        self.under(mapping) == self
+            && (self.sides == Sides::Uniflow) != mapping.biflow
+            && !mapping.withheld.flow_records
     }
 
     /// The layout with this number, if there is one.
@@ -240,6 +234,20 @@ impl Layout {
             fragments: number >> 13 & 1 == 1,
         })
     }
+}
+
+/// The Template ID of the layout with this number, which is below [`Layout::COUNT`].
+#[inline]
+pub(crate) fn template_id_of(number: u16, unit: TimeUnit) -> TemplateId {
+    TemplateId::new(TemplateId::FIRST + number % NUMBERS + NUMBERS * unit as u16)
+        .expect("at least 256")
+}
+
+/// The number and the unit of times that [`template_id_of`] gives this ID.
+pub(crate) fn number_of(id: TemplateId) -> Option<(u16, TimeUnit)> {
+    let number = id.get() - TemplateId::FIRST;
+    let unit = *TimeUnit::ALL.get(usize::from(number / NUMBERS))?;
+    Some((number % NUMBERS, unit))
 }
 
 /// Numbers of layouts, and so the distance between the Template IDs of two units of time.

@@ -7,6 +7,7 @@
 //! The privacy policy of a target is applied here, before a single octet is encoded: only a
 //! [`Disclosure`] makes Data Records, so no sink can get around it.
 
+mod aggregate;
 mod disclosure;
 mod elements;
 mod templates;
@@ -19,11 +20,31 @@ use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
+use crate::time::Timestamp;
 
-pub(crate) use disclosure::Disclosure;
+pub(crate) use aggregate::{AggregateLayout, AggregateRecord};
+pub(crate) use disclosure::{Disclosed, Disclosure};
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
 pub(crate) use templates::{Templates, template, template_by_id};
 use time::{Microseconds, Milliseconds, Nanoseconds, Unit};
+
+/// What becomes one Data Record.
+pub(crate) trait Content<'a> {
+    /// Of the layout, which is below [`Layout::COUNT`]: tells the Template.
+    fn number(&self) -> u16;
+
+    /// Packets that it tells of.
+    fn packets(&self) -> u64;
+
+    /// Octets that it tells of.
+    fn octets(&self) -> u64;
+
+    /// The earliest and the latest time that it tells.
+    fn period(&self) -> (Timestamp, Timestamp);
+
+    /// Shows every field to `visitor`.
+    fn visit(&self, visitor: &mut impl FieldVisitor<'a>);
+}
 
 /// One Data Record to be: what it tells of a Flow Record, and how.
 #[derive(Clone, Copy, Debug)]
@@ -85,24 +106,44 @@ impl Shape {
     }
 }
 
-impl<'a> DataRecord<'a> {
-    /// Packets that this Data Record tells of.
+impl<'a> Content<'a> for DataRecord<'a> {
     #[inline]
-    pub(crate) fn packets(&self) -> u64 {
+    fn number(&self) -> u16 {
+        self.shape.layout.number()
+    }
+
+    #[inline]
+    fn packets(&self) -> u64 {
         let reverse = if self.is_biflow() { self.record.reverse.packets } else { 0 };
         self.near().packets.saturating_add(reverse)
     }
 
-    /// Octets that this Data Record tells of.
     #[inline]
-    pub(crate) fn octets(&self) -> u64 {
+    fn octets(&self) -> u64 {
         let reverse = if self.is_biflow() { self.record.reverse.octets } else { 0 };
         self.near().octets.saturating_add(reverse)
     }
 
-    /// Shows every field to `visitor`.
+    /// Of both directions, whichever it tells. A capture may go back in time within a Flow.
     #[inline]
-    pub(crate) fn visit(&self, visitor: &mut impl FieldVisitor<'a>) {
+    fn period(&self) -> (Timestamp, Timestamp) {
+        let FlowRecord { forward, reverse, .. } = self.record;
+        let of = |direction: &Direction| {
+            let &Direction { first, last, .. } = direction;
+            (first.min(last), first.max(last))
+        };
+        match (forward.packets > 0, reverse.packets > 0) {
+            (true, true) => {
+                let (one, other) = (of(forward), of(reverse));
+                (one.0.min(other.0), one.1.max(other.1))
+            }
+            (_, false) => of(forward),
+            (false, true) => of(reverse),
+        }
+    }
+
+    #[inline]
+    fn visit(&self, visitor: &mut impl FieldVisitor<'a>) {
         // Once a record, not once a time.
         match self.shape.mapping.time {
             TimeUnit::Milliseconds => visit::<Milliseconds>(self.shape, self.record, visitor),
@@ -110,7 +151,9 @@ impl<'a> DataRecord<'a> {
             TimeUnit::Nanoseconds => visit::<Nanoseconds>(self.shape, self.record, visitor),
         }
     }
+}
 
+impl<'a> DataRecord<'a> {
     fn near(&self) -> &'a Direction {
         if self.shape.turned { &self.record.reverse } else { &self.record.forward }
     }

@@ -25,13 +25,16 @@ mod pacing;
 mod profile;
 mod sink;
 mod spool;
+mod statistical;
 mod target;
 mod transport;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use account::{Account, LossReason, Notice, Observer, Sessions, TargetReport, Totals};
+pub use account::{
+    Account, Aggregation, LossReason, Notice, Observer, Sessions, TargetReport, Totals,
+};
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use disclosed::Disclosed;

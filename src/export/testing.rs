@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
 use crate::export::account::{Account, Observer};
 use crate::export::exporter::RecordBatch;
-use crate::export::mapping::{DataRecord, Templates};
+use crate::export::mapping::{Content as _, DataRecord, Templates};
 use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::message::MessageWriter;
@@ -75,7 +75,7 @@ pub(crate) fn messages(data: &[DataRecord<'_>], mapping: Mapping) -> Vec<u8> {
     let mut writer = MessageWriter::new(1, 1_400);
     let mut messages = Vec::new();
     for data in data {
-        let template = templates.template(data.shape.layout);
+        let template = templates.template(data.number());
         let add = |writer: &mut MessageWriter| {
             if !writer.defines(template) {
                 writer.add_template(template)?;

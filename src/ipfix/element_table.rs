@@ -786,5 +786,6 @@ pub(super) static ELEMENTS: &[InformationElement] = &[
     e(32473, 5, "flowtapTunnelDestinationIPv4Address", Ipv4Address),
     e(32473, 6, "flowtapTunnelSourceIPv6Address", Ipv6Address),
     e(32473, 7, "flowtapTunnelDestinationIPv6Address", Ipv6Address),
+    e(32473, 8, "flowtapPacketSizeClass", Unsigned16),
     e(32473, 0x4003, "reverseFlowtapFragmentDeltaCount", Unsigned64),
 ];

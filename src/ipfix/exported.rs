@@ -45,6 +45,7 @@ elements! {
         reverse REVERSE_OCTET_DELTA_COUNT "reverseOctetDeltaCount";
     PACKET_DELTA_COUNT = 2 "packetDeltaCount" Unsigned64,
         reverse REVERSE_PACKET_DELTA_COUNT "reversePacketDeltaCount";
+    DELTA_FLOW_COUNT = 3 "deltaFlowCount" Unsigned64;
     PROTOCOL_IDENTIFIER = 4 "protocolIdentifier" Unsigned8;
     IP_CLASS_OF_SERVICE = 5 "ipClassOfService" Unsigned8,
         reverse REVERSE_IP_CLASS_OF_SERVICE "reverseIpClassOfService";
@@ -52,15 +53,19 @@ elements! {
         reverse REVERSE_TCP_CONTROL_BITS "reverseTcpControlBits";
     SOURCE_TRANSPORT_PORT = 7 "sourceTransportPort" Unsigned16;
     SOURCE_IPV4_ADDRESS = 8 "sourceIPv4Address" Ipv4Address;
+    SOURCE_IPV4_PREFIX_LENGTH = 9 "sourceIPv4PrefixLength" Unsigned8;
     INGRESS_INTERFACE = 10 "ingressInterface" Unsigned32;
     DESTINATION_TRANSPORT_PORT = 11 "destinationTransportPort" Unsigned16;
     DESTINATION_IPV4_ADDRESS = 12 "destinationIPv4Address" Ipv4Address;
+    DESTINATION_IPV4_PREFIX_LENGTH = 13 "destinationIPv4PrefixLength" Unsigned8;
     MINIMUM_IP_TOTAL_LENGTH = 25 "minimumIpTotalLength" Unsigned64,
         reverse REVERSE_MINIMUM_IP_TOTAL_LENGTH "reverseMinimumIpTotalLength";
     MAXIMUM_IP_TOTAL_LENGTH = 26 "maximumIpTotalLength" Unsigned64,
         reverse REVERSE_MAXIMUM_IP_TOTAL_LENGTH "reverseMaximumIpTotalLength";
     SOURCE_IPV6_ADDRESS = 27 "sourceIPv6Address" Ipv6Address;
     DESTINATION_IPV6_ADDRESS = 28 "destinationIPv6Address" Ipv6Address;
+    SOURCE_IPV6_PREFIX_LENGTH = 29 "sourceIPv6PrefixLength" Unsigned8;
+    DESTINATION_IPV6_PREFIX_LENGTH = 30 "destinationIPv6PrefixLength" Unsigned8;
     FLOW_LABEL_IPV6 = 31 "flowLabelIPv6" Unsigned32,
         reverse REVERSE_FLOW_LABEL_IPV6 "reverseFlowLabelIPv6";
     ICMP_TYPE_CODE_IPV4 = 32 "icmpTypeCodeIPv4" Unsigned16,
@@ -72,6 +77,8 @@ elements! {
     EXPORTED_OCTET_TOTAL_COUNT = 40 "exportedOctetTotalCount" Unsigned64;
     EXPORTED_MESSAGE_TOTAL_COUNT = 41 "exportedMessageTotalCount" Unsigned64;
     EXPORTED_FLOW_RECORD_TOTAL_COUNT = 42 "exportedFlowRecordTotalCount" Unsigned64;
+    SOURCE_IPV4_PREFIX = 44 "sourceIPv4Prefix" Ipv4Address;
+    DESTINATION_IPV4_PREFIX = 45 "destinationIPv4Prefix" Ipv4Address;
     MINIMUM_TTL = 52 "minimumTTL" Unsigned8,
         reverse REVERSE_MINIMUM_TTL "reverseMinimumTTL";
     MAXIMUM_TTL = 53 "maximumTTL" Unsigned8,
@@ -114,6 +121,8 @@ elements! {
     NOT_SENT_FLOW_TOTAL_COUNT = 166 "notSentFlowTotalCount" Unsigned64;
     NOT_SENT_PACKET_TOTAL_COUNT = 167 "notSentPacketTotalCount" Unsigned64;
     NOT_SENT_OCTET_TOTAL_COUNT = 168 "notSentOctetTotalCount" Unsigned64;
+    DESTINATION_IPV6_PREFIX = 169 "destinationIPv6Prefix" Ipv6Address;
+    SOURCE_IPV6_PREFIX = 170 "sourceIPv6Prefix" Ipv6Address;
     FLOW_KEY_INDICATOR = 173 "flowKeyIndicator" Unsigned64;
     TCP_SEQUENCE_NUMBER = 184 "tcpSequenceNumber" Unsigned32,
         reverse REVERSE_TCP_SEQUENCE_NUMBER "reverseTcpSequenceNumber";
@@ -171,6 +180,10 @@ elements! {
     INFORMATION_ELEMENT_UNITS = 345 "informationElementUnits" Unsigned16;
     PRIVATE_ENTERPRISE_NUMBER = 346 "privateEnterpriseNumber" Unsigned32;
     LAYER2_SEGMENT_ID = 351 "layer2SegmentId" Unsigned64;
+    PORT_RANGE_START = 361 "portRangeStart" Unsigned16;
+    PORT_RANGE_END = 362 "portRangeEnd" Unsigned16;
+    ORIGINAL_FLOWS_PRESENT = 375 "originalFlowsPresent" Unsigned64;
+    VALUE_DISTRIBUTION_METHOD = 384 "valueDistributionMethod" Unsigned8;
 }
 
 /// `flowtapTunnelType` (32473/1): how the Flow was carried. 1 IP in IP, 2 GRE, 3 NVGRE, 4 ERSPAN,
@@ -202,6 +215,11 @@ pub const FLOWTAP_TUNNEL_SOURCE_IPV6_ADDRESS: InformationElement =
 pub const FLOWTAP_TUNNEL_DESTINATION_IPV6_ADDRESS: InformationElement =
     flowtap(7, "flowtapTunnelDestinationIPv6Address", DataType::Ipv6Address);
 
+/// `flowtapPacketSizeClass` (32473/8): class of Flows by the mean length of their packets in octets of
+/// IP; the largest that is in it: 64, 127, 255, 511, 1023, 1518, or 65535.
+pub const FLOWTAP_PACKET_SIZE_CLASS: InformationElement =
+    flowtap(8, "flowtapPacketSizeClass", DataType::Unsigned16);
+
 /// `reverseFlowtapFragmentDeltaCount` (32473/0x4003).
 pub const REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT: InformationElement =
     flowtap(3 | FLOWTAP_REVERSE_BIT, "reverseFlowtapFragmentDeltaCount", DataType::Unsigned64);
@@ -215,6 +233,7 @@ pub const FLOWTAP_ELEMENTS: &[InformationElement] = &[
     FLOWTAP_TUNNEL_DESTINATION_IPV4_ADDRESS,
     FLOWTAP_TUNNEL_SOURCE_IPV6_ADDRESS,
     FLOWTAP_TUNNEL_DESTINATION_IPV6_ADDRESS,
+    FLOWTAP_PACKET_SIZE_CLASS,
     REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT,
 ];
 
@@ -261,6 +280,14 @@ pub const FLOWTAP_ELEMENT_TYPES: &[ElementType] = &[
         FLOWTAP_TUNNEL_DESTINATION_IPV6_ADDRESS,
         "Destination of the outermost header of a tunnel.",
     ),
+    ElementType {
+        range: Some((64, 65_535)),
+        ..identifier(
+            FLOWTAP_PACKET_SIZE_CLASS,
+            "Class of Flows by the mean length of their packets in octets of IP: the largest of it, \
+             64, 127, 255, 511, 1023, 1518 or 65535.",
+        )
+    },
     packets(
         REVERSE_FLOWTAP_FRAGMENT_DELTA_COUNT,
         "Packets of the reverse direction that were IP fragments.",

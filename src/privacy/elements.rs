@@ -55,6 +55,12 @@ pub enum Treatment {
     Steps(Duration),
     /// Another number, one for each.
     Permuted,
+    /// It is that of a class of Flows, in a table of classes.
+    Class,
+    /// Of addresses the network is left, of those that the operator gave.
+    Network,
+    /// A sum over Flows.
+    Sum,
     /// No record has it.
     Withheld,
 }
@@ -151,6 +157,46 @@ pub const SUBJECTS: &[(Subject, &[InformationElement])] = &[
     ),
 ];
 
+/// Every element of Aggregated Flows, where no Flow Record leaves, and what it is. Times are those of
+/// the interval, and not here.
+pub const AGGREGATED: &[(Treatment, &[InformationElement])] = &[
+    (
+        Treatment::AsIs,
+        &[
+            element::INGRESS_INTERFACE,
+            element::IP_VERSION,
+            element::PROTOCOL_IDENTIFIER,
+            element::BIFLOW_DIRECTION,
+        ],
+    ),
+    (
+        Treatment::Network,
+        &[
+            element::SOURCE_IPV4_PREFIX,
+            element::SOURCE_IPV4_PREFIX_LENGTH,
+            element::DESTINATION_IPV4_PREFIX,
+            element::DESTINATION_IPV4_PREFIX_LENGTH,
+            element::SOURCE_IPV6_PREFIX,
+            element::SOURCE_IPV6_PREFIX_LENGTH,
+            element::DESTINATION_IPV6_PREFIX,
+            element::DESTINATION_IPV6_PREFIX_LENGTH,
+        ],
+    ),
+    (
+        Treatment::Class,
+        &[element::PORT_RANGE_START, element::PORT_RANGE_END, element::FLOWTAP_PACKET_SIZE_CLASS],
+    ),
+    (
+        Treatment::Sum,
+        &[
+            element::OCTET_DELTA_COUNT,
+            element::PACKET_DELTA_COUNT,
+            element::DELTA_FLOW_COUNT,
+            element::ORIGINAL_FLOWS_PRESENT,
+        ],
+    ),
+];
+
 /// What `element` tells of; `None` if no Flow Record has it.
 pub fn subject(element: &InformationElement) -> Option<Subject> {
     let mut subjects = SUBJECTS.iter();
@@ -162,6 +208,9 @@ impl Policy {
     pub fn treatment(&self, subject: Subject) -> Treatment {
         if self.is_as_is() {
             return Treatment::AsIs;
+        }
+        if self.is_statistical() {
+            return Treatment::Withheld;
         }
         match subject {
             Subject::Address => self.address_treatment(),
@@ -181,6 +230,15 @@ impl Policy {
             Subject::Identifier => Treatment::Withheld,
             Subject::Measure => Treatment::AsIs,
         }
+    }
+
+    /// What `element` of an Aggregated Flow is under this policy; `None` if none has it.
+    pub fn aggregated(&self, element: &InformationElement) -> Option<Treatment> {
+        if subject(element) == Some(Subject::Time) {
+            return Some(Treatment::Steps(self.aggregation.interval));
+        }
+        let mut all = AGGREGATED.iter();
+        all.find(|(_, elements)| elements.contains(element)).map(|&(treatment, _)| treatment)
     }
 
     fn address_treatment(&self) -> Treatment {
@@ -225,10 +283,12 @@ impl Treatment {
     /// `anonymizationTechnique` (IE 286, RFC 6235 §6.2); `None` for what is as it was, or not there.
     pub fn technique(self) -> Option<u16> {
         match self {
-            Self::AsIs | Self::Withheld => None,
+            Self::AsIs | Self::Sum | Self::Withheld => None,
             Self::Pseudonym => Some(STRUCTURED_PERMUTATION),
-            Self::Prefix | Self::Vendor | Self::Steps(_) => Some(PRECISION_DEGRADATION),
-            Self::Services => Some(BINNING),
+            Self::Prefix | Self::Network | Self::Vendor | Self::Steps(_) => {
+                Some(PRECISION_DEGRADATION)
+            }
+            Self::Services | Self::Class => Some(BINNING),
             Self::Permuted => Some(PERMUTATION),
             // There is one number for an element. Where some addresses are true, it is that of the
             // others: a Collector must not take those for true.
@@ -274,6 +334,9 @@ impl fmt::Display for Treatment {
             Self::Services => f.write_str("services, 0 for others"),
             Self::Steps(step) => write!(f, "steps of {}", humantime::format_duration(*step)),
             Self::Permuted => f.write_str("another number"),
+            Self::Class => f.write_str("class"),
+            Self::Network => f.write_str("configured networks, all zero for others"),
+            Self::Sum => f.write_str("sum over flows"),
             Self::Withheld => f.write_str("withheld"),
         }
     }

@@ -1,7 +1,7 @@
 //! The privacy policy of a target: what of a Flow Record leaves the probe, and in which form.
 //!
 //! [`Policy`] is what was configured, [`Obfuscator`] what it does to a Flow Record before any element
-//! of it is encoded, and [`elements`] what it comes to, element by element: the one table that the
+//! of it is encoded, [`statistics`] what is made of Flow Records where none may leave, and [`elements`] what it comes to, element by element: the one table that the
 //! records of RFC 6235, the documentation and the tests are made of.
 //!
 //! What pseudonyms are worth: nobody without the key can turn one back by reckoning. But they keep
@@ -20,6 +20,7 @@ mod obfuscator;
 mod policy;
 mod ports;
 mod pseudonyms;
+pub mod statistics;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,6 @@ pub use elements::{Subject, Treatment};
 pub use network::{Network, NetworkError};
 pub use obfuscator::Obfuscator;
 pub use policy::{
-    AddressTreatment, Level, MacTreatment, OwnNetworks, Policy, PortTreatment, PrefixLengths,
-    UnknownWord, Withheld,
+    AddressTreatment, Aggregation, Level, MacTreatment, OwnNetworks, Policy, PortTreatment,
+    PrefixLengths, UnknownWord, Withheld,
 };

@@ -44,6 +44,11 @@ impl Network {
         self.0.length()
     }
 
+    /// Its first address.
+    pub(super) const fn address(self) -> IpAddr {
+        self.0.address()
+    }
+
     /// Its first address, from the highest bit on.
     pub(super) const fn bits(self) -> u128 {
         match self.0.address() {

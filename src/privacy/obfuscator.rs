@@ -24,13 +24,13 @@ pub struct Obfuscator {
 }
 
 impl Obfuscator {
-    /// What `policy` asks for; `None` if records leave as they are.
+    /// What `policy` asks for; `None` if records leave as they are, or not at all.
     ///
     /// # Errors
     ///
     /// [`KeyFileError`] if there are to be pseudonyms and there is no key for them.
     pub fn open(policy: &Policy) -> Result<Option<Self>, KeyFileError> {
-        if policy.is_as_is() {
+        if policy.is_as_is() || policy.is_statistical() {
             return Ok(None);
         }
         let key = match &policy.key_file {

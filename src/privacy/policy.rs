@@ -66,6 +66,8 @@ choice! {
     AsIs = "as-is",
     /// Records of single communications, without what tells whose they are.
     Obfuscated = "obfuscated",
+    /// No record of a single communication: sums over classes of Flows.
+    Statistical = "statistical",
 }
 
 choice! {
@@ -126,6 +128,25 @@ pub struct Policy {
     pub ports: PortTreatment,
     /// Times are cut to a multiple of this, counted from 1970-01-01T00:00:00Z.
     pub time_step: Option<Duration>,
+    /// How Flows are summed up, where no record of one leaves.
+    pub aggregation: Aggregation,
+}
+
+/// How Flow Records become Aggregated Flows (RFC 7015).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Aggregation {
+    /// Aggregated Flows leave once in this time, counted from 1970-01-01T00:00:00Z.
+    pub interval: Duration,
+    /// Distinct Flows that are in each of them at least.
+    pub k: u16,
+    /// Networks by which Flows are told apart.
+    pub networks: Vec<Network>,
+}
+
+impl Default for Aggregation {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(60), k: 10, networks: Vec::new() }
+    }
 }
 
 /// Networks that are treated otherwise than the rest.
@@ -163,11 +184,14 @@ pub struct Withheld {
     /// Numbers that were drawn for one communication: see
     /// [`Subject::Identifier`](crate::privacy::Subject::Identifier).
     pub identifiers: bool,
+    /// Every Template of Flow Records: there are those of Aggregated Flows only.
+    pub flow_records: bool,
 }
 
 impl Withheld {
     /// Everything is there.
-    pub const NONE: Self = Self { flow_id: false, ports: false, identifiers: false };
+    pub const NONE: Self =
+        Self { flow_id: false, ports: false, identifiers: false, flow_records: false };
 
     /// Whether everything is there.
     pub fn is_none(self) -> bool {
@@ -181,22 +205,30 @@ impl Policy {
         matches!(self.level, Level::AsIs)
     }
 
+    /// Whether no Flow Record leaves, but sums over them.
+    pub const fn is_statistical(&self) -> bool {
+        matches!(self.level, Level::Statistical)
+    }
+
     /// Whether some address of a record becomes this.
     pub fn has(&self, treatment: AddressTreatment) -> bool {
         let own = !self.own.networks.is_empty() && self.own.addresses == treatment;
-        !self.is_as_is() && (own || self.addresses == treatment)
+        self.level == Level::Obfuscated && (own || self.addresses == treatment)
     }
 
     /// What no Template has.
     pub fn withheld(&self) -> Withheld {
-        if self.is_as_is() {
-            return Withheld::NONE;
+        match self.level {
+            Level::AsIs => return Withheld::NONE,
+            Level::Statistical => return Withheld { flow_records: true, ..Withheld::NONE },
+            Level::Obfuscated => {}
         }
         Withheld {
             // Without a key there is no other number for it.
             flow_id: !self.has(AddressTreatment::Pseudonym),
             ports: self.ports == PortTreatment::Drop,
             identifiers: true,
+            flow_records: false,
         }
     }
 }

@@ -144,6 +144,9 @@ fn treatment_in(language: Language, treatment: Treatment) -> String {
             Treatment::Services => "サービスポートのみ(他は0)".to_owned(),
             Treatment::Steps(step) => format!("{}単位", humantime::format_duration(step)),
             Treatment::Permuted => "別の番号".to_owned(),
+            Treatment::Class => "区分のみ".to_owned(),
+            Treatment::Network => "設定されたネットワークのみ(他はすべて0)".to_owned(),
+            Treatment::Sum => "複数フローの合計".to_owned(),
             Treatment::Withheld => "出力しない".to_owned(),
         },
     }

@@ -136,6 +136,9 @@ fn privacy_told(options: &PrivacyOptions) -> String {
         macs,
         ports,
         time_step,
+        interval,
+        k,
+        net,
     } = options;
     let hidden = |given: bool| given.then(|| "(left out)".to_owned());
     let told = [
@@ -150,6 +153,9 @@ fn privacy_told(options: &PrivacyOptions) -> String {
         ("macs", macs.map(|it| it.to_string())),
         ("ports", ports.map(|it| it.to_string())),
         ("time_step", time_step.map(|it| format!("{it:?}"))),
+        ("interval", interval.map(|it| format!("{it:?}"))),
+        ("k", k.map(|it| it.to_string())),
+        ("net", hidden(!net.is_empty())),
     ];
     let given = told.into_iter().filter_map(|(name, value)| Some((name, value?)));
     given.map(|(name, value)| format!(" {name}={value}")).collect()

@@ -30,12 +30,13 @@ use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
-use crate::export::mapping::{DataRecord, Disclosure, Templates};
+use crate::export::mapping::{Content, Disclosure, Templates};
 use crate::export::options::Options;
 use crate::export::pacing::{FlushTimer, Pacer};
-use crate::export::profile::OptionsDomain;
+use crate::export::profile::{Mapping, OptionsDomain};
 use crate::export::sink::RecordSink;
 use crate::export::spool::Spool;
+use crate::export::statistical::{AggregateSink, Aggregates};
 use crate::export::target::{Collector, Transport};
 use crate::export::transport::{Settings, tls};
 use crate::ipfix::message::Refused;
@@ -191,12 +192,12 @@ impl CollectorSink {
     }
 
     #[inline]
-    fn add(&mut self, record: &DataRecord<'_>) -> Result<(), ExportError> {
-        let template = self.templates.template(record.shape.layout);
+    fn add<'a>(&mut self, record: &impl Content<'a>) -> Result<(), ExportError> {
+        let template = self.templates.template(record.number());
         let mut added = self.sets.add_record(template, |octets| record.visit(octets));
         if added == Err(Refused::MessageFull) {
             self.end_body();
-            let template = self.templates.template(record.shape.layout);
+            let template = self.templates.template(record.number());
             added = self.sets.add_record(template, |octets| record.visit(octets));
         }
         added.map_err(|source| ExportError::Encode { target: self.target.clone(), source })?;
@@ -241,7 +242,7 @@ impl RecordSink for CollectorSink {
         self.export_seconds = batch.clock.as_secs();
         let share = self.share;
         for record in batch.records.iter().filter(|record| share.has(record)) {
-            let disclosed = self.disclosure.of(record);
+            let Some(disclosed) = self.disclosure.of(record) else { continue };
             for data in disclosed.data_records() {
                 self.add(&data)?;
             }
@@ -260,6 +261,22 @@ impl RecordSink for CollectorSink {
         self.end_body();
         self.store.close();
         self.join(account)
+    }
+}
+
+impl AggregateSink for CollectorSink {
+    fn mapping(&self) -> Mapping {
+        self.disclosure.mapping()
+    }
+
+    fn write_aggregates(
+        &mut self,
+        aggregates: &Aggregates<'_>,
+        _: &mut Account,
+    ) -> Result<(), ExportError> {
+        self.export_seconds = aggregates.end().as_secs();
+        let mapping = self.disclosure.mapping();
+        aggregates.data_records(mapping).try_for_each(|data| self.add(&data))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::export::account::{Account, Totals};
 use crate::export::file::window::{Window, session_details};
 use crate::export::layout::Layout;
-use crate::export::mapping::{DataRecord, Templates};
+use crate::export::mapping::{Content, Templates};
 use crate::export::options::{Exported, Options, OptionsRecord};
 use crate::export::output::{Output, TemporaryFile};
 use crate::export::profile::Mapping;
@@ -42,8 +42,8 @@ pub(super) struct IpfixFile {
 /// What stands at the top of a file (RFC 5655 §4.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Top<'a> {
-    /// Layouts of the file before: their Templates are repeated.
-    pub(super) layouts: &'a [Layout],
+    /// Layouts of the file before, by their numbers: their Templates are repeated.
+    pub(super) layouts: &'a [u16],
     /// Octets that these may have. What has no room is defined when it is used.
     pub(super) room: usize,
     /// Observation Points that are known.
@@ -66,8 +66,8 @@ pub(super) enum Fault {
 pub(super) struct Ended {
     /// What is to be completed: all of the file, or after an error the part of it that is good.
     pub(super) file: Option<TemporaryFile>,
-    /// Layouts of its records: what the next file needs as well.
-    pub(super) layouts: Vec<Layout>,
+    /// Layouts of its records, by their numbers: what the next file needs as well.
+    pub(super) layouts: Vec<u16>,
     /// What it and the files before have.
     pub(super) exported: Exported,
     /// Records that were added and are not in it.
@@ -146,8 +146,8 @@ impl IpfixFile {
     ///
     /// After [`Refused::MessageFull`] the Message is to be ended and the record tried again.
     #[inline]
-    pub(super) fn add(&mut self, record: &DataRecord<'_>) -> Result<(), Refused> {
-        let layout = record.shape.layout;
+    pub(super) fn add<'a>(&mut self, record: &impl Content<'a>) -> Result<(), Refused> {
+        let layout = record.number();
         let template = self.templates.template(layout);
         if self.layouts.is_new(layout) {
             // At the top it was defined with what is to be told of it.
@@ -163,7 +163,7 @@ impl IpfixFile {
             self.layouts.insert(layout);
         }
         self.messages.add_record(template, |octets| record.visit(octets))?;
-        self.window.cover(record.record);
+        self.window.cover(record.period());
         self.pending += Totals::of_data(record);
         self.any_record = true;
         Ok(())
@@ -300,24 +300,24 @@ impl IpfixFile {
     }
 }
 
-/// The layouts of the records in a file, in the order in which they first occurred.
+/// The layouts of the records in a file, by their numbers, in the order in which they first occurred.
 #[derive(Debug)]
 struct Layouts {
-    in_order: Vec<Layout>,
-    /// One bit for each [`Layout::number`].
+    in_order: Vec<u16>,
+    /// One bit for each number.
     seen: Box<[u64; Layout::COUNT / 64]>,
 }
 
 impl Layouts {
     /// Whether `layout` was not inserted.
     #[inline]
-    fn is_new(&self, layout: Layout) -> bool {
-        let number = usize::from(layout.number());
+    fn is_new(&self, layout: u16) -> bool {
+        let number = usize::from(layout);
         self.seen.get(number / 64).is_none_or(|word| word & 1 << (number % 64) == 0)
     }
 
-    fn insert(&mut self, layout: Layout) {
-        let number = usize::from(layout.number());
+    fn insert(&mut self, layout: u16) {
+        let number = usize::from(layout);
         if let Some(word) = self.seen.get_mut(number / 64) {
             *word |= 1 << (number % 64);
         }

@@ -30,12 +30,13 @@ use crate::export::file::ipfix_file::{Ended, Fault, IpfixFile, Top};
 use crate::export::file::place::Place;
 use crate::export::file::rotation::Rotation;
 pub(crate) use crate::export::file::window::file_templates;
-use crate::export::layout::Layout;
-use crate::export::mapping::{DataRecord, Disclosure};
+use crate::export::mapping::{Content, Disclosure};
 use crate::export::options::{Exported, ObservationPoints, Options};
 use crate::export::output::reader_has_left;
 use crate::export::pacing::FlushTimer;
+use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
+use crate::export::statistical::{AggregateSink, Aggregates};
 use crate::export::target::FileTarget;
 use crate::ipfix::message::Refused;
 use crate::time::Timestamp;
@@ -69,8 +70,8 @@ pub(crate) struct FileSink {
     /// The wall clock, or in a replay the capture's.
     now: Timestamp,
     state: State,
-    /// Layouts of the last file.
-    layouts: Vec<Layout>,
+    /// Layouts of the last file, by their numbers.
+    layouts: Vec<u16>,
     /// `None` if there is but one file.
     closer: Option<Closer>,
     /// Files of a run that was killed, until that was said.
@@ -213,7 +214,11 @@ impl FileSink {
         told.or_else(|fault| self.settle(fault, account))
     }
 
-    fn add(&mut self, record: &DataRecord<'_>, account: &mut Account) -> Result<(), ExportError> {
+    fn add<'a>(
+        &mut self,
+        record: &impl Content<'a>,
+        account: &mut Account,
+    ) -> Result<(), ExportError> {
         loop {
             if let State::Writing(current) = &self.state
                 && current.file.is_between_messages()
@@ -404,6 +409,22 @@ impl FileSink {
         Ok(())
     }
 
+    /// Follows the clock, and learns of Observation Points, ahead of records that name them.
+    fn come_to(
+        &mut self,
+        clock: Timestamp,
+        interfaces: usize,
+        account: &mut Account,
+    ) -> Result<(), ExportError> {
+        self.now = match self.pace {
+            Pace::Replay => clock,
+            Pace::Live => self.clock.wall(),
+        };
+        self.interfaces = self.interfaces.max(interfaces);
+        self.turn(account)?;
+        self.tell_interfaces(account)
+    }
+
     /// Says what has not been said yet.
     fn tell(&mut self, account: &mut Account) {
         let left_over = mem::take(&mut self.left_over);
@@ -430,15 +451,9 @@ impl RecordSink for FileSink {
             account.lost(LossReason::ReaderGone, Totals::of(&batch.records, biflow));
             return Ok(());
         }
-        self.now = match self.pace {
-            Pace::Replay => batch.clock,
-            Pace::Live => self.clock.wall(),
-        };
-        self.interfaces = self.interfaces.max(batch.interfaces);
-        self.turn(account)?;
-        self.tell_interfaces(account)?;
+        self.come_to(batch.clock, batch.interfaces, account)?;
         for record in &batch.records {
-            let disclosed = self.disclosure.of(record);
+            let Some(disclosed) = self.disclosure.of(record) else { continue };
             for data in disclosed.data_records() {
                 self.add(&data, account)?;
             }
@@ -471,6 +486,26 @@ impl RecordSink for FileSink {
             }
         }
         Ok(())
+    }
+}
+
+impl AggregateSink for FileSink {
+    fn mapping(&self) -> Mapping {
+        self.disclosure.mapping()
+    }
+
+    fn write_aggregates(
+        &mut self,
+        aggregates: &Aggregates<'_>,
+        account: &mut Account,
+    ) -> Result<(), ExportError> {
+        if self.reader_is_gone {
+            account.lost(LossReason::ReaderGone, aggregates.totals());
+            return Ok(());
+        }
+        self.come_to(aggregates.end(), aggregates.interfaces, account)?;
+        let mapping = self.disclosure.mapping();
+        aggregates.data_records(mapping).try_for_each(|data| self.add(&data, account))
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, LazyLock};
 
 use crate::export::options::OptionsRecord;
 use crate::export::profile::TimeUnit;
-use crate::flow::{Direction, FlowRecord};
 use crate::ipfix::date_time::{DateTime, Precision};
 use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported as element;
@@ -17,24 +16,11 @@ use crate::time::Timestamp;
 pub(super) struct Window(Option<(Timestamp, Timestamp)>);
 
 impl Window {
-    /// Widens the window to what a Data Record may tell of `record`.
+    /// Widens the window to the times of a Data Record.
     #[inline]
-    pub(super) fn cover(&mut self, record: &FlowRecord) {
-        let FlowRecord { forward, reverse, .. } = record;
-        if reverse.packets > 0 {
-            self.cover_direction(reverse);
-        }
-        if forward.packets > 0 || reverse.packets == 0 {
-            self.cover_direction(forward);
-        }
-    }
-
-    #[inline]
-    fn cover_direction(&mut self, direction: &Direction) {
-        let &Direction { first, last, .. } = direction;
-        // A capture may go back in time within a Flow.
-        let (begin, end) = self.0.unwrap_or((first, first));
-        self.0 = Some((begin.min(first).min(last), end.max(first).max(last)));
+    pub(super) fn cover(&mut self, (first, last): (Timestamp, Timestamp)) {
+        let (begin, end) = self.0.unwrap_or((first, last));
+        self.0 = Some((begin.min(first), end.max(last)));
     }
 
     /// As a record; `None` if there was no Flow, or if its times have no number in

@@ -12,8 +12,19 @@ use crate::privacy::{Obfuscator, Policy};
 #[derive(Debug)]
 pub(crate) struct Disclosure {
     mapping: Mapping,
-    /// `None` if records leave as they are.
-    obfuscator: Option<Box<Obfuscator>>,
+    told: Told,
+}
+
+/// What of Flow Records may leave.
+#[derive(Debug)]
+enum Told {
+    /// Everything.
+    AsIs,
+    /// What is left of them.
+    Obfuscated(Box<Obfuscator>),
+    /// Nothing: what leaves is made by [`Statistical`](crate::export::statistical::Statistical),
+    /// and is no Flow Record.
+    Nothing,
 }
 
 /// What of one Flow Record may leave.
@@ -31,12 +42,20 @@ impl Disclosure {
     /// [`KeyFileError`] if the policy asks for a key that is not to be had.
     pub(crate) fn open(policy: &Policy, mapping: Mapping) -> Result<Self, KeyFileError> {
         let mapping = Mapping { withheld: policy.withheld(), ..mapping };
-        Ok(Self { mapping, obfuscator: Obfuscator::open(policy)?.map(Box::new) })
+        let told = if policy.is_statistical() {
+            Told::Nothing
+        } else {
+            match Obfuscator::open(policy)? {
+                Some(obfuscator) => Told::Obfuscated(Box::new(obfuscator)),
+                None => Told::AsIs,
+            }
+        };
+        Ok(Self { mapping, told })
     }
 
     /// Everything as it was metered.
     pub(crate) fn as_is(mapping: Mapping) -> Self {
-        Self { mapping, obfuscator: None }
+        Self { mapping, told: Told::AsIs }
     }
 
     /// How records are told.
@@ -44,14 +63,15 @@ impl Disclosure {
         self.mapping
     }
 
-    /// What of `record` may leave.
+    /// What of `record` may leave; `None` if nothing of any.
     #[inline]
-    pub(crate) fn of<'a>(&mut self, record: &'a FlowRecord) -> Disclosed<'a> {
-        let record = match &mut self.obfuscator {
-            None => Cow::Borrowed(record),
-            Some(obfuscator) => Cow::Owned(obfuscator.obfuscated(record)),
+    pub(crate) fn of<'a>(&mut self, record: &'a FlowRecord) -> Option<Disclosed<'a>> {
+        let record = match &mut self.told {
+            Told::AsIs => Cow::Borrowed(record),
+            Told::Obfuscated(obfuscator) => Cow::Owned(obfuscator.obfuscated(record)),
+            Told::Nothing => return None,
         };
-        Disclosed { record, mapping: self.mapping }
+        Some(Disclosed { record, mapping: self.mapping })
     }
 }
 

@@ -30,7 +30,12 @@ fn mappings() -> impl Iterator<Item = Mapping> {
                 biflow: bits & 1 == 1,
                 time,
                 enterprise_elements: bits & 2 == 2,
-                withheld: Withheld { flow_id: all, ports: all, identifiers: all },
+                withheld: Withheld {
+                    flow_id: all,
+                    ports: all,
+                    identifiers: all,
+                    flow_records: false,
+                },
             }
         })
     })
@@ -66,7 +71,7 @@ fn a_template_id_tells_its_template_under_every_mapping() {
         let mut ids: Vec<_> = layouts()
             .filter(|layout| layout.is_of(mapping))
             .map(|layout| {
-                let made = templates.template(layout);
+                let made = templates.template(layout.number());
                 let id = made.id().get();
                 assert!(id <= 49_407, "options have the IDs above");
                 assert_eq!(template_by_id(id, mapping).as_ref(), Some(&**made));

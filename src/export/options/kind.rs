@@ -41,10 +41,12 @@ pub(super) enum Kind {
     Anonymization = 13,
     /// RFC 5476 §6.5.3: how many packets a filter was asked of, and how many it took.
     SelectionStatistics = 14,
+    /// RFC 7015 §6.4: how counters of Flows were spread over intervals.
+    ValueDistribution = 15,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::MeteringStatistics,
         Self::MeteringReliability,
         Self::ExportingReliability,
@@ -60,6 +62,7 @@ impl Kind {
         Self::DomainInterface,
         Self::Anonymization,
         Self::SelectionStatistics,
+        Self::ValueDistribution,
     ];
 
     fn id(self) -> TemplateId {
@@ -183,6 +186,9 @@ impl Kind {
                     element::SELECTOR_ID_TOTAL_PKTS_SELECTED,
                 ],
             ),
+            Self::ValueDistribution => {
+                (&[element::TEMPLATE_ID], &[element::VALUE_DISTRIBUTION_METHOD])
+            }
         }
     }
 }

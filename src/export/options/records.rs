@@ -12,7 +12,7 @@ use crate::ipfix::element::InformationElement;
 use crate::ipfix::exported::{self as element, ElementType, FLOWTAP_ELEMENT_TYPES};
 use crate::ipfix::template::{FieldSpecifier, Template};
 use crate::ipfix::value::Value;
-use crate::privacy::{Policy, elements};
+use crate::privacy::{Policy, Treatment, elements};
 use crate::time::Timestamp;
 
 /// One options record to send: its Options Template, and the record's octets.
@@ -109,6 +109,7 @@ impl Options {
     /// What is to be sent with a Template: which of its fields are Flow Keys, and what became of them.
     pub(crate) fn about(&self, template: &Template) -> Vec<OptionsRecord> {
         let mut records = self.anonymization(template);
+        records.extend(self.value_distribution(template));
         records.extend(self.flow_keys(template));
         records
     }
@@ -121,7 +122,10 @@ impl Options {
         }
         let told = |(index, field): (u16, &FieldSpecifier)| {
             let element = &field.element;
-            let treatment = self.policy.treatment(elements::subject(element)?);
+            let treatment = match self.policy.is_statistical() {
+                true => self.policy.aggregated(element)?,
+                false => self.policy.treatment(elements::subject(element)?),
+            };
             let values = [
                 number(template.id().get()),
                 number(element.id),
@@ -133,6 +137,13 @@ impl Options {
             Some(self.record(Kind::Anonymization, &values))
         };
         (0..).zip(template.fields()).filter_map(told).collect()
+    }
+
+    /// RFC 7015 §6.4: every counter of a Flow is in the interval in which it ended.
+    fn value_distribution(&self, template: &Template) -> Option<OptionsRecord> {
+        let values = [number(template.id().get()), number(END_INTERVAL)];
+        let is_told = !template.is_options() && self.tells(Kind::ValueDistribution);
+        is_told.then(|| self.record(Kind::ValueDistribution, &values))
     }
 
     /// Which fields of a Template are Flow Keys.
@@ -168,11 +179,16 @@ impl Options {
             element_types,
         } = self.rules;
         let started = self.metering.facts.started.is_some();
+        let of_flows = !self.policy.is_statistical();
         match kind {
-            Kind::MeteringStatistics | Kind::MeteringReliability | Kind::ExportingReliability => {
-                statistics
-            }
-            Kind::SelectionStatistics => statistics && self.metering.facts.is_filtered,
+            Kind::MeteringStatistics => statistics,
+            // Packets, octets and times of what was ignored, lost or left out may be those of a
+            // single Flow, and totals without what has left already are those of the few that have
+            // not.
+            Kind::MeteringReliability | Kind::ExportingReliability => statistics && of_flows,
+            Kind::SelectionStatistics => statistics && of_flows && self.metering.facts.is_filtered,
+            // A Template ID means something in its own domain only, as for these.
+            Kind::ValueDistribution => anonymization && !of_flows,
             Kind::FlowKeys => flow_keys,
             Kind::Anonymization => anonymization && !self.policy.is_as_is(),
             Kind::Interface => interfaces && interface_scope == InterfaceScope::Interface,
@@ -208,7 +224,8 @@ impl Options {
             milliseconds(ignored.first),
             milliseconds(ignored.last),
         ];
-        (ignored.packets != 0).then(|| self.record(Kind::MeteringReliability, &values))
+        (ignored.packets != 0 && self.tells(Kind::MeteringReliability))
+            .then(|| self.record(Kind::MeteringReliability, &values))
     }
 
     /// RFC 5476 §6.5.3. Not among what RFC 7011 §4.2 counts: that says how far metering can be relied
@@ -217,8 +234,8 @@ impl Options {
     fn selection_statistics(&self) -> Option<OptionsRecord> {
         let Selection { observed, selected } = self.metering.counters.selection();
         let values = [number(FILTER_SEQUENCE), number(observed), number(selected)];
-        let is_filtered = self.metering.facts.is_filtered;
-        is_filtered.then(|| self.record(Kind::SelectionStatistics, &values))
+        self.tells(Kind::SelectionStatistics)
+            .then(|| self.record(Kind::SelectionStatistics, &values))
     }
 
     /// RFC 7011 §4.3; nothing as long as everything arrived, or may yet.
@@ -233,7 +250,8 @@ impl Options {
             milliseconds(first_not_sent.unwrap_or(last)),
             milliseconds(last),
         ];
-        (!not_sent.is_zero()).then(|| self.record(Kind::ExportingReliability, &values))
+        (!not_sent.is_zero() && self.tells(Kind::ExportingReliability))
+            .then(|| self.record(Kind::ExportingReliability, &values))
     }
 
     /// Every packet is metered, and that is said too: a Collector that is told nothing goes on
@@ -315,6 +333,11 @@ impl Options {
     }
 
     fn is_flow_key(&self, element: &InformationElement) -> bool {
+        if self.policy.is_statistical() {
+            // Sums and times are no keys; everything else that a class has is.
+            let treatment = self.policy.aggregated(element);
+            return !matches!(treatment, None | Some(Treatment::Sum | Treatment::Steps(_)));
+        }
         let vlan = VLAN_KEYS.contains(element) && self.metering.facts.vlan_key;
         vlan || FLOW_KEYS.contains(element)
     }
@@ -368,6 +391,8 @@ const DIRECTION_BY_INITIATOR: u8 = 1;
 
 /// Our one Selector.
 const SELECTOR: u64 = 1;
+/// `valueDistributionMethod` (IE 384): End Interval (RFC 7015 §5.1.1).
+const END_INTERVAL: u8 = 2;
 /// `selectionSequenceId` (IE 301) of the filter, the one there is.
 const FILTER_SEQUENCE: u64 = 1;
 /// `selectorAlgorithm` (IE 304): systematic count-based sampling.

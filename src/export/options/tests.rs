@@ -297,7 +297,7 @@ fn elements_of_ours_are_described_by_type_semantics_units_and_name() {
     // A reverse element has its own number, in which the enterprise bit is not set either.
     let reverse = plain.last().expect("some");
     assert_eq!(reverse.octets[..10], hex("4003 00007ed9  04 03 0003"));
-    assert_eq!(plain.len() + 1, element::FLOWTAP_ELEMENTS.len());
+    assert_eq!(plain.len() + 2, element::FLOWTAP_ELEMENTS.len());
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn ids_of_options_templates_are_what_they_always_were() {
     // RFC 7011 §8: a Collector may keep them over our restart.
     let templates = OptionsTemplates::new();
     let ids: Vec<_> = Kind::ALL.map(|kind| templates.of(kind).id().get()).to_vec();
-    assert_eq!(ids, (65_000..65_015).collect::<Vec<_>>());
+    assert_eq!(ids, (65_000..65_016).collect::<Vec<_>>());
 }
 
 #[test]
@@ -389,6 +389,46 @@ fn every_record_that_a_target_gets_has_its_template_announced() {
         assert_eq!(count(&[Kind::SelectionStatistics]), told(on(2) && on(13), 1));
         assert_eq!(options.statistics(&lost, NOW).len(), told(on(2), 3 + usize::from(on(13))));
     }
+}
+
+#[test]
+fn of_sums_nothing_is_told_that_a_single_flow_could_be_read_from() {
+    // What was lost, ignored or left out may be packets of one Flow; what is told of everything, less
+    // what has left, is what was too little to leave.
+    let policy = Policy { level: Level::Statistical, ..Policy::default() };
+    let facts = Facts { is_filtered: true, ..facts() };
+    let plain = || Options::new(metering(facts.clone()), DOMAIN, Mapping::default(), RULES);
+    let options = plain().under(policy.clone());
+    options.counters().ignore(Ignored { packets: 1, octets: 60, first: NOW, last: NOW });
+    options.counters().select(Selection { observed: 9, selected: 5 });
+    let not_sent = Totals { records: 1, packets: 2, octets: 3 };
+    let lost = Exported { not_sent, ..EXPORTED };
+    let told = options.statistics(&lost, NOW);
+    assert_eq!(told.len(), 1);
+    assert!(is(&told[0], Kind::MeteringStatistics), "Messages and records of ours");
+    let every = OptionsTemplates::new();
+    for kind in [Kind::MeteringReliability, Kind::ExportingReliability, Kind::SelectionStatistics] {
+        let template = every.of(kind);
+        assert!(!options.templates().contains(template), "{kind:?}");
+        assert!(plain().templates().contains(template), "{kind:?}");
+    }
+    // RFC 7015 §6.4: End Interval. RFC 6235 §6.1: binning is 3, precision degradation 2.
+    let fields = [
+        element::FLOW_START_MILLISECONDS,
+        element::SOURCE_IPV4_PREFIX,
+        element::PORT_RANGE_START,
+        element::OCTET_DELTA_COUNT,
+    ];
+    let template = flow_template(300, &fields);
+    let about = options.about(&template);
+    let [time, network, ports, method, keys] = &about[..] else { panic!("{about:?}") };
+    assert_octets(time, "012c 0098 00000000 0000  0003 0002");
+    assert_octets(network, "012c 002c 00000000 0001  0003 0002");
+    assert_octets(ports, "012c 0169 00000000 0002  0003 0003");
+    assert_definition(method, "fdf7 0002 0001  0091 0002  0180 0001");
+    assert_octets(method, "012c 02");
+    assert_octets(keys, "012c 0000000000000006");
+    assert_eq!(plain().about(&template), [], "as it is nothing of it is said");
 }
 
 #[test]

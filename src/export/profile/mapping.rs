@@ -22,7 +22,7 @@ pub enum TimeUnit {
 
 /// How Flow Records become the Data Records of one target.
 ///
-/// Written `biflow=on;time=ms;enterprise=on`, and behind it `;without=flowId,ports,identifiers` or as
+/// Written `biflow=on;time=ms;enterprise=on`, and behind it `;without=flowId,ports,identifiers,flows` or as
 /// much of that as a privacy policy withholds: what was encoded under one mapping is read and sent
 /// under an equal one, in this run or in the next.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -133,9 +133,9 @@ impl FromStr for Mapping {
 }
 
 /// What may be withheld, by the name that is stored.
-const fn named(withheld: Withheld) -> [(&'static str, bool); 3] {
-    let Withheld { flow_id, ports, identifiers } = withheld;
-    [("flowId", flow_id), ("ports", ports), ("identifiers", identifiers)]
+const fn named(withheld: Withheld) -> [(&'static str, bool); 4] {
+    let Withheld { flow_id, ports, identifiers, flow_records } = withheld;
+    [("flowId", flow_id), ("ports", ports), ("identifiers", identifiers), ("flows", flow_records)]
 }
 
 fn withheld(names: &str) -> Option<Withheld> {
@@ -145,6 +145,7 @@ fn withheld(names: &str) -> Option<Withheld> {
             "flowId" => withheld.flow_id = true,
             "ports" => withheld.ports = true,
             "identifiers" => withheld.identifiers = true,
+            "flows" => withheld.flow_records = true,
             _ => return None,
         }
     }
@@ -183,10 +184,14 @@ mod tests {
             ..Mapping::default()
         };
         assert_eq!(other.to_string(), "biflow=off;time=ns;enterprise=off");
-        let withheld = Withheld { flow_id: true, ports: true, identifiers: true };
+        let withheld =
+            Withheld { flow_id: true, ports: true, identifiers: true, flow_records: false };
         let private = Mapping { withheld, ..Mapping::default() };
         let text = "biflow=on;time=ms;enterprise=on;without=flowId,ports,identifiers";
         assert_eq!(private.to_string(), text);
+        let withheld = Withheld { flow_records: true, ..Withheld::NONE };
+        let statistical = Mapping { withheld, ..Mapping::default() };
+        assert_eq!(statistical.to_string(), "biflow=on;time=ms;enterprise=on;without=flows");
     }
 
     #[test]
@@ -226,9 +231,9 @@ mod tests {
         #[test]
         fn a_mapping_comes_back_from_its_text(
             mapping in any_mapping(),
-            (flow_id, ports, identifiers) in any::<(bool, bool, bool)>(),
+            (flow_id, ports, identifiers, flow_records) in any::<(bool, bool, bool, bool)>(),
         ) {
-            let withheld = Withheld { flow_id, ports, identifiers };
+            let withheld = Withheld { flow_id, ports, identifiers, flow_records };
             let mapping = Mapping { withheld, ..mapping };
             prop_assert_eq!(mapping.to_string().parse(), Ok(mapping));
         }

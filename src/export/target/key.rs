@@ -47,6 +47,9 @@ pub(super) enum OptionKey {
     Macs,
     Ports,
     TimeStep,
+    Interval,
+    K,
+    Net,
 }
 
 impl Kind {
@@ -67,7 +70,7 @@ impl Kind {
 }
 
 impl OptionKey {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 32] = [
         Self::Profile,
         Self::Biflow,
         Self::Time,
@@ -97,6 +100,9 @@ impl OptionKey {
         Self::Macs,
         Self::Ports,
         Self::TimeStep,
+        Self::Interval,
+        Self::K,
+        Self::Net,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -130,6 +136,9 @@ impl OptionKey {
             Self::Macs => "macs",
             Self::Ports => "ports",
             Self::TimeStep => "time_step",
+            Self::Interval => "interval",
+            Self::K => "k",
+            Self::Net => "net",
         }
     }
 
@@ -140,7 +149,7 @@ impl OptionKey {
         seen: &mut Vec<Self>,
     ) -> Result<Self, OptionError> {
         let key = Self::read(name, kind)?;
-        if seen.contains(&key) && !matches!(key, Self::Peer | Self::Own) {
+        if seen.contains(&key) && !matches!(key, Self::Peer | Self::Own | Self::Net) {
             return Err(OptionError::Repeated(key.name()));
         }
         seen.push(key);
@@ -182,7 +191,10 @@ impl OptionKey {
                 | Self::PseudonymRotation
                 | Self::Macs
                 | Self::Ports
-                | Self::TimeStep,
+                | Self::TimeStep
+                | Self::Interval
+                | Self::K
+                | Self::Net,
                 _,
             ) => Ok(()),
             (_, Kind::Json) => Err("it is for collectors and files"),

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::decode::IpVersion;
 use crate::export::target::error::OptionError;
 use crate::export::target::key::OptionKey;
-use crate::export::target::options::{out_of_bounds, parsed};
+use crate::export::target::options::{INTERVALS, out_of_bounds, parsed};
 use crate::export::target::query::{self, QueryWriter};
 use crate::export::target::table;
 use crate::export::target::units::{duration_text, parse_duration};
 use crate::privacy::{
-    AddressTreatment, Level, MacTreatment, Network, OwnNetworks, Policy, PortTreatment,
-    PrefixLengths,
+    AddressTreatment, Aggregation, Level, MacTreatment, Network, OwnNetworks, Policy,
+    PortTreatment, PrefixLengths,
 };
 
 /// Options of privacy: of a URL, or of the table `privacy` of a target in a configuration file. What
@@ -46,6 +47,13 @@ pub struct PrivacyOptions {
     /// Times are cut to a multiple of this.
     #[serde(deserialize_with = "table::duration")]
     pub time_step: Option<Duration>,
+    /// Aggregated Flows leave once in this time, where no Flow Record leaves.
+    #[serde(deserialize_with = "table::duration")]
+    pub interval: Option<Duration>,
+    /// Distinct Flows that are in each of them at least.
+    pub k: Option<u16>,
+    /// Networks by which they are told apart.
+    pub net: Vec<Network>,
 }
 
 impl PrivacyOptions {
@@ -68,6 +76,16 @@ impl PrivacyOptions {
             macs: self.macs.unwrap_or_default(),
             ports: self.ports.unwrap_or_default(),
             time_step: self.time_step,
+            aggregation: self.aggregation(),
+        }
+    }
+
+    fn aggregation(&self) -> Aggregation {
+        let default = Aggregation::default();
+        Aggregation {
+            interval: self.interval.unwrap_or(default.interval),
+            k: self.k.unwrap_or(default.k),
+            networks: self.net.clone(),
         }
     }
 
@@ -93,6 +111,9 @@ impl PrivacyOptions {
             OptionKey::Macs => self.macs = Some(parsed(name, &text)?),
             OptionKey::Ports => self.ports = Some(parsed(name, &text)?),
             OptionKey::TimeStep => self.time_step = duration("1m")?,
+            OptionKey::Interval => self.interval = duration("1m")?,
+            OptionKey::K => self.k = Some(text.parse().map_err(|_| wrong(K_RANGE))?),
+            OptionKey::Net => self.net.push(parsed(name, &text)?),
             // Not ours.
             _ => {}
         }
@@ -105,11 +126,28 @@ impl PrivacyOptions {
         let needless = |kind: &'static str, hint: &'static str, key: OptionKey| {
             Err(OptionError::Inapplicable { key: key.name(), kind, hint })
         };
-        if policy.is_as_is() {
-            return match self.given().find(|key| *key != OptionKey::Privacy) {
-                Some(key) => needless("privacy=as-is", "use privacy=obfuscated", key),
-                None => Ok(()),
+        let is_of_statistics = |key: &OptionKey| STATISTICAL_KEYS.contains(key);
+        let mut given = self.given().filter(|key| *key != OptionKey::Privacy);
+        let stray = match policy.level {
+            Level::AsIs => given.next().map(|key| ("privacy=as-is", key)),
+            Level::Obfuscated => {
+                given.find(is_of_statistics).map(|key| ("privacy=obfuscated", key))
+            }
+            Level::Statistical => {
+                given.find(|key| !is_of_statistics(key)).map(|key| ("privacy=statistical", key))
+            }
+        };
+        if let Some((level, key)) = stray {
+            let hint = match is_of_statistics(&key) {
+                true => "use privacy=statistical",
+                false => "use privacy=obfuscated",
             };
+            return needless(level, hint, key);
+        }
+        match policy.level {
+            Level::AsIs => return Ok(()),
+            Level::Statistical => return self.check_statistics(),
+            Level::Obfuscated => {}
         }
         let half = |given: OptionKey, missing: OptionKey| {
             Err(OptionError::Half { given: given.name(), missing: missing.name() })
@@ -133,6 +171,29 @@ impl PrivacyOptions {
             return needless("addresses", "no address has a pseudonym: leave it out", key);
         }
         self.check_bounds()
+    }
+
+    fn check_statistics(&self) -> Result<(), OptionError> {
+        if let Some(interval) = self.interval.filter(|interval| !INTERVALS.contains(interval)) {
+            let expected = "1s to 1day";
+            return Err(out_of_bounds(OptionKey::Interval, duration_text(interval), expected));
+        }
+        if let Some(k) = self.k.filter(|k| !(2..=1_000).contains(k)) {
+            return Err(out_of_bounds(OptionKey::K, k.to_string(), K_RANGE));
+        }
+        let is_narrow = |network: &&Network| match network.version() {
+            IpVersion::V4 => network.length() > 28,
+            IpVersion::V6 => network.length() > 64,
+        };
+        if let Some(network) = self.net.iter().find(is_narrow) {
+            let expected = "a network of 28 leading bits at most, of IPv6 64: a host is no class";
+            return Err(out_of_bounds(OptionKey::Net, network.to_string(), expected));
+        }
+        if self.net.len() > MOST_CLASSES {
+            let networks = self.net.len().to_string() + " networks";
+            return Err(out_of_bounds(OptionKey::Net, networks, "64 networks at most"));
+        }
+        Ok(())
     }
 
     fn check_bounds(&self) -> Result<(), OptionError> {
@@ -178,6 +239,9 @@ impl PrivacyOptions {
             macs,
             ports,
             time_step,
+            interval,
+            k,
+            net,
         } = self;
         [
             (OptionKey::Privacy, level.is_some()),
@@ -191,6 +255,9 @@ impl PrivacyOptions {
             (OptionKey::Macs, macs.is_some()),
             (OptionKey::Ports, ports.is_some()),
             (OptionKey::TimeStep, time_step.is_some()),
+            (OptionKey::Interval, interval.is_some()),
+            (OptionKey::K, k.is_some()),
+            (OptionKey::Net, !net.is_empty()),
         ]
         .into_iter()
         .filter_map(|(key, given)| given.then_some(key))
@@ -210,6 +277,9 @@ impl PrivacyOptions {
             macs,
             ports,
             time_step,
+            interval,
+            k,
+            net,
         } = self;
         out.text(OptionKey::Privacy.name(), level.as_ref())?;
         out.text(OptionKey::Addresses.name(), addresses.as_ref())?;
@@ -223,7 +293,13 @@ impl PrivacyOptions {
         out.text(OptionKey::PseudonymRotation.name(), pseudonym_rotation.map(duration_text))?;
         out.text(OptionKey::Macs.name(), macs.as_ref())?;
         out.text(OptionKey::Ports.name(), ports.as_ref())?;
-        out.text(OptionKey::TimeStep.name(), time_step.map(duration_text))
+        out.text(OptionKey::TimeStep.name(), time_step.map(duration_text))?;
+        out.text(OptionKey::Interval.name(), interval.map(duration_text))?;
+        out.text(OptionKey::K.name(), k.as_ref())?;
+        for network in net {
+            out.text(OptionKey::Net.name(), Some(network))?;
+        }
+        Ok(())
     }
 }
 
@@ -242,6 +318,12 @@ const ROTATIONS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(366 * 86_400);
 const TIME_STEPS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(86_400);
+
+const STATISTICAL_KEYS: [OptionKey; 3] = [OptionKey::Interval, OptionKey::K, OptionKey::Net];
+const K_RANGE: &str = "a number of flows, 2 to 1000";
+
+/// Each is looked at for every address.
+const MOST_CLASSES: usize = 64;
 
 /// Each is looked at for every address that was not seen lately.
 const MOST_NETWORKS: usize = 256;

@@ -162,6 +162,7 @@ fn options_of_privacy_are_read_of_every_target_that_has_records() {
         macs: Some(MacTreatment::Vendor),
         ports: Some(PortTreatment::Drop),
         time_step: Some(Duration::from_secs(60)),
+        ..PrivacyOptions::default()
     };
     for kind in ["udp://c", "tcp://c", "tls://c", "sctp://c", "file:x"] {
         assert_eq!(options(&format!("{kind}?{query}")).privacy, expected, "{kind}");
@@ -254,7 +255,7 @@ fn errors_of_options_name_the_key_and_what_would_be_right() {
         ("file:x?size=1k", "`size=1kB`", "64Ki or more"),
         ("file:x?size=big", "`size=big`", "size=100M"),
         ("file:x?compress=gzip", "`compress=gzip`", "zstd"),
-        ("udp://c?privacy=statistics", "`privacy=statistics`", "as-is, obfuscated"),
+        ("udp://c?privacy=statistics", "`privacy=statistics`", "as-is, obfuscated, statistical"),
         ("json:x?privacy=obfuscated&addresses=hash", "`addresses=hash`", "pseudonym, prefix"),
         ("file:x?privacy=obfuscated&macs=no", "`macs=no`", "as-is, vendor, drop"),
         ("udp://c?privacy=obfuscated&ports=no", "`ports=no`", "as-is, service, drop"),
@@ -271,7 +272,17 @@ fn errors_of_options_name_the_key_and_what_would_be_right() {
         ("udp://c?privacy=obfuscated&pseudonym_rotation=59s", "`pseudonym_rotation=59s`", "1m to"),
         ("udp://c?privacy=obfuscated&time_step=25h", "`time_step=1day1h`", "1ms to 1day"),
         ("udp://c?privacy=obfuscated&time_step=1", "`time_step=1`", "time_step=1m"),
+        ("udp://c?privacy=statistical&interval=2days", "`interval=2days`", "1s to 1day"),
+        ("udp://c?privacy=statistical&interval=60", "`interval=60`", "interval=1m"),
+        ("udp://c?privacy=statistical&k=1", "`k=1`", "2 to 1000"),
+        ("udp://c?privacy=statistical&k=few", "`k=few`", "2 to 1000"),
+        ("json:x?privacy=statistical&net=10.0.0.1/8", "`net=10.0.0.1/8`", "10.0.0.0/8"),
+        ("json:x?privacy=statistical&net=10.0.0.1", "`net=10.0.0.1/32`", "28 leading bits"),
+        ("json:x?privacy=statistical&net=2001:db8::/65", "`net=2001:db8::/65`", "IPv6 64"),
         // What does not go together.
+        ("udp://c?privacy=statistical&ports=drop", "`ports`", "use privacy=obfuscated"),
+        ("udp://c?privacy=obfuscated&k=5", "`k`", "use privacy=statistical"),
+        ("file:x?net=10.0.0.0/8", "`net`", "use privacy=statistical"),
         ("udp://c?ports=drop", "`ports`", "use privacy=obfuscated"),
         ("json:x?privacy=as-is&own=10.0.0.0/8", "`own`", "use privacy=obfuscated"),
         (
@@ -445,11 +456,29 @@ fn any_privacy() -> impl Strategy<Value = PrivacyOptions> {
                 macs,
                 ports,
                 time_step: step.map(Duration::from_millis),
+                ..PrivacyOptions::default()
             }
         },
     );
+    let net = (any::<u32>(), 1_u8..33).prop_map(|(bits, length)| {
+        let bits = bits & u32::MAX << (32 - length);
+        format!("{}/{length}", std::net::Ipv4Addr::from_bits(bits)).parse().expect("a network")
+    });
+    let statistical = (
+        prop::option::of(0_u64..100_000),
+        prop::option::of(any::<u16>()),
+        prop::collection::vec(net, 0..4),
+    )
+        .prop_map(|(interval, k, net)| PrivacyOptions {
+            level: Some(Level::Statistical),
+            interval: interval.map(Duration::from_secs),
+            k,
+            net,
+            ..PrivacyOptions::default()
+        });
     let as_is = PrivacyOptions { level: Some(Level::AsIs), ..PrivacyOptions::default() };
-    prop_oneof![Just(PrivacyOptions::default()), Just(as_is), some]
+    prop_oneof![Just(PrivacyOptions::default()), Just(as_is), some.boxed(), statistical.boxed(),]
+        .boxed()
 }
 
 fn any_collector() -> impl Strategy<Value = Collector> {

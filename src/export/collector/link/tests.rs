@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::export::body::Body;
-use crate::export::mapping::{Templates, data_records};
+use crate::export::mapping::{Content as _, Templates, data_records};
 use crate::export::target::{Collector, Target, Transport};
 use crate::export::testing::{read_flows, udp_uniflow};
 use crate::export::transport::{Patience, SendError, Session, Settings};
@@ -119,7 +119,7 @@ fn push(store: &Store, count: u32) {
     let mut totals = Totals::default();
     for record in (0..count).map(udp_uniflow) {
         for data in data_records(&record, mapping) {
-            let template = templates.template(data.shape.layout);
+            let template = templates.template(data.number());
             sets.add_record(template, |octets| data.visit(octets)).unwrap();
             totals += Totals::of_data(&data);
         }

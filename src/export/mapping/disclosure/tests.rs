@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decode::{Address, IpVersion, MacAddresses};
 use crate::export::layout::Layout;
-use crate::export::mapping::template;
+use crate::export::mapping::{Content as _, template};
 use crate::export::profile::TimeUnit;
 use crate::export::testing::{any_mapping, any_record, messages, tcp_biflow};
 use crate::flow::Direction;
@@ -58,7 +58,7 @@ fn records_without_mac_addresses_have_templates_without_them() {
     let mac = Some(MacAddresses { source: [2; 6], destination: [4; 6] });
     let record = FlowRecord { mac, ..tcp_biflow() };
     let mut disclosure = Disclosure::open(&obfuscated(), Mapping::default()).unwrap();
-    let disclosed = disclosure.of(&record);
+    let disclosed = disclosure.of(&record).unwrap();
     let layout = disclosed.data_records().next().unwrap().shape.layout;
     assert!(!layout.mac);
     let fields = template(layout, disclosure.mapping());
@@ -120,7 +120,7 @@ proptest! {
         mapping in any_mapping(),
     ) {
         let counts = |disclosure: &mut Disclosure| {
-            let disclosed = disclosure.of(&record);
+            let disclosed = disclosure.of(&record).unwrap();
             let data = disclosed.data_records();
             data.map(|data| (data.packets(), data.octets())).collect::<Vec<_>>()
         };
@@ -227,7 +227,7 @@ fn any_host() -> impl Strategy<Value = FlowRecord> {
 }
 
 fn encoded(disclosure: &mut Disclosure, record: &FlowRecord) -> Vec<u8> {
-    let disclosed = disclosure.of(record);
+    let disclosed = disclosure.of(record).unwrap();
     let data: Vec<_> = disclosed.data_records().collect();
     messages(&data, disclosure.mapping())
 }
