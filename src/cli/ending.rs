@@ -146,6 +146,14 @@ fn say_what_did_not_arrive(report: &TargetReport) {
     let mut all = report.given;
     all += report.carried_over;
     let all = summary::grouped(all.records);
+    let withheld = report.aggregation.withheld.records;
+    if withheld > 0 {
+        let (target, withheld) = (&report.target, summary::grouped(withheld));
+        let _ = writeln!(
+            io::stderr(),
+            "flowtap: {target}: {withheld} of {all} flow records withheld: too few to be told"
+        );
+    }
     let lost = report.lost_totals().records;
     if lost > 0 {
         let (target, lost) = (&report.target, summary::grouped(lost));

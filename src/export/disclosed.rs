@@ -167,8 +167,39 @@ mod tests {
     }
 
     #[test]
+    fn of_sums_the_elements_of_flow_records_are_withheld() {
+        let sums = by("udp://c?privacy=statistical", true);
+        for told in [
+            (element::SOURCE_IPV4_ADDRESS, Treatment::Withheld),
+            (element::SOURCE_TRANSPORT_PORT, Treatment::Withheld),
+            (element::TCP_CONTROL_BITS, Treatment::Withheld),
+            (element::OCTET_DELTA_COUNT, Treatment::Sum),
+            (element::PORT_RANGE_START, Treatment::Class),
+        ] {
+            assert!(sums.flow_records.contains(&told), "{}: {}", told.0.name, told.1);
+        }
+        let told = |element| sums.flow_records.iter().any(|(other, _)| *other == element);
+        assert!(!told(element::SOURCE_IPV4_PREFIX), "no network is configured");
+        assert!(sums.options_records.contains(&element::VALUE_DISTRIBUTION_METHOD));
+        for absent in [
+            element::IGNORED_PACKET_TOTAL_COUNT,
+            element::NOT_SENT_OCTET_TOTAL_COUNT,
+            element::SELECTOR_ID_TOTAL_PKTS_SELECTED,
+        ] {
+            assert!(!sums.options_records.contains(&absent), "{}", absent.name);
+        }
+    }
+
+    #[test]
     fn no_element_stands_twice() {
-        let Disclosed { flow_records, options_records } = by("file:flows", true);
+        for target in ["file:flows", "file:flows?privacy=statistical&net=10.0.0.0/8"] {
+            assert_once(target);
+        }
+    }
+
+    #[track_caller]
+    fn assert_once(target: &str) {
+        let Disclosed { flow_records, options_records } = by(target, true);
         let flow_records = flow_records.into_iter().map(|(element, _)| element).collect();
         for elements in [flow_records, options_records] {
             let elements: Vec<_> = elements;

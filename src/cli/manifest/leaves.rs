@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use crate::cli::args::Language;
 use crate::cli::manifest::meanings::meaning;
 use crate::export::{
-    Collector, Config, Disclosed, FileTarget, JsonOutput, JsonTarget, Target, Transport,
+    Collector, Config, Disclosed, FileTarget, JsonOutput, JsonTarget, PrivacyOptions, Target,
+    Transport,
 };
 use crate::ipfix::element::InformationElement;
-use crate::privacy::{AddressTreatment, Treatment};
+use crate::privacy::{AddressTreatment, Aggregation, Policy, Treatment};
 
 /// The part of a manifest that tells of one target.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Leaves {
     /// Where it goes, by which transport, and who can read it on the way.
     pub(super) transport: String,
     pub(super) is_protected: bool,
+    /// Which records leave, where it is not one for each Flow.
+    pub(super) aggregation: Option<String>,
     /// Elements of Flow Records.
     pub(super) flow_records: Vec<Element>,
     /// Elements that Flow Records would have, and that the privacy policy withholds.
@@ -52,6 +55,7 @@ impl Leaves {
                 target: target.name(),
                 transport,
                 is_protected,
+                aggregation: aggregation(target, language),
                 flow_records: told.into_iter().map(named).collect(),
                 withheld: withheld.into_iter().map(named).collect(),
                 options_records: options.map(named).collect(),
@@ -102,6 +106,7 @@ impl Leaves {
             "target": self.target,
             "transport": self.transport,
             "protected": self.is_protected,
+            "aggregation": self.aggregation,
             "flow_records": elements(&self.flow_records),
             "withheld": elements(&self.withheld),
             "options_records": elements(&self.options_records),
@@ -121,6 +126,37 @@ impl Element {
             "meaning": meaning,
         })
     }
+}
+
+/// Said of a target that no Flow Record leaves for.
+fn aggregation(target: &Target, language: Language) -> Option<String> {
+    let policies = target.privacy().into_iter().map(PrivacyOptions::policy);
+    let policy = policies.into_iter().find(Policy::is_statistical)?;
+    let Aggregation { interval, k, networks } = policy.aggregation;
+    let interval = humantime::format_duration(interval);
+    let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+    let networks = networks.join(", ");
+    Some(match (language, networks.is_empty()) {
+        (Language::En, none) => {
+            let told_apart = match none {
+                true => "networks are not told apart".to_owned(),
+                false => format!("networks that are told apart: {networks}"),
+            };
+            format!(
+                "No record of a single communication: sums over at least {k} flows each, once in \
+                 {interval}; {told_apart}"
+            )
+        }
+        (Language::Ja, none) => {
+            let told_apart = match none {
+                true => "ネットワークの区別なし".to_owned(),
+                false => format!("区別するネットワーク:{networks}"),
+            };
+            format!(
+                "個々の通信のレコードは出力せず、{interval}ごとに{k}フロー以上の合計のみを出力します。{told_apart}"
+            )
+        }
+    })
 }
 
 /// A test has a meaning for every element; without one the name has to do.

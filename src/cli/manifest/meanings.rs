@@ -28,18 +28,23 @@ type Meaning = (u16, &'static str, &'static str);
 const IANA: &[Meaning] = &[
     (1, "octets of IP packets", "IPパケットのオクテット数"),
     (2, "packets", "パケット数"),
+    (3, "flows that ended", "終了したフロー数"),
     (4, "protocol above IP", "IP上位プロトコル番号"),
     (5, "class of service of the first packet", "最初のパケットのサービスクラス"),
     (6, "TCP flags that were seen", "観測されたTCPフラグ"),
     (7, "source port", "送信元ポート"),
     (8, "source address (IPv4)", "送信元アドレス(IPv4)"),
+    (9, "length of the source's network prefix (IPv4)", "送信元ネットワークのプレフィックス長(IPv4)"),
     (10, "number of the observed interface", "観測インターフェースの番号"),
     (11, "destination port", "宛先ポート"),
     (12, "destination address (IPv4)", "宛先アドレス(IPv4)"),
+    (13, "length of the destination's network prefix (IPv4)", "宛先ネットワークのプレフィックス長(IPv4)"),
     (25, "length of the shortest packet", "最短パケットの長さ"),
     (26, "length of the longest packet", "最長パケットの長さ"),
     (27, "source address (IPv6)", "送信元アドレス(IPv6)"),
     (28, "destination address (IPv6)", "宛先アドレス(IPv6)"),
+    (29, "length of the source's network prefix (IPv6)", "送信元ネットワークのプレフィックス長(IPv6)"),
+    (30, "length of the destination's network prefix (IPv6)", "宛先ネットワークのプレフィックス長(IPv6)"),
     (31, "IPv6 flow label of the first packet", "最初のパケットのIPv6フローラベル"),
     (32, "ICMP type and code of the first packet (IPv4)", "最初のパケットのICMPタイプとコード(IPv4)"),
     (34, "one packet in so many is metered", "計測間隔(何パケットに1つか)"),
@@ -49,6 +54,8 @@ const IANA: &[Meaning] = &[
     (40, "octets exported so far", "これまでのエクスポートオクテット数"),
     (41, "messages exported so far", "これまでのエクスポートメッセージ数"),
     (42, "flow records exported so far", "これまでのエクスポートフローレコード数"),
+    (44, "network of the source, as configured (IPv4)", "送信元のネットワーク(設定値、IPv4)"),
+    (45, "network of the destination, as configured (IPv4)", "宛先のネットワーク(設定値、IPv4)"),
     (52, "smallest time to live", "最小TTL"),
     (53, "largest time to live", "最大TTL"),
     (56, "source MAC address of the first packet", "最初のパケットの送信元MACアドレス"),
@@ -79,6 +86,8 @@ const IANA: &[Meaning] = &[
     (166, "flow records that could not be sent", "送信できなかったフローレコード数"),
     (167, "packets of these", "そのパケット数"),
     (168, "octets of these", "そのオクテット数"),
+    (169, "network of the destination, as configured (IPv6)", "宛先のネットワーク(設定値、IPv6)"),
+    (170, "network of the source, as configured (IPv6)", "送信元のネットワーク(設定値、IPv6)"),
     (173, "which fields of a template tell flows apart", "フローを区別するフィールド"),
     (184, "TCP sequence number of the first packet", "最初のパケットのTCPシーケンス番号"),
     (186, "TCP window of the first packet", "最初のパケットのTCPウィンドウサイズ"),
@@ -119,6 +128,10 @@ const IANA: &[Meaning] = &[
     (345, "unit of an element", "要素の単位"),
     (346, "who defined an element", "要素を定義した組織の番号"),
     (351, "network id of the tunnel (VNI, VSID)", "トンネルのネットワークID(VNI、VSID)"),
+    (361, "first port of the class of services", "サービス区分の先頭ポート"),
+    (362, "last port of the class of services", "サービス区分の末尾ポート"),
+    (375, "flows that are summed up", "合計されたフロー数"),
+    (384, "how counters are spread over intervals", "計数値の期間への割り当て方法"),
 ];
 
 /// Elements of our own.
@@ -131,6 +144,7 @@ const OURS: &[Meaning] = &[
     (5, "destination address of the tunnel (IPv4)", "トンネルの宛先アドレス(IPv4)"),
     (6, "source address of the tunnel (IPv6)", "トンネルの送信元アドレス(IPv6)"),
     (7, "destination address of the tunnel (IPv6)", "トンネルの宛先アドレス(IPv6)"),
+    (8, "class of mean packet lengths, the largest of it", "平均パケット長の区分(上限値)"),
 ];
 
 #[cfg(test)]
@@ -141,9 +155,13 @@ mod tests {
     #[test]
     fn every_element_that_can_leave_has_a_meaning_in_every_language() {
         let config = |biflow| Config { biflow, ..Config::default() };
-        for profile in Profile::ALL {
+        let policies = ["as-is", "statistical&net=10.0.0.0/8"];
+        for (profile, policy) in
+            Profile::ALL.into_iter().flat_map(|profile| policies.map(|policy| (profile, policy)))
+        {
             for time in ["ms", "us", "ns"] {
-                let target = format!("file:flows?profile={}&time={time}", profile.name());
+                let name = profile.name();
+                let target = format!("file:flows?profile={name}&time={time}&privacy={policy}");
                 let Ok(target) = target.parse() else { continue };
                 for biflow in [true, false] {
                     let Disclosed { flow_records, options_records } =

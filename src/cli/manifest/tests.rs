@@ -96,6 +96,36 @@ fn what_a_policy_does_is_told_in_both_languages() {
 }
 
 #[test]
+fn sums_are_told_as_such_in_both_languages() {
+    let target = "tcp://192.0.2.1?privacy=statistical&k=20&interval=5m&net=10.0.0.0/8";
+    let arguments = ["--export", target];
+    let english = text(&arguments);
+    for part in [
+        "sums over at least 20 flows each, once in 5m; networks that are told apart: 10.0.0.0/8",
+        "Elements of aggregates",
+        "network of the source, as configured (IPv4): configured networks, all zero for others",
+        "first port of the class of services: class",
+        "octets of IP packets: sum over flows",
+        "time of the first packet: steps of 5m",
+        "source address (IPv4): withheld",
+        "flow, given by the probe: withheld",
+    ] {
+        assert!(english.contains(part), "{part} is missing in:\n{english}");
+    }
+    for absent in ["address (IPv4): as it is", "packets: withheld", "that were ignored"] {
+        assert!(!english.contains(absent), "{absent} in:\n{english}");
+    }
+    let japanese = text(&[&["--lang", "ja"], &arguments[..]].concat());
+    for part in ["5mごとに20フロー以上の合計のみ", "複数フローの合計", "集計レコードの要素"]
+    {
+        assert!(japanese.contains(part), "{part} is missing in:\n{japanese}");
+    }
+    let json = document(&arguments).json();
+    assert!(json["leaves"][0]["aggregation"].as_str().unwrap().contains("20 flows"));
+    assert!(document(&["--export", "udp://c"]).json()["leaves"][0]["aggregation"].is_null());
+}
+
+#[test]
 fn without_a_target_only_the_table_leaves() {
     let text = text(&[]);
     assert!(text.contains("table of flows on standard output"), "{text}");

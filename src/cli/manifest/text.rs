@@ -57,6 +57,13 @@ impl Leaves {
     ) -> io::Result<()> {
         writeln!(out, "   2.{number} {}", self.target)?;
         writeln!(out, "       {}", self.transport)?;
+        if let Some(aggregation) = &self.aggregation {
+            writeln!(out, "       {aggregation}")?;
+        }
+        let of_aggregates = language.of(
+            "Elements of aggregates; one has those that all of its flows have in common:",
+            "集計レコードの要素(含まれるフローに共通するもののみ):",
+        );
         let of_flows = language.of(
             "Elements of flow records; a record has those that its packets had a value for:",
             "フローレコードの要素(パケットに値があるもののみがレコードに含まれます):",
@@ -69,8 +76,9 @@ impl Leaves {
             "Elements that the privacy policy withholds: no record has them:",
             "プライバシーポリシーにより出力しない要素:",
         );
+        let of_records = if self.aggregation.is_some() { of_aggregates } else { of_flows };
         for (heading, elements) in [
-            (of_flows, &self.flow_records),
+            (of_records, &self.flow_records),
             (withheld, &self.withheld),
             (of_probe, &self.options_records),
         ] {

@@ -200,6 +200,7 @@ mod tests {
              --exclude-net 192.0.2.0/24,198.51.100.0/24 --spool /srv/acme --spool-size 10G \
              --export tls://acme.example?profile=nfdump&ca=/acme.pem&peer=acme --export file:acme \
              --export json:acme?privacy=obfuscated&pseudonym_key=acme&ports=drop \
+             --export json:acme?privacy=statistical&k=20&net=198.51.100.0/24&net=192.0.2.0/24 \
              --export failover:udp://192.0.2.9,tcp://localhost --observation-domain 4711",
         );
         for line in [
@@ -214,6 +215,7 @@ mod tests {
             "--export tls profile=nfdump ca=(left out) peer=(left out)\n",
             "--export file\n",
             "--export json privacy=obfuscated pseudonym_key=(left out) ports=drop\n",
+            "--export json privacy=statistical k=20 net=(left out)\n",
             "--export failover of: udp; tcp on this host\n",
             "--observation-domain (left out)\n",
         ] {

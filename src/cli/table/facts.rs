@@ -73,6 +73,23 @@ pub struct Facts {
     pub(super) tunnel_type: Option<u64>,
     pub(super) tunnel_id: Option<u64>,
     pub(super) fragments: u64,
+    /// Of a class of Flows (RFC 7015), where a record is not of one alone.
+    pub(super) class: FlowClass,
+}
+
+/// What the Flows of an aggregate have in common, and how many they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FlowClass {
+    /// `originalFlowsPresent` (IE 375).
+    pub(super) flows: Option<u64>,
+    /// `biflowDirection` (IE 239).
+    pub(super) sender: Option<u64>,
+    pub(super) source_prefix: (Option<IpAddr>, Option<u64>),
+    pub(super) destination_prefix: (Option<IpAddr>, Option<u64>),
+    /// `portRangeStart` and `portRangeEnd` (IE 361, 362).
+    pub(super) ports: (Option<u64>, Option<u64>),
+    /// `flowtapPacketSizeClass` (32473/8).
+    pub(super) size: Option<u64>,
 }
 
 /// One direction.
@@ -176,6 +193,14 @@ impl Facts {
             176 | 178 => self.icmp_type = number,
             177 | 179 => self.icmp_code = number,
             136 => self.end_reason = number,
+            375 => self.class.flows = number,
+            239 => self.class.sender = number,
+            44 | 170 => self.class.source_prefix.0 = address(value),
+            9 | 29 => self.class.source_prefix.1 = number,
+            45 | 169 => self.class.destination_prefix.0 = address(value),
+            13 | 30 => self.class.destination_prefix.1 = number,
+            361 => self.class.ports.0 = number,
+            362 => self.class.ports.1 = number,
             58 | 243 => self.vlan = number,
             245 => self.inner_vlan = number,
             70..=79 => self.mpls_labels.extend(mpls_label(value)),
@@ -210,6 +235,7 @@ impl Facts {
             (FLOWTAP, 3, Some(fragments)) => {
                 self.fragments = self.fragments.saturating_add(fragments);
             }
+            (FLOWTAP, 8, _) => self.class.size = number,
             // The outermost addresses, which others give by a second pair of the standard ones.
             (FLOWTAP, 4 | 6, _) => drop(self.sources.splice(..0, address(value))),
             (FLOWTAP, 5 | 7, _) => drop(self.destinations.splice(..0, address(value))),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::facts::{Facts, Moment, Side, TimeBase};
+use super::facts::{Facts, FlowClass, Moment, Side, TimeBase};
 use super::names;
 use crate::ipfix::field::Field;
 use crate::ipfix::value::{MacAddress, Value};
@@ -111,12 +111,49 @@ impl From<&Facts> for FlowRow {
                 (row.source, row.destination) = (source, destination);
             }
         }
+        if facts.class.flows.is_some() {
+            row.source = facts.class.network(facts.class.source_prefix);
+            row.destination = facts.class.network(facts.class.destination_prefix);
+        }
         row
     }
 }
 
+impl FlowClass {
+    /// The network of an end; nothing if networks do not count.
+    fn network(&self, (address, length): (Option<IpAddr>, Option<u64>)) -> String {
+        match (address, length) {
+            (Some(_), Some(0)) => "other".to_owned(),
+            (Some(address), Some(length)) => format!("{address}/{length}"),
+            _ => String::new(),
+        }
+    }
+
+    /// Which Flows, and how many.
+    fn words(&self) -> Option<String> {
+        let flows = self.flows?;
+        let mut words = vec![format!("{flows} flows")];
+        match self.ports {
+            (Some(0), Some(0)) => words.push("no ports".to_owned()),
+            (Some(first), Some(last)) if first == last => words.push(format!("port {first}")),
+            (Some(first), Some(last)) => words.push(format!("ports {first}-{last}")),
+            _ => {}
+        }
+        match self.sender {
+            Some(1) => words.push("from initiators".to_owned()),
+            Some(2) => words.push("from responders".to_owned()),
+            _ => {}
+        }
+        words.extend(self.size.map(|largest| match largest {
+            65_535 => "mean above 1518".to_owned(),
+            largest => format!("mean up to {largest}"),
+        }));
+        Some(words.join(", "))
+    }
+}
+
 fn extra(facts: &Facts, is_icmp: bool) -> String {
-    let mut parts = Vec::new();
+    let mut parts: Vec<String> = facts.class.words().into_iter().collect();
     let icmp = facts
         .icmp_type_code
         .or_else(|| Some(facts.icmp_type? << 8 | facts.icmp_code.unwrap_or(0)))

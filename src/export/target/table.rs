@@ -68,6 +68,15 @@ mod tests {
         assert_eq!(options.privacy.own, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(options.privacy.pseudonym_rotation, Some(Duration::from_secs(86_400)));
         assert_eq!(options.privacy.time_step, Some(Duration::from_secs(60)));
+        let statistical = read(serde_json::json!({
+            "privacy": { "level": "statistical", "interval": "5m", "k": 20, "net": ["10.0.0.0/8"] },
+        }));
+        let statistical = statistical.unwrap().privacy;
+        assert_eq!(
+            (statistical.interval, statistical.k),
+            (Some(Duration::from_secs(300)), Some(20))
+        );
+        assert_eq!(statistical.net, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(read(serde_json::json!({})), Ok(CollectorOptions::default()));
     }
 

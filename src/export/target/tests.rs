@@ -186,6 +186,28 @@ fn options_of_privacy_are_read_of_every_target_that_has_records() {
 }
 
 #[test]
+fn options_of_aggregation_are_read_of_every_target_that_has_records() {
+    let query = "privacy=statistical&interval=5m&k=20&net=10.0.0.0/8&net=2001%3Adb8::/32";
+    let expected = PrivacyOptions {
+        level: Some(Level::Statistical),
+        interval: Some(Duration::from_secs(300)),
+        k: Some(20),
+        net: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        ..PrivacyOptions::default()
+    };
+    for kind in ["udp://c", "tcp://c", "tls://c", "sctp://c", "file:x"] {
+        assert_eq!(options(&format!("{kind}?{query}")).privacy, expected, "{kind}");
+    }
+    let json = JsonTarget { output: JsonOutput::Standard, privacy: expected.clone() };
+    assert_eq!(format!("json:-?{query}").parse(), Ok(Target::Json(json)));
+    let policy = expected.policy();
+    assert!(policy.is_statistical() && !policy.is_as_is());
+    let by_default = options("udp://c?privacy=statistical").privacy.policy().aggregation;
+    assert_eq!((by_default.k, by_default.interval), (10, Duration::from_secs(60)));
+    assert_eq!(by_default.networks, []);
+}
+
+#[test]
 fn what_waits_is_parted_by_the_policy_it_was_told_under() {
     let encoded = |text: &str| match text.parse() {
         Ok(Target::Collector(collector)) => collector.as_encoded(),
@@ -315,6 +337,7 @@ fn members_of_a_failover_group_are_alike() {
         ("failover:udp://a?time=us,udp://b,tcp://c?time=us", "time"),
         ("failover:udp://a,udp://b?observation_domain=1", "observation_domain"),
         ("failover:udp://a,udp://b?privacy=obfuscated", "privacy"),
+        ("failover:udp://a?privacy=statistical,udp://b?privacy=statistical&k=9", "privacy"),
         (
             "failover:udp://a?privacy=obfuscated&ports=drop,udp://b?privacy=obfuscated&macs=drop",
             "privacy",
