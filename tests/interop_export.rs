@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flowtap::export::{Config, Exporter, Pace, RecordBatch, Target, Totals};
+use flowtap::export::{Config, Exporter, Pace, RecordBatch, Target, TargetReport, Totals};
 use flowtap::time::Timestamp;
 use peers::{
     Found, Nfacctd, Nfcapd, ipfix_dump, ipfix_dump_sums, tshark, tshark_complaints, tshark_field,
@@ -110,17 +110,76 @@ fn others_read_what_leaves_under_a_policy() {
     }
 }
 
+#[test]
+#[ignore = "needs tshark, libfixbuf-tools, nfdump and pmacct"]
+fn others_read_sums_over_flows() {
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let path = directory.path().join("sums.ipfix");
+    let policy = "privacy=statistical&k=3&net=10.1.0.0/16&net=2001:db8::/32";
+    let sums = |found: Found| (found.packets, found.octets);
+
+    let sent = export_sums(&format!("file:{}?{policy}", path.display()));
+    let dump = ipfix_dump(&path);
+    assert_eq!(sums(ipfix_dump_sums(&dump)), sums(sent));
+    // RFC 5610: it knows the name of the one element of ours that is in them.
+    for part in ["originalFlowsPresent : ", "portRangeStart : 443", "flowtapPacketSizeClass : "] {
+        assert!(dump.contains(part), "{part} in {dump}");
+    }
+    assert_eq!(tshark_complaints(tshark(&path)), [""; 0]);
+    assert_eq!(sums(tshark_sums(|| tshark(&path))), sums(sent));
+    let networks = tshark_field(tshark(&path), "cflow.srcprefix");
+    assert!(networks.contains(&"10.1.0.0".to_owned()), "{networks:?}");
+    let counts = tshark_field(tshark(&path), "cflow.original_flows_present");
+    assert!(counts.iter().all(|count| count.parse::<u64>().is_ok_and(|count| count >= 3)));
+    assert_eq!(counts.len() as u64, sent.flows);
+    let methods: BTreeSet<_> =
+        tshark_field(tshark(&path), "cflow.value_distribution_method").into_iter().collect();
+    assert_eq!(methods, BTreeSet::from(["2".to_owned()]), "RFC 7015 §6.4: End Interval");
+
+    let nfcapd = Nfcapd::start();
+    let target = format!("udp://127.0.0.1:{}?profile=nfdump&{policy}", nfcapd.port);
+    let sent = export_sums(&target);
+    assert_eq!(nfcapd.finish().sums(), sent);
+
+    let nfacctd = Nfacctd::start();
+    let target = format!("udp://127.0.0.1:{}?profile=pmacct&{policy}", nfacctd.port);
+    let sent = export_sums(&target);
+    assert_eq!(sums(nfacctd.finish().sums()), sums(sent));
+}
+
+/// Exports the records as sums and says what these came to.
+fn export_sums(target: &str) -> Found {
+    let report = report_of(target, true);
+    let records = Totals::of(&varied_records(), true);
+    let Totals { records: flows, packets, octets } = report.sent;
+    let withheld = report.aggregation.withheld;
+    assert_eq!(
+        (packets + withheld.packets, octets + withheld.octets),
+        (records.packets, records.octets)
+    );
+    assert!(report.balances() && flows > 8, "{report:?}");
+    Found { flows, packets, octets }
+}
+
 fn is_inner(address: &str) -> bool {
     address.starts_with("10.1.") || address.starts_with("2001:db8")
 }
 
 /// Exports the records and says what that came to.
 fn export(target: &str, biflow: bool) -> Found {
-    let target: Target = target.parse().expect("a target");
-    let told = match &target {
+    let report = report_of(target, biflow);
+    let told = match target.parse().expect("a target") {
         Target::Collector(collector) => collector.options.mapping(biflow).biflow,
         _ => biflow,
     };
+    assert_eq!(report.sent, Totals::of(&varied_records(), told));
+    let Totals { records, packets, octets } = report.sent;
+    Found { flows: records, packets, octets }
+}
+
+/// Exports the records.
+fn report_of(target: &str, biflow: bool) -> TargetReport {
+    let target: Target = target.parse().expect("a target");
     let config = Config {
         observation_domain: 7,
         targets: vec![target],
@@ -137,10 +196,8 @@ fn export(target: &str, biflow: bool) -> Found {
             interfaces: 0,
         }));
     }
-    let reports = exporter.finish();
-    let [report] = reports.as_slice() else { panic!("one target") };
-    assert!(report.first_error.is_none(), "{report:?}");
-    assert_eq!(report.sent, Totals::of(&records, told));
-    let Totals { records, packets, octets } = report.sent;
-    Found { flows: records, packets, octets }
+    let mut reports = exporter.finish();
+    let report = reports.pop().expect("one target");
+    assert!(report.first_error.is_none() && reports.is_empty(), "{report:?}");
+    report
 }

@@ -14,8 +14,16 @@ mod run;
 mod shared;
 
 /// Everything that changes which elements leave.
-const TARGETS: [&str; 6] =
-    ["", "?biflow=off", "?time=us", "?time=ns&biflow=off", "?profile=nfdump", "?profile=pmacct"];
+const TARGETS: [&str; 8] = [
+    "",
+    "?biflow=off",
+    "?time=us",
+    "?time=ns&biflow=off",
+    "?profile=nfdump",
+    "?profile=pmacct",
+    "?privacy=statistical&k=2&interval=1s&net=10.0.0.0/8&net=2001:db8::/32",
+    "?privacy=statistical&time=ns&profile=standard",
+];
 
 #[test]
 fn no_element_leaves_that_the_manifest_does_not_list() {
@@ -69,7 +77,10 @@ fn assert_listed(target: &str, leaves: &Value, lines: &[u8]) {
             seen.insert(key.clone());
         }
     }
-    assert!(seen.contains("sourceIPv4Address"), "{target}: nothing was looked at");
+    let is_statistical = target.contains("statistical");
+    let of_records = if is_statistical { "originalFlowsPresent" } else { "sourceIPv4Address" };
+    assert!(seen.contains(of_records), "{target}: nothing was looked at");
+    assert_eq!(leaves["aggregation"].is_string(), is_statistical, "{target}");
 }
 
 /// The sample, and with it the captures beside the checkout where they are.

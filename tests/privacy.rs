@@ -11,6 +11,8 @@ use run::{flowtap, replay, sample};
 use serde_json::Value;
 use strict::{REVERSE, Session};
 
+#[path = "support/captures.rs"]
+mod captures;
 #[path = "support/receiver.rs"]
 mod receiver;
 #[path = "support/run.rs"]
@@ -58,6 +60,129 @@ fn nothing_that_was_observed_is_in_what_leaves() {
     }
     // And as many hosts were there before as after.
     assert_eq!(addresses.len(), told.iter().filter(|address| !is_of_class(**address)).count());
+}
+
+#[test]
+fn no_address_of_any_capture_is_in_sums_over_it_and_the_books_balance() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (k, policy) = (2, "privacy=statistical&k=2&interval=1s&net=10.0.0.0/8&net=fe80::/16");
+    let targets = [
+        format!("json:{}", path("plain.json")),
+        format!("json:{}?{policy}", path("sums.json")),
+        format!("file:{}?{policy}", path("sums.ipfix")),
+        format!("file:{}?{policy}&profile=elastic", path("elastic.ipfix")),
+    ];
+    let summary = path("summary.json");
+    let whole = captures::shared_captures().into_iter().filter(|path| {
+        let arguments = ["replay".as_ref(), path.as_os_str(), "--export".as_ref()];
+        flowtap(arguments.into_iter().chain(["null:".as_ref()])).status == Some(0)
+    });
+    let captures: Vec<_> = [sample()].into_iter().chain(whole).collect();
+    let arguments = ["replay", "--quiet", "--summary", &summary].into_iter();
+    let arguments = arguments.chain(targets.iter().flat_map(|target| ["--export", target]));
+    flowtap(arguments.chain(captures.iter().map(|path| path.to_str().expect("plain")))).well();
+
+    // Every address that was observed, as text and as octets.
+    let plain = records(Path::new(&path("plain.json")));
+    let text = fs::read_to_string(path("sums.json")).expect("it was written");
+    let told: BTreeSet<&str> = text.split('"').collect();
+    let files = ["sums.ipfix", "elastic.ipfix"].map(|name| fs::read(path(name)).expect("written"));
+    let mut searched = 0;
+    for name in names(&plain) {
+        let octets = match name.parse() {
+            Ok(IpAddr::V4(address)) => address.octets().to_vec(),
+            Ok(IpAddr::V6(address)) => address.octets().to_vec(),
+            Err(_) => name.split(':').map(|o| u8::from_str_radix(o, 16).expect("MAC")).collect(),
+        };
+        // Others may be there by chance, as numbers.
+        if octets.iter().filter(|octet| **octet != 0).count() >= 4 {
+            assert!(!told.contains(name.as_str()), "an observed address is in the JSON");
+            for file in &files {
+                let found = file.windows(octets.len()).any(|part| part == octets);
+                assert!(!found, "an observed address is in a file");
+            }
+            searched += 1;
+        }
+    }
+    assert!(searched > 5, "{searched} names");
+    for element in ["Address", "TransportPort", "flowId", "tcp", "vlan", "Ttl", "icmp", "Tunnel"] {
+        assert!(!text.contains(element), "{element}");
+    }
+
+    // And what leaves is everything, but for what is too little.
+    let summary: Value =
+        serde_json::from_slice(&fs::read(&summary).expect("it was written")).expect("JSON");
+    let books = |target: usize, key: &str| {
+        summary["targets"][target][key].as_u64().unwrap_or_else(|| panic!("{key} of {target}"))
+    };
+    for target in 1..targets.len() {
+        for unit in ["packets", "octets"] {
+            let [given, sent, withheld] =
+                ["given", "sent", "withheld"].map(|what| books(target, &format!("{what}_{unit}")));
+            assert_eq!(given, sent + withheld, "{unit} of {target}");
+            assert_eq!(given, books(0, &format!("given_{unit}")), "{unit} of {target}");
+        }
+        let given = books(target, "given_flows");
+        assert_eq!(given, books(target, "aggregated_flows") + books(target, "withheld_flows"));
+        assert_eq!(books(target, "aggregates"), books(target, "sent_flows"));
+    }
+    let sums = records(Path::new(&path("sums.json")));
+    let sum = |element: &str| -> u64 { sums.iter().filter_map(|sum| sum[element].as_u64()).sum() };
+    assert_eq!(sum("packetDeltaCount"), books(1, "sent_packets"));
+    assert_eq!(sum("octetDeltaCount"), books(1, "sent_octets"));
+    assert!(sums.iter().all(|sum| sum["originalFlowsPresent"].as_u64() >= Some(k)));
+}
+
+/// Addresses in records, IP and MAC, as they are written.
+fn names(records: &[Value]) -> BTreeSet<String> {
+    let fields = records.iter().filter_map(Value::as_object).flatten();
+    let addresses = fields.filter(|(name, _)| name.ends_with("Address"));
+    addresses.filter_map(|(_, value)| value.as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_collector_of_sums_is_told_nothing_else() {
+    let collector = UdpReceiver::start();
+    let policy = "privacy=statistical&k=2&net=10.0.0.0/8";
+    let target = format!("udp://{}?{policy}", collector.address());
+    replay(&sample(), &["--export", &target, "--exclude-net", "203.0.113.0/24"]);
+    let datagrams = collector.finish();
+    let session = Session::of_datagrams(datagrams.iter().map(Vec::as_slice));
+    assert!(session.flows().count() > 3);
+    for record in session.flows() {
+        assert!(record.iana(375) >= Some(2), "originalFlowsPresent");
+        assert!(record.iana(3) <= record.iana(375), "deltaFlowCount");
+        assert_eq!(record.iana(152).map(|start| start % 60_000), Some(0), "a whole minute");
+    }
+    // What was ignored, left out or lost may be a packet of one Flow.
+    for element in [164, 165, 166, 167, 168, 318, 319, 323] {
+        assert_eq!(session.options(element).count(), 0, "{element}");
+    }
+    // RFC 7015 §6.4 and RFC 6235 §6.1 are of every Template.
+    for template in session.templates() {
+        let of = |element| {
+            let id = u64::from(template.id);
+            session.options(element).filter(move |record| record.iana(145) == Some(id))
+        };
+        assert!(of(384).any(|record| record.iana(384) == Some(2)), "{template:?}");
+        let told = |id| of(286).find(|record| record.iana(303) == Some(id));
+        assert_eq!(told(152).and_then(|record| record.iana(286)), Some(2), "times are intervals");
+    }
+}
+
+#[test]
+fn show_tells_sums_from_flows() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("sums.ipfix");
+    let target = format!("file:{}?privacy=statistical&k=3&net=10.0.0.0/8", path.display());
+    replay(&sample(), &["--export", &target]);
+    let shown = flowtap(["show".as_ref(), path.as_os_str()]).well();
+    for part in ["other", "3 flows, port 80, from initiators, mean up to 64", "no sequence gaps"] {
+        assert!(shown.text().contains(part), "{part} in {}", shown.text());
+    }
+    let arguments = ["show".as_ref(), path.as_os_str(), "--format".as_ref(), "csv".as_ref()];
+    assert!(flowtap(arguments).well().text().contains("originalFlowsPresent"));
 }
 
 #[test]

@@ -354,6 +354,45 @@ fn the_spool_holds_only_what_may_leave() {
 }
 
 #[test]
+fn sums_wait_in_the_spool_and_are_sent_by_the_next_run() {
+    let (listener, url) = tcp_peer();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("{url}?privacy=statistical");
+    let directory = tempfile::tempdir().unwrap();
+    let key_file = Some(directory.path().join("key"));
+    let spool = crate::export::SpoolConfig { key_file, ..spool(directory.path()) };
+    let (mut config, _) = config(Pace::Live, &[&url]);
+    config.spool = Some(spool);
+    let exporter = start(&config);
+    send(&exporter, 0..100);
+    let report = finish(exporter);
+    // One direction of a hundred Flows of one class.
+    assert_eq!((report.given.records, report.aggregation.records), (100, 100));
+    assert_eq!((report.kept.records, report.kept.packets), (1, 1_000));
+
+    let listener = TcpListener::bind(address).unwrap();
+    let session = thread::spawn(move || read_session(&listener));
+    let exporter = start(&config);
+    thread::sleep(Duration::from_millis(1_000));
+    let report = finish(exporter);
+    assert_eq!((report.carried_over.records, report.sent.records), (1, 1));
+    assert_eq!(read_flows(&session.join().unwrap()), (1, 1_000, 150_000));
+}
+
+#[test]
+fn a_collector_that_is_lost_loses_sums_and_the_books_say_so() {
+    let (listener, url) = tcp_peer();
+    drop(listener);
+    let (config, _) = config(Pace::Live, &[&format!("{url}?privacy=statistical")]);
+    let exporter = start(&config);
+    send(&exporter, 0..104);
+    let report = finish(exporter);
+    assert_eq!(report.lost(LossReason::Undelivered).records, 1);
+    assert_eq!(report.lost_totals().packets, 1_040);
+}
+
+#[test]
 fn members_of_a_balanced_group_have_policies_of_their_own() {
     let (first, first_url) = tcp_peer();
     let (second, second_url) = tcp_peer();
