@@ -178,7 +178,7 @@ fn show_tells_sums_from_flows() {
     let target = format!("file:{}?privacy=statistical&k=3&net=10.0.0.0/8", path.display());
     replay(&sample(), &["--export", &target]);
     let shown = flowtap(["show".as_ref(), path.as_os_str()]).well();
-    for part in ["other", "3 flows, port 80, from initiators, mean up to 64", "no sequence gaps"] {
+    for part in ["other", "3 flows, port 80, from initiators, mean up to 127", "no sequence gaps"] {
         assert!(shown.text().contains(part), "{part} in {}", shown.text());
     }
     let arguments = ["show".as_ref(), path.as_os_str(), "--format".as_ref(), "csv".as_ref()];
