@@ -149,7 +149,6 @@ impl Key {
     }
 
     /// For an order that does not depend on hashes: what leaves is the same in every run.
-    #[expect(clippy::type_complexity, reason = "a tuple is the order, and is named nowhere else")]
     pub(super) const fn order(
         &self,
     ) -> (Level, u32, u8, u8, Sender, NetworkClass, NetworkClass, PortClass, SizeClass) {
