@@ -45,6 +45,8 @@ fn privacy(c: &mut Criterion) {
         ("pseudonyms/v4_scattered", scattered_v4, "?privacy=obfuscated"),
         ("pseudonyms/v6_scattered", scattered_v6, "?privacy=obfuscated"),
         ("prefixes/mixed", mixed, "?privacy=obfuscated&addresses=prefix"),
+        ("sums/mixed", mixed, "?privacy=statistical&net=10.0.0.0/8"),
+        ("sums/v4_scattered", scattered_v4, "?privacy=statistical&net=10.0.0.0/8"),
     ] {
         let batches = batches(record);
         let config = config(format!("file:/dev/null{options}").parse().expect("a target"));

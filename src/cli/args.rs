@@ -519,13 +519,15 @@ pub(super) struct Meter {
     /// (PEM), name=NAME, peer=NAME (repeat it). Of files: rotate=TIME (PATH is a pattern for
     /// strftime then), size=OCTETS, compress=zstd.
     ///
-    /// Of collectors, files and json, what of the records leaves: privacy=as-is|obfuscated, and with
-    /// obfuscated addresses=pseudonym|prefix|as-is, own=NETWORK (repeat it) and own_addresses=...
+    /// Of collectors, files and json, what of the records leaves: privacy=as-is|obfuscated|statistical,
+    /// and with obfuscated addresses=pseudonym|prefix|as-is, own=NETWORK (repeat it) and own_addresses=...
     /// for networks that are treated otherwise, pseudonym_key=FILE (made if it is not there; in
     /// memory without), pseudonym_rotation=TIME, prefix4=BITS, prefix6=BITS, macs=drop|vendor|as-is,
     /// ports=service|drop|as-is, time_step=TIME. The first of each is the default.
     /// TCP sequence numbers, flow labels and ids of tunnels are never told then, MAC addresses and
-    /// ports of clients only if asked for.
+    /// ports of clients only if asked for. With statistical no record of a single flow leaves, but sums
+    /// over k=N flows at least (10), once in interval=TIME (1m), by net=NETWORK (repeat it) among
+    /// others.
     ///
     /// The port may be left out: it is 4739 then, and 4740 for TLS. An IPv6 address stands in brackets.
     /// Without any target the flows are printed as a table. Flow

@@ -1,10 +1,12 @@
 //! What stays on the probe: where, for how long, and who can read it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::cli::args::{Capture, Language};
 use crate::cli::summary::grouped;
-use crate::export::{FileTarget, JsonOutput, JsonTarget, SpoolConfig, Target};
+use crate::export::{FileTarget, JsonOutput, JsonTarget, PrivacyOptions, SpoolConfig, Target};
 
 /// One thing that stays.
 #[derive(Debug)]
@@ -35,6 +37,11 @@ impl Kept {
 /// Everything that a probe with these arguments keeps.
 pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
     let mut kept = vec![flows(capture, language), waiting(capture, language)];
+    let all = capture.meter.export.iter().flat_map(Target::privacy);
+    let intervals = all.filter(|privacy| is_statistical(privacy)).map(PrivacyOptions::policy);
+    if let Some(interval) = intervals.map(|policy| policy.aggregation.interval).max() {
+        kept.push(summed_up(interval, language));
+    }
     if let Some(spool) = capture.spool.config() {
         kept.extend(spooled(&spool, language));
     }
@@ -44,8 +51,12 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
         else {
             continue;
         };
+        let what = match target.privacy().into_iter().any(is_statistical) {
+            true => language.of("sums over flows, as above", "複数フローの合計(上記のとおり)"),
+            false => language.of("flow records, as above", "フローレコード(上記のとおり)"),
+        };
         kept.push(Kept::new(
-            language.of("flow records, as above", "フローレコード(上記のとおり)"),
+            what,
             path.display().to_string(),
             language.of(
                 "until somebody removes them: flowtap erases no file that is complete",
@@ -120,6 +131,32 @@ fn flows(capture: &Capture, language: Language) -> Kept {
         Language::Ja => format!("キャッシュ内のフロー(最大{most}件。ヘッダ情報と件数のみ)"),
     };
     Kept::new(what, memory(language), how_long, process(language))
+}
+
+fn is_statistical(privacy: &PrivacyOptions) -> bool {
+    privacy.policy().is_statistical()
+}
+
+fn summed_up(interval: Duration, language: Language) -> Kept {
+    let interval = humantime::format_duration(interval);
+    let how_long = match language {
+        Language::En => format!(
+            "until the end of an interval, {interval} at most; what is too few then, until there is \
+             more of it or the process ends"
+        ),
+        Language::Ja => format!(
+            "期間の終わりまで(最長{interval})。フロー数が不足するものは、足りるまで、またはプロセス終了まで"
+        ),
+    };
+    Kept::new(
+        language.of(
+            "classes of flows that are summed up: counters, and numbers of flows",
+            "合計中のフローの区分(計数値とフロー番号のみ)",
+        ),
+        memory(language),
+        how_long,
+        process(language),
+    )
 }
 
 fn waiting(capture: &Capture, language: Language) -> Kept {

@@ -108,6 +108,7 @@ fn sums_are_told_as_such_in_both_languages() {
         "octets of IP packets: sum over flows",
         "time of the first packet: steps of 5m",
         "source address (IPv4): withheld",
+        "until the end of an interval, 5m at most",
         "flow, given by the probe: withheld",
     ] {
         assert!(english.contains(part), "{part} is missing in:\n{english}");
@@ -116,8 +117,12 @@ fn sums_are_told_as_such_in_both_languages() {
         assert!(!english.contains(absent), "{absent} in:\n{english}");
     }
     let japanese = text(&[&["--lang", "ja"], &arguments[..]].concat());
-    for part in ["5mごとに20フロー以上の合計のみ", "複数フローの合計", "集計レコードの要素"]
-    {
+    for part in [
+        "5mごとに20フロー以上の合計のみ",
+        "複数フローの合計",
+        "集計レコードの要素",
+        "合計中のフローの区分",
+    ] {
         assert!(japanese.contains(part), "{part} is missing in:\n{japanese}");
     }
     let json = document(&arguments).json();
