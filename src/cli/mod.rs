@@ -21,11 +21,16 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::capture::CaptureError;
 use crate::cli::args::{Arguments, Command};
 use crate::confine::ConfineError;
+
+/// The command line, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
 
 /// Runs flowtap with the arguments of the process.
 ///
