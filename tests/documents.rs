@@ -93,7 +93,7 @@ fn commands() -> impl Iterator<Item = String> {
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let lines = lines.take_while(|line| line.starts_with("  "));
     // A line that goes on another one begins further to the right.
-    let lines = lines.filter(|line| line.bytes().nth(2).is_some_and(|octet| octet != b' '));
+    let lines = lines.filter(|line| line.as_bytes().get(2).is_some_and(|octet| *octet != b' '));
     let names = lines.filter_map(|line| line.split_whitespace().next());
     let names: Vec<_> = names.filter(|name| *name != "help").map(str::to_owned).collect();
     assert!(names.len() > 5, "{help}");

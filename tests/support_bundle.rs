@@ -159,7 +159,7 @@ impl Machine {
     fn new() -> Self {
         let machine = Self(tempfile::Builder::new().prefix("alice-acme-").tempdir().unwrap());
         let spool = machine
-            .path("state/eth-uplink7/acme-spool")
+            .path("state/acme-spool")
             .join("tls___collector-acme.example.net_9995-0123456789abcdef0123456789abcdef");
         for folder in [spool.clone(), machine.path("etc")] {
             fs::create_dir_all(folder).unwrap();
@@ -169,7 +169,7 @@ impl Machine {
             fs::File::options().write(true).open(spool.join(name)).unwrap().set_len(15).unwrap();
         }
         fs::write(spool.join("notes-of-alice"), "acme").unwrap();
-        let key = machine.path("state/eth-uplink7/spool.key");
+        let key = machine.path("state/spool.key");
         fs::write(&key, machine.key()).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let probe_key = machine.path("etc/acme.key");
@@ -180,7 +180,7 @@ impl Machine {
             probe_key.display()
         );
         let options = format!(
-            "# ACME, for alice\nFLOWTAP_OPTIONS=--spool acme-spool --spool-key spool.key \
+            "# ACME, for alice\nFLOWTAP_OPTIONS=--interface eth-uplink7 --spool acme-spool --spool-key spool.key \
              --idle-timeout 31s --filter not%20port%2022 --exclude-net 198.51.100.0/24,2001:db8:77::5 \
              --observation-domain 4711 --summary /srv/acme/ledger --export {export} --export \
              udp://203.0.113.5 --export file:/srv/acme/%Y/guest-wlan.ipfix?rotate=5m\n"

@@ -28,19 +28,17 @@ fn what_a_probe_keeps_is_gone_and_listed() {
     let before = machine.files();
     let report = machine.wipe(&["--yes"], 0);
     for (path, kind) in [
-        ("state/eth1/spool.key", "spool_key"),
-        ("state/eth1/spool.key.00ff00ff00ff00ff", "spool_key"),
+        ("state/spool.key", "spool_key"),
+        ("state/spool.key.00ff00ff00ff00ff", "spool_key"),
         (TARGET_SEGMENT, "spool"),
-        ("state/eth1/flows.ipfix", "records"),
-        ("state/eth1/2026/11/flows.ipfix", "records"),
-        ("state/eth1/flows.json", "records"),
-        ("state/eth1/ledger.json", "records"),
+        ("state/flows.ipfix", "records"),
+        ("state/2026/11/flows.ipfix", "records"),
+        ("state/flows.json", "records"),
+        ("state/ledger.json", "records"),
     ] {
         assert!(before.contains(&path.into()), "{path} in {before:?}");
         assert_eq!(machine.result(&report, path), Some((kind, "erased")), "{path}: {report:#}");
     }
-    // The links of systemd lead nowhere any more.
-    assert!(!machine.path("state/eth2").is_symlink());
     let left: Vec<_> =
         ["etc/flowtap/flowtap.env", "etc/flowtap/probe.key", "etc/flowtap/probe.pem"]
             .map(String::from)
@@ -71,17 +69,17 @@ fn what_is_not_of_a_probe_stays_and_links_are_not_followed() {
     let precious = machine.path("precious");
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("0000000000000001.spool"), "mine").unwrap();
-    fs::write(machine.path("state/eth1/notes.txt"), "mine").unwrap();
-    symlink(&precious, machine.path("state/eth1/elsewhere")).unwrap();
+    fs::write(machine.path("state/notes.txt"), "mine").unwrap();
+    symlink(&precious, machine.path("state/elsewhere")).unwrap();
     let target = machine.path(TARGET_SEGMENT).parent().unwrap().to_owned();
     symlink(precious.join("0000000000000001.spool"), target.join("0000000000000009.spool"))
         .unwrap();
     let report = machine.wipe(&["--yes"], 0);
-    assert_eq!(machine.result(&report, "state/eth1/notes.txt"), Some(("other", "left")));
-    assert_eq!(machine.result(&report, "state/eth1/elsewhere"), Some(("other", "left")));
-    assert_eq!(machine.result(&report, "state/eth1"), Some(("directory", "left")), "{report:#}");
+    assert_eq!(machine.result(&report, "state/notes.txt"), Some(("other", "left")));
+    assert_eq!(machine.result(&report, "state/elsewhere"), Some(("other", "left")));
+    assert_eq!(machine.result(&report, "state"), Some(("directory", "left")), "{report:#}");
     assert_eq!(fs::read(precious.join("0000000000000001.spool")).unwrap(), b"mine");
-    assert_eq!(fs::read(machine.path("state/eth1/notes.txt")).unwrap(), b"mine");
+    assert_eq!(fs::read(machine.path("state/notes.txt")).unwrap(), b"mine");
 }
 
 #[test]
@@ -100,7 +98,7 @@ fn a_key_that_is_a_link_or_no_key_cannot_be_erased_and_that_is_a_failure() {
     assert_eq!(fs::read(secret).unwrap(), [7; 32]);
     assert_eq!(fs::read(machine.path("passwords")).unwrap(), b"not 32 octets");
     // All the rest is gone.
-    assert!(!machine.path("state/eth1/spool.key").exists());
+    assert!(!machine.path("state/spool.key").exists());
 }
 
 #[test]
@@ -108,7 +106,7 @@ fn a_dry_run_erases_nothing_and_nobody_there_to_ask_is_a_wrong_usage() {
     let machine = Machine::new();
     let before = machine.files();
     let report = machine.wipe(&["--dry-run", "--all"], 0);
-    let result = machine.result(&report, "state/eth1/spool.key");
+    let result = machine.result(&report, "state/spool.key");
     assert_eq!(result, Some(("spool_key", "would_be_erased")), "{report:#}");
     assert_eq!(report["erased"], 0);
     let refused = machine.run(&[]);
@@ -136,7 +134,7 @@ fn options_that_are_not_understood_are_a_failure_and_the_directories_are_wiped_a
     let report = machine.wipe(&["--yes"], 1);
     let result = machine.result(&report, "etc/flowtap/flowtap.env");
     assert_eq!(result, Some(("configuration", "not_erased")), "{report:#}");
-    assert!(!machine.path("state/eth1/spool.key").exists());
+    assert!(!machine.path("state/spool.key").exists());
     assert!(!machine.path(TARGET_SEGMENT).exists());
 
     // With --all they are erased, and it is said all the same that something may be left.
@@ -156,7 +154,7 @@ fn options_that_cannot_be_read_are_a_failure() {
     let report = machine.wipe(&["--yes"], 1);
     let result = machine.result(&report, "etc/flowtap/flowtap.env");
     assert_eq!(result, Some(("configuration", "not_erased")), "{report:#}");
-    assert!(!machine.path("state/eth1/spool.key").exists());
+    assert!(!machine.path("state/spool.key").exists());
 }
 
 #[test]
@@ -186,7 +184,7 @@ fn a_probe_without_a_spool_is_seen_and_its_end_is_seen_too() {
         assert_eq!(refused.status.code(), Some(1));
         let error = String::from_utf8_lossy(&refused.stderr);
         assert!(error.contains(&format!("process {}", probe.id())), "{error}");
-        assert!(machine.path("state/eth1/spool.key").exists());
+        assert!(machine.path("state/spool.key").exists());
         // Looking is allowed.
         assert!(machine.run(&["--dry-run"]).status.success());
         probe.kill().unwrap();
@@ -196,7 +194,7 @@ fn a_probe_without_a_spool_is_seen_and_its_end_is_seen_too() {
 }
 
 const TARGET_SEGMENT: &str =
-    "state/eth1/spool/tcp___127.0.0.1_4739-0123456789abcdef0123456789abcdef/0000000000000001.spool";
+    "state/spool/tcp___127.0.0.1_4739-0123456789abcdef0123456789abcdef/0000000000000001.spool";
 
 /// What an installation leaves on a machine, in a folder of its own.
 struct Machine {
@@ -213,12 +211,11 @@ impl Machine {
         // Another file, too: a link would be the file that other tests run.
         fs::copy(FLOWTAP, &program).unwrap();
         let machine = Self { folder, program };
-        for path in ["etc/flowtap", "state/eth1/2026/11", "private/state/eth2"] {
+        for path in ["etc/flowtap", "state/2026/11"] {
             fs::create_dir_all(machine.path(path)).unwrap();
         }
-        symlink(machine.path("private/state/eth2"), machine.path("state/eth2")).unwrap();
         let options = format!(
-            "# of this machine\nFLOWTAP_OPTIONS=--spool spool --spool-key spool.key --export \
+            "# of this machine\nFLOWTAP_OPTIONS=--interface eth1 --spool spool --spool-key spool.key --export \
              tls://127.0.0.1:{}?cert={}&key={}&ca={}\n",
             closed_port(),
             machine.path("etc/flowtap/probe.pem").display(),
@@ -229,20 +226,20 @@ impl Machine {
         for name in ["probe.pem", "probe.key"] {
             fs::write(machine.path("etc/flowtap").join(name), "-----BEGIN SOMETHING-----").unwrap();
         }
-        machine.private("state/eth1/spool.key", &[9; 32]);
-        machine.private("state/eth1/spool.key.00ff00ff00ff00ff", &[9; 32]);
+        machine.private("state/spool.key", &[9; 32]);
+        machine.private("state/spool.key.00ff00ff00ff00ff", &[9; 32]);
         fs::create_dir_all(machine.path(TARGET_SEGMENT).parent().unwrap()).unwrap();
         machine.private(TARGET_SEGMENT, b"FLTSPL\0\x01 and so on");
         machine.private(&TARGET_SEGMENT.replace("0001.spool", "0002.spool.moved"), b"");
         machine.private(&TARGET_SEGMENT.replace("0000000000000001.spool", "lock"), b"");
         let [file, json, ledger] = ["flows.ipfix", "flows.json", "ledger.json"]
-            .map(|name| machine.path("state/eth1").join(name).display().to_string());
+            .map(|name| machine.path("state").join(name).display().to_string());
         let (ipfix, json) = (format!("file:{file}"), format!("json:{json}"));
         let replay = ["replay", &sample().display().to_string(), "--quiet", "--export", &ipfix]
             .map(str::to_owned);
         let more = ["--export".to_owned(), json, "--summary".to_owned(), ledger];
         flowtap(replay.into_iter().chain(more)).well();
-        fs::copy(&file, machine.path("state/eth1/2026/11/flows.ipfix")).unwrap();
+        fs::copy(&file, machine.path("state/2026/11/flows.ipfix")).unwrap();
         machine
     }
 

@@ -333,14 +333,14 @@ pub(super) struct Wipe {
     #[arg(long, value_name = "FILE")]
     pub(super) spool_key: Vec<PathBuf>,
 
-    /// Options of the probes that systemd starts: spool, keys and files that they name are erased
+    /// Options of the probe that systemd starts: spool, keys and files that they name are erased
     #[arg(long, value_name = "FILE", default_value = installation::ENVIRONMENT_FILE)]
     pub(super) environment_file: PathBuf,
 
-    /// The directories that systemd gave to the probes
+    /// The directory that systemd gave to the probe
     ///
-    /// In these, records and ledgers that a probe wrote are erased too. What no probe writes is left
-    /// and listed.
+    /// In it, records and ledgers that a probe wrote are erased too. What no probe writes is left and
+    /// listed.
     #[arg(long, value_name = "DIR", default_value = installation::STATE_DIRECTORY)]
     pub(super) state_directory: PathBuf,
 
@@ -386,11 +386,11 @@ pub(super) struct SupportBundle {
     #[arg(long, value_name = "DIR")]
     pub(super) spool: Vec<PathBuf>,
 
-    /// Options of the probes that systemd starts
+    /// Options of the probe that systemd starts
     #[arg(long, value_name = "FILE", default_value = installation::ENVIRONMENT_FILE)]
     pub(super) environment_file: PathBuf,
 
-    /// The directories that systemd gave to the probes
+    /// The directory that systemd gave to the probe
     #[arg(long, value_name = "DIR", default_value = installation::STATE_DIRECTORY)]
     pub(super) state_directory: PathBuf,
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::capture::live::{self, Cut, LiveConfig, LiveSource, ObservationPoint};
+use anyhow::Context as _;
+
+use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
 use crate::cli::args::{Backend, Capture};
+use crate::cli::service::{Keeper, ServiceManager};
 use crate::cli::{confinement, ending, selection};
 use crate::confine::{self, Reopens};
 use crate::export::{Interface, Metering, Pace};
@@ -56,6 +60,8 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         workers,
         live_config.interfaces.len(),
     ))?;
+    let manager = ServiceManager::of_environment()
+        .context("cannot reach the service manager at NOTIFY_SOCKET")?;
     // Deaf as yet, but open: from here on there are fewer rights.
     let mut sources = live::prepare(backend, &live_config)?;
     let live = confinement::Live { reopens, filter: live_config.filter.as_deref() };
@@ -103,8 +109,21 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         duration,
         wall_clock,
     };
-    let outcome = run.run(exporter, |notice| say(notice));
+    let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
+    let notify = |notice: &Notice| {
+        if matches!(notice, Notice::InterfaceBack(_)) {
+            captures.store(true, Ordering::Relaxed);
+        }
+        say(notice);
+    };
+    let mut keeper = Keeper::new(&manager, &names, &captures, say_trouble);
+    let outcome = run.run(exporter, notify, &mut keeper);
     ending::report(&outcome, &meter, &confinement, summary, &points)
+}
+
+/// Also with `--quiet`.
+fn say_trouble(text: &str) {
+    let _ = writeln!(io::stderr(), "flowtap: {text}");
 }
 
 /// The interfaces, each once; of several workers the one counts whose payload is not cut in the kernel.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -11,7 +11,7 @@ use crate::cli::args::{Arguments, Capture, Command};
 
 /// Options of the probes (see `probe-config/flowtap.env`).
 pub(super) const ENVIRONMENT_FILE: &str = "/etc/flowtap/flowtap.env";
-/// The directories of the probes, one for each interface (see `systemd/flowtap@.service`).
+/// The directory of the probe (see `systemd/flowtap.service`), in which it is started.
 pub(super) const STATE_DIRECTORY: &str = "/var/lib/flowtap";
 
 /// The words of `FLOWTAP_OPTIONS` in an environment file (systemd.exec(5)); none if it has none.
@@ -32,8 +32,9 @@ pub(super) fn options_in(file: &Path) -> io::Result<Vec<String>> {
     Ok(options)
 }
 
-/// The arguments of a probe of the unit with these options.
+/// The arguments of the probe of the unit with these options.
 pub(super) fn command_line(options: &[String]) -> Vec<OsString> {
+    // One of the options is not needed to know what the others mean.
     let front = ["flowtap", "capture", "--interface", "all"];
     front.into_iter().chain(options.iter().map(String::as_str)).map(OsString::from).collect()
 }
@@ -48,43 +49,8 @@ pub(super) fn capture_of(options: &[String]) -> Option<Capture> {
     }
 }
 
-/// The directories of probes below `state`, and links to them: systemd keeps those of a unit with
-/// `DynamicUser=` beside it, below `private` (systemd.exec(5)).
-pub(super) fn instances(state: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let private = match (state.parent(), state.file_name()) {
-        (Some(parent), Some(name)) => parent.join("private").join(name),
-        _ => state.join("private"),
-    };
-    let (mut directories, mut links) = (Vec::new(), Vec::new());
-    for root in [state, &private] {
-        let entries = match fs::read_dir(root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let (path, kind) = (entry.path(), entry.file_type()?);
-            let leads_to_private = || {
-                let target = fs::canonicalize(&path).ok()?;
-                Some(target.starts_with(fs::canonicalize(&private).ok()?))
-            };
-            if kind.is_dir() {
-                directories.push(path);
-            } else if kind.is_symlink() && leads_to_private() == Some(true) {
-                links.push(path);
-            }
-        }
-    }
-    directories.sort();
-    // Both roots are the same where one is a link to the other.
-    directories.dedup_by_key(|path| fs::canonicalize(&*path).unwrap_or_else(|_| path.clone()));
-    Ok((directories, links))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     #[test]
@@ -101,21 +67,5 @@ mod tests {
         let options = read(include_str!("../../probe-config/flowtap.env"));
         assert!(capture_of(&options).is_some(), "{options:?}");
         assert!(capture_of(&["--no-such-option".to_owned()]).is_none());
-    }
-
-    #[test]
-    fn directories_of_a_dynamic_user_are_found_behind_their_links() {
-        let folder = tempfile::tempdir().unwrap();
-        let (state, private) =
-            (folder.path().join("flowtap"), folder.path().join("private/flowtap"));
-        for path in [state.join("eth1"), private.join("eth2")] {
-            fs::create_dir_all(path).unwrap();
-        }
-        symlink(private.join("eth2"), state.join("eth2")).unwrap();
-        symlink("/etc", state.join("etc")).unwrap();
-        let (directories, links) = instances(&state).unwrap();
-        assert_eq!(directories, [state.join("eth1"), private.join("eth2")]);
-        assert_eq!(links, [state.join("eth2")]);
-        assert_eq!(instances(&folder.path().join("none")).unwrap(), (vec![], vec![]));
     }
 }

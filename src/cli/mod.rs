@@ -10,6 +10,7 @@ mod manifest;
 pub mod profiles;
 mod replay;
 mod selection;
+mod service;
 pub mod show;
 mod summary;
 mod support;

@@ -30,9 +30,14 @@ pub(super) fn keep_only(kept: &CapsHashSet) -> Result<Vec<String>, ConfineError>
     let left: CapsHashSet = permitted.intersection(kept).copied().collect();
     // Ambient ones (Linux 4.3) are gone with the inheritable ones, also where this call fails.
     let _ = caps::clear(None, CapSet::Ambient);
-    caps::clear(None, CapSet::Inheritable).map_err(refused)?;
-    caps::set(None, CapSet::Effective, &left).map_err(refused)?;
-    caps::set(None, CapSet::Permitted, &left).map_err(refused)?;
+    let inheritable = caps::clear(None, CapSet::Inheritable);
+    // Who has no more than that need not ask: the unit of the service does not allow capset(2), with
+    // which there would be nothing to gain, and what is inheritable goes to no program (execve(2)).
+    if permitted != left {
+        inheritable.map_err(refused)?;
+        caps::set(None, CapSet::Effective, &left).map_err(refused)?;
+        caps::set(None, CapSet::Permitted, &left).map_err(refused)?;
+    }
     let mut names: Vec<_> = left.iter().map(ToString::to_string).collect();
     names.sort();
     Ok(names)

@@ -12,6 +12,7 @@ use crate::capture::{FrameSource, Polled};
 use crate::export::{Exporter, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
 use crate::pipeline::clock::{Clocks, LiveClock};
+use crate::pipeline::pulse::{Pulse, Watch};
 use crate::pipeline::worker::Worker;
 use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, close_books, now, since};
 use crate::time::Timestamp;
@@ -54,12 +55,19 @@ pub struct LiveRun<S = LiveSource> {
 
 impl<S: LiveFrames> LiveRun<S> {
     /// Captures until told to stop, or until a source fails: then the other sources are emptied as
-    /// well. `notify` hears of interfaces that go down and come back.
-    pub fn run(self, exporter: Exporter, notify: impl Fn(&Notice) + Sync) -> Outcome {
+    /// well. `notify` hears of interfaces that go down and come back, from any thread; `watch` looks
+    /// after the workers from this one.
+    pub fn run(
+        self,
+        exporter: Exporter,
+        notify: impl Fn(&Notice) + Sync,
+        watch: &mut impl Watch,
+    ) -> Outcome {
         let started = now();
         let Self { config, metering, sources, stop, duration, wall_clock } = self;
         let cache = FlowCache::new(config.flow);
         let clocks = Clocks::new(sources.len(), wall_clock, started);
+        let pulse = Pulse::new(sources.len());
         // Not `stop` itself: a signal during the flush must not count as the second one.
         let ending = AtomicBool::new(false);
         let cores = processors();
@@ -75,6 +83,8 @@ impl<S: LiveFrames> LiveRun<S> {
                         source,
                         cache: &cache,
                         clock: clocks.clock(number),
+                        number,
+                        pulse: &pulse,
                         ending: &ending,
                     };
                     let core = cores.get(number % cores.len().max(1)).copied();
@@ -83,7 +93,8 @@ impl<S: LiveFrames> LiveRun<S> {
                 })
                 .collect();
             let until = duration.and_then(|duration| started.checked_add(duration));
-            wait(&threads, &stop, until);
+            wait(&threads, &stop, until, |at| watch.look(&pulse, at));
+            watch.ending();
             ending.store(true, Ordering::Relaxed);
             threads.into_iter().map(ScopedJoinHandle::join).collect()
         });
@@ -102,6 +113,8 @@ struct LiveWorker<'a, S> {
     source: S,
     cache: &'a FlowCache,
     clock: LiveClock<'a>,
+    number: usize,
+    pulse: &'a Pulse,
     /// Set when the run is to end.
     ending: &'a AtomicBool,
 }
@@ -150,6 +163,9 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             });
             let exported = self.worker.ledger.exported_flows;
             self.worker.end_block(Turn::Any, sweep, self.clock.now());
+            let ledger = &self.worker.ledger;
+            let dropped = ledger.drops.kernel + ledger.drops.interface;
+            self.pulse.turn(self.number, ledger.received_packets, dropped);
             // Where much is due one sweep does not bring it all, and the next is not to wait.
             let is_more = sweep.is_some() && self.worker.ledger.exported_flows > exported;
             patience = if is_more { SWEEP_INTERVAL.saturating_sub(since(swept)) } else { PATIENCE };
@@ -163,12 +179,18 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
 }
 
 /// Waits until the run is to end: by order, by the clock, or because a worker has ended.
-fn wait(threads: &[ScopedJoinHandle<'_, Share>], stop: &AtomicBool, until: Option<Instant>) {
+fn wait(
+    threads: &[ScopedJoinHandle<'_, Share>],
+    stop: &AtomicBool,
+    until: Option<Instant>,
+    mut look: impl FnMut(Instant),
+) {
     while !stop.load(Ordering::Relaxed)
         && until.is_none_or(|until| now() < until)
         && !threads.iter().any(ScopedJoinHandle::is_finished)
     {
         thread::sleep(CHECK_INTERVAL);
+        look(now());
     }
 }
 

@@ -6,6 +6,7 @@
 mod clock;
 mod ledger;
 mod live;
+mod pulse;
 mod replay;
 #[cfg(test)]
 mod testing;
@@ -14,6 +15,7 @@ mod worker;
 
 pub use ledger::{Imbalance, Ledger};
 pub use live::{LiveFrames, LiveRun, processors};
+pub use pulse::{Pulse, Watch};
 pub use replay::{replay, replay_twins};
 pub use twin::{Filling, Replaced};
 

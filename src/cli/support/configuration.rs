@@ -161,7 +161,7 @@ fn privacy_told(options: &PrivacyOptions) -> String {
     given.map(|(name, value)| format!(" {name}={value}")).collect()
 }
 
-/// Given by the unit, and not by the options.
+/// Which interfaces there are is told by none of these.
 const INTERFACE: &str = "interface";
 /// Options whose values the parser holds to numbers, times, sizes and words of its own.
 const PLAIN: [&str; 12] = [

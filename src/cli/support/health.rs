@@ -9,20 +9,17 @@ use serde_json::{Value, json};
 use crate::cli::installation;
 use crate::export::SpoolInventory;
 
-/// Counts of the spools that are given, and of those that the options name for each probe; not what
-/// they are called, for that tells of the Collectors.
+/// Counts of the spools that are given, and of the one that the options name; not what they are called,
+/// for that tells of the Collectors.
 pub(super) fn facts(given: &[PathBuf], options: Option<&[String]>, state: &Path) -> Value {
     let capture = options.and_then(installation::capture_of);
-    let (probes, _) = installation::instances(state).unwrap_or_default();
-    let named = capture.iter().flat_map(|capture| {
-        let join = |path: &Option<PathBuf>, probe: &Path| path.as_ref().map(|it| probe.join(it));
-        probes.iter().filter_map(move |probe| {
-            Some((join(&capture.spool.directory, probe)?, join(&capture.spool.key, probe)))
-        })
+    let named = capture.as_ref().and_then(|capture| {
+        let join = |path: &Option<PathBuf>| path.as_ref().map(|it| state.join(it));
+        Some((join(&capture.spool.directory)?, join(&capture.spool.key)))
     });
     let spools = given.iter().map(|spool| (spool.clone(), None)).chain(named);
     let spools: Vec<_> = spools.map(|(spool, key)| one(&spool, key.as_deref())).collect();
-    json!({ "probes_of_the_unit": probes.len(), "spools": spools })
+    json!({ "state_directory": state.is_dir(), "spools": spools })
 }
 
 fn one(spool: &Path, key: Option<&Path>) -> Value {

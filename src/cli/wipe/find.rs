@@ -44,30 +44,16 @@ impl Found {
             Ok(_) => {}
             Err(error) => found.fail(environment_file, Kind::Configuration, error),
         }
-        let (instances, links) = match installation::instances(state_directory) {
-            Ok(instances) => instances,
-            Err(error) => {
-                found.fail(state_directory, Kind::Directory, &error);
-                Default::default()
-            }
-        };
         for key in spool_key {
             found.key(Kind::SpoolKey, key);
         }
         for directory in spool {
             found.spool(directory);
         }
-        for directory in &instances {
-            if let Some(capture) = &capture {
-                found.named_by(capture, directory);
-            }
-            found.state(directory, DEPTH);
-        }
-        if let (Some(capture), true) = (&capture, instances.is_empty()) {
-            // Relative paths lead nowhere then.
+        if let Some(capture) = &capture {
             found.named_by(capture, state_directory);
         }
-        links.iter().for_each(|link| found.add(Kind::Directory, link));
+        found.state(state_directory, DEPTH);
         if *all {
             if let Some(capture) = &capture {
                 found.credentials(capture, state_directory);

@@ -46,6 +46,49 @@ fn what_the_kernel_holds_when_the_run_is_stopped_is_metered_and_losses_are_added
 }
 
 #[test]
+fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
+    #[derive(Default)]
+    struct Watcher {
+        last: Vec<u64>,
+        moved: [u64; 2],
+        received: u64,
+        dropped: u64,
+        endings: u32,
+    }
+    impl Watch for Watcher {
+        fn look(&mut self, pulse: &Pulse, _: Instant) {
+            let turns = pulse.turns();
+            for (moved, (now, last)) in self.moved.iter_mut().zip(turns.iter().zip(&self.last)) {
+                *moved += u64::from(now != last);
+            }
+            self.last = turns;
+            (self.received, self.dropped) = (pulse.received_packets(), pulse.dropped_packets());
+        }
+
+        fn ending(&mut self) {
+            self.endings += 1;
+        }
+    }
+    let drops = Drops { kernel: 5, interface: 1 };
+    let packet = Act::Packet(at(1_000), 1);
+    // The second worker has nothing to do and moves all the same.
+    let sources = vec![Script { drops, ..Script::of([packet, packet]) }, Script::of([])];
+    let (exporter, _got) = exporter(Pace::Live);
+    let run = LiveRun {
+        config: config(flow::Config::default(), sources.len()),
+        metering: Metering::default(),
+        sources,
+        stop: Arc::new(AtomicBool::new(false)),
+        duration: Some(Duration::from_millis(1_300)),
+        wall_clock: at(1_000),
+    };
+    let mut watcher = Watcher::default();
+    run.run(exporter, |_| {}, &mut watcher);
+    assert!(watcher.moved.iter().all(|&moved| moved > 10), "{:?}", watcher.moved);
+    assert_eq!((watcher.received, watcher.dropped, watcher.endings), (2, 6, 1));
+}
+
+#[test]
 fn drops_are_told_while_the_run_goes_on() {
     let drops = Drops { kernel: 5, interface: 0 };
     let script = Script { drops, ..Script::of([Act::Packet(at(5_000), 1)]) };
@@ -107,7 +150,12 @@ impl Run {
             duration,
             wall_clock: at(1_000),
         };
-        Self { stop, metering, got, thread: thread::spawn(move || run.run(exporter, |_| {})) }
+        Self {
+            stop,
+            metering,
+            got,
+            thread: thread::spawn(move || run.run(exporter, |_| {}, &mut ())),
+        }
     }
 
     fn stop(self) -> Outcome {

@@ -1,0 +1,180 @@
+//! What the service manager that started us wants to know: when we capture, that we move, how it goes.
+
+mod manager;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::cli::summary::grouped;
+use crate::pipeline::{Pulse, Watch};
+
+pub(super) use manager::ServiceManager;
+
+/// Keeps the service manager informed of a live run.
+///
+/// A keep-alive says that each worker has come round since the last one. Where one stands still there is
+/// none, and the manager ends and starts the probe again after the time that the unit names
+/// (`WatchdogSec=`).
+#[derive(Debug)]
+pub(super) struct Keeper<'a> {
+    manager: &'a ServiceManager,
+    /// Of the run, for people.
+    interfaces: &'a str,
+    /// Set when frames can come from one of the interfaces.
+    captures: &'a AtomicBool,
+    /// When the run was first looked at.
+    began: Option<Instant>,
+    is_ready: bool,
+    /// When the manager was last told, and the turns of the workers then.
+    told: Option<(Instant, Vec<u64>)>,
+    complain: fn(&str),
+}
+
+impl<'a> Keeper<'a> {
+    /// Of a run that is about to begin; `complain` is told of workers that stand still.
+    pub(super) fn new(
+        manager: &'a ServiceManager,
+        interfaces: &'a str,
+        captures: &'a AtomicBool,
+        complain: fn(&str),
+    ) -> Self {
+        let (began, told) = (None, None);
+        Self { manager, interfaces, captures, began, is_ready: false, told, complain }
+    }
+
+    fn status(&self, pulse: &Pulse) -> String {
+        let names = self.interfaces;
+        if !self.captures.load(Ordering::Relaxed) {
+            return format!("waiting for {names}: nothing is captured yet");
+        }
+        let [received, dropped] = [pulse.received_packets(), pulse.dropped_packets()].map(grouped);
+        format!("capturing on {names}: {received} packets received, {dropped} dropped")
+    }
+
+    /// Tells the manager that we are there. An interface that is down is waited for a moment, and then
+    /// it is its matter, not that of our start: whoever started us is not to wait for a cable.
+    fn settle(&mut self, pulse: &Pulse, at: Instant) {
+        let began = *self.began.get_or_insert(at);
+        let captures = self.captures.load(Ordering::Relaxed);
+        if captures || at.duration_since(began) >= GRACE {
+            self.manager.ready(&self.status(pulse));
+            self.is_ready = true;
+            self.told = Some((at, pulse.turns()));
+        }
+    }
+}
+
+impl Watch for Keeper<'_> {
+    fn look(&mut self, pulse: &Pulse, at: Instant) {
+        if !self.manager.is_there() {
+            return;
+        }
+        if !self.is_ready {
+            return self.settle(pulse, at);
+        }
+        let Some((last, before)) = &self.told else { return };
+        if at.duration_since(*last) < self.manager.interval() {
+            return;
+        }
+        let turns = pulse.turns();
+        let still: Vec<_> =
+            (1..).zip(before.iter().zip(&turns)).filter(|(_, (a, b))| a == b).collect();
+        match still.first() {
+            None => self.manager.alive(&self.status(pulse)),
+            Some((worker, _)) => {
+                let seconds = at.duration_since(*last).as_secs_f64();
+                let text = format!("worker {worker} has not moved for {seconds:.1} s");
+                self.manager.status(&text);
+                (self.complain)(&text);
+            }
+        }
+        self.told = Some((at, turns));
+    }
+
+    fn ending(&mut self) {
+        self.manager.stopping();
+    }
+}
+
+/// How long a start waits for an interface that is down.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[test]
+    fn a_keep_alive_needs_all_workers_to_have_moved() {
+        let (_folder, socket, manager) = manager();
+        let captures = AtomicBool::new(true);
+        let mut keeper = Keeper::new(&manager, "eth1", &captures, |_| {});
+        let pulse = Pulse::new(2);
+        let start = any_instant();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        keeper.look(&pulse, start);
+        pulse.turn(0, 1_000, 0);
+        pulse.turn(1, 234, 5);
+        keeper.look(&pulse, after(1));
+        keeper.look(&pulse, after(2));
+        pulse.turn(0, 2_000, 0);
+        keeper.look(&pulse, after(4));
+        pulse.turn(0, 3_000, 0);
+        pulse.turn(1, 235, 5);
+        keeper.look(&pulse, after(6));
+        assert_eq!(
+            received(&socket),
+            [
+                "READY=1\nSTATUS=capturing on eth1: 0 packets received, 0 dropped",
+                "WATCHDOG=1\nSTATUS=capturing on eth1: 1,234 packets received, 5 dropped",
+                "STATUS=worker 2 has not moved for 2.0 s",
+                "WATCHDOG=1\nSTATUS=capturing on eth1: 3,235 packets received, 5 dropped",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_start_waits_a_moment_for_an_interface_that_is_down_and_not_for_ever() {
+        for (up_after, ready_after) in [(3, 3), (60, 10)] {
+            let (_folder, socket, manager) = manager();
+            let captures = AtomicBool::new(false);
+            let mut keeper = Keeper::new(&manager, "eth1", &captures, |_| {});
+            let pulse = Pulse::new(1);
+            let start = any_instant();
+            for second in 0..12 {
+                captures.store(second >= up_after, Ordering::Relaxed);
+                keeper.look(&pulse, start + Duration::from_secs(second));
+                let is_ready = received(&socket).iter().any(|it| it.starts_with("READY=1"));
+                assert_eq!(is_ready, second == ready_after, "after {second} s");
+                pulse.turn(0, 0, 0);
+            }
+        }
+    }
+
+    /// One that wants to hear of us each 2 s.
+    fn manager() -> (tempfile::TempDir, UnixDatagram, ServiceManager) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let manager = ServiceManager::of(|name| match name {
+            "NOTIFY_SOCKET" => Some(path.clone().into_os_string()),
+            "WATCHDOG_USEC" => Some("6000000".into()),
+            _ => None,
+        });
+        (folder, socket, manager.unwrap())
+    }
+
+    fn received(socket: &UnixDatagram) -> Vec<String> {
+        let mut octets = [0; 512];
+        let receive = || socket.recv(&mut octets).ok().map(|length| octets[..length].to_vec());
+        let messages = std::iter::from_fn(receive);
+        messages.map(|message| String::from_utf8(message).unwrap()).collect()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do to count from")]
+    fn any_instant() -> Instant {
+        Instant::now()
+    }
+}
