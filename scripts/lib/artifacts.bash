@@ -4,8 +4,11 @@
 readonly PROGRAM=target/release/flowtap
 readonly DOCUMENTS=target/documents
 
-# Builds the program.
+# Builds the program; on other systems than Debian the compiler and the headers of libpcap have to be there.
 build_program() {
+    if command -v apt-get >/dev/null; then
+        install_missing gcc libc6-dev pkg-config libpcap-dev
+    fi
     say "Building flowtap"
     cargo build --release --locked --target-dir target
 }
@@ -14,7 +17,8 @@ build_program() {
 build_documents() {
     say "Writing manual pages and completions"
     rm -rf "$DOCUMENTS"
-    cargo run --quiet --locked --target-dir target --example documents -- \
+    # In the profile of the tests: after these nothing is left to be built.
+    cargo run --quiet --locked --target-dir target --profile test --example documents -- \
         "$DOCUMENTS" "$(date --utc --date="@$(source_date)" +%Y-%m-%d)"
 }
 
@@ -27,12 +31,19 @@ source_date() {
     fi
 }
 
-# cargo_tool NAME VERSION: has a subcommand of cargo in this version, below target if nowhere else.
+# The tools that make packages, in the versions that are known to.
+readonly CARGO_DEB=3.8.0 CARGO_GENERATE_RPM=0.21.1
+
+# has_cargo_tool NAME VERSION: in PATH, or below target.
+has_cargo_tool() {
+    [[ :$PATH: == *":$PWD/target/tools/bin:"* ]] || PATH=$PWD/target/tools/bin:$PATH
+    [ "$("$1" --version 2>/dev/null | grep -o '[0-9.]*$')" = "$2" ]
+}
+
+# cargo_tool NAME VERSION: installs it below target if it is nowhere.
 cargo_tool() {
-    local name=$1 version=$2
-    export PATH="$PWD/target/tools/bin:$PATH"
-    if [ "$("$name" --version 2>/dev/null | grep -o '[0-9.]*$')" != "$version" ]; then
-        say "Installing $name $version (some minutes, once)"
-        cargo install --locked --root target/tools --version "=$version" "$name"
+    if ! has_cargo_tool "$1" "$2"; then
+        say "Installing $1 $2 (some minutes, once)"
+        cargo install --locked --root target/tools --version "=$2" "$1"
     fi
 }
