@@ -1,5 +1,11 @@
 //! What an installation puts where: by hand, and by either kind of package.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what goes wrong in a helper fails the test that called it"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
