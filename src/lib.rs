@@ -40,4 +40,6 @@ pub mod pipeline;
 
 pub mod confine;
 
+pub mod telemetry;
+
 pub mod cli;

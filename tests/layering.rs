@@ -26,11 +26,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("export", &["flow", "decode", "ipfix", "privacy", "key_file", "time", "sys"]),
     ("pipeline", &["time", "sys", "frame", "capture", "decode", "flow", "ipfix", "export"]),
     ("confine", &["sys"]), // knows nothing of what it confines
+    // Looks on: what it names it reads, and nothing names it but who starts it.
+    ("telemetry", &["time", "capture", "decode", "flow", "export", "pipeline", "confine"]),
     (
         "cli",
         &[
-            "time", "sys", "capture", "decode", "flow", "ipfix", "privacy", "key_file", "export",
-            "pipeline", "confine",
+            "time",
+            "sys",
+            "capture",
+            "decode",
+            "flow",
+            "ipfix",
+            "privacy",
+            "key_file",
+            "export",
+            "pipeline",
+            "confine",
+            "telemetry",
         ],
     ),
     ("main", &["cli", "pipeline"]),

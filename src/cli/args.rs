@@ -12,6 +12,7 @@ use crate::cli::profiles::ProfilesFormat;
 use crate::cli::show::{Key, Measure, Question, ShowFormat, View};
 use crate::export::{SpoolConfig, Target, parse_size};
 use crate::flow::Network;
+use crate::telemetry::Address;
 use crate::{decode, flow};
 
 /// flowtap turns packets into flow records and throws the payload away at once.
@@ -109,6 +110,13 @@ pub(super) struct Capture {
     /// Stop after this time, for example 10s or 5m [default: run until SIGINT or SIGTERM]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(super) duration: Option<Duration>,
+
+    /// Where the probe tells of itself: metrics, health and a page (ADDRESS[:PORT], unix:PATH, off)
+    ///
+    /// At http://127.0.0.1:9739/ without it. What others than this host can reach is refused, unless
+    /// that is said: exposed:192.0.2.1:9739. Nothing it tells is of a single communication.
+    #[arg(long, value_name = "WHERE", default_value_t = Address::default(), hide_default_value = true)]
+    pub(super) telemetry: Address,
 
     #[command(flatten)]
     pub(super) spool: Spool,

@@ -12,11 +12,12 @@ use anyhow::Context as _;
 use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
 use crate::cli::args::{Backend, Capture};
 use crate::cli::service::{Keeper, ServiceManager};
-use crate::cli::{confinement, ending, selection};
+use crate::cli::{confinement, ending, selection, telemetry};
 use crate::confine::{self, Reopens};
 use crate::export::{Interface, Metering, Pace};
 use crate::flow::Seed;
-use crate::pipeline::{self, LiveRun};
+use crate::pipeline::{self, LiveRun, OpenBooks};
+use crate::telemetry::{Interfaces, Subject};
 use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
@@ -27,6 +28,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         workers,
         filter,
         duration,
+        telemetry: address,
         spool,
         no_reopen,
         confine: confine_options,
@@ -64,7 +66,12 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         .context("cannot reach the service manager at NOTIFY_SOCKET")?;
     // Deaf as yet, but open: from here on there are fewer rights.
     let mut sources = live::prepare(backend, &live_config)?;
-    let live = confinement::Live { reopens, filter: live_config.filter.as_deref() };
+    let endpoint = telemetry::open(&address, &meter);
+    let live = confinement::Live {
+        reopens,
+        filter: live_config.filter.as_deref(),
+        telemetry: endpoint.is_some().then_some(&address),
+    };
     let run = confinement::Run { live: Some(live), spool: spool.config(), ..Default::default() };
     let (confinement, summary) = confinement::enter(&confine_options, &meter, &run)?;
     let wall_clock = wall_clock();
@@ -96,6 +103,20 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let names = live_config.interfaces.join(", ");
     let plural = if workers == 1 { "" } else { "s" };
     say(&format_args!("capturing on {names} with {workers} worker{plural}"));
+    let books = Arc::new(OpenBooks::new(workers));
+    let interfaces = points.iter().map(|it| (it.index, it.name.clone(), it.cut.clone()));
+    let interfaces = Arc::new(Interfaces::new(interfaces));
+    let subject = Subject {
+        books: Arc::clone(&books),
+        interfaces: Arc::clone(&interfaces),
+        targets: exporter.watches(),
+        disclosures: telemetry::disclosures(&meter.export),
+        confinement: confinement.clone(),
+        workers,
+        maximum_flows: meter.metering.max_flows,
+        started: wall_clock,
+    };
+    let telemetry = telemetry::serve(endpoint, &address, subject, &meter);
     let run = LiveRun {
         config: pipeline::Config {
             decode: meter.metering.decode(),
@@ -108,16 +129,19 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         stop,
         duration,
         wall_clock,
+        books,
     };
     let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {
         if matches!(notice, Notice::InterfaceBack(_)) {
             captures.store(true, Ordering::Relaxed);
         }
+        interfaces.note(notice);
         say(notice);
     };
     let mut keeper = Keeper::new(&manager, &names, &captures, say_trouble);
     let outcome = run.run(exporter, notify, &mut keeper);
+    drop(telemetry);
     ending::report(&outcome, &meter, &confinement, summary, &points)
 }
 

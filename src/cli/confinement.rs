@@ -14,6 +14,7 @@ use crate::confine::{
     self, Access, Account, Confinement, Files, Network, Policy, Privileges, Reopens,
 };
 use crate::export::{Needs, SpoolConfig};
+use crate::telemetry::Address;
 
 /// What a run needs, beyond what its targets do.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(super) struct Live<'a> {
     pub(super) reopens: Option<Reopens>,
     /// An expression, which libpcap reads anew for each interface that it opens.
     pub(super) filter: Option<&'a str>,
+    /// Where telemetry is served.
+    pub(super) telemetry: Option<&'a Address>,
 }
 
 /// Confines the process to what this run needs, once its interfaces are open and before its first
@@ -85,7 +88,7 @@ fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> anyhow::Result<Policy>
     let Needs { mut read, written, udp, tcp_ports, sctp_ports, binds, mut resolves } =
         Needs::of(&meter.export, run.spool.as_ref());
     read.extend(run.inputs.iter().cloned());
-    if let Some(Live { reopens, filter }) = run.live {
+    if let Some(Live { reopens, filter, .. }) = run.live {
         // Counters of losses, of interfaces that may come and go.
         read.extend(["/sys/class/net", "/sys/devices"].map(PathBuf::from));
         resolves |= reopens == Some(Reopens::Libpcap) && filter.is_some();
@@ -95,8 +98,15 @@ fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> anyhow::Result<Policy>
     }
     // A summary that never came to be is removed.
     let remove = meter.summary.as_deref().and_then(ending::written_directory);
-    let network = Network { udp, tcp_ports, sctp_ports, binds, resolves };
-    let files = Files { read, write: written, remove: remove.into_iter().collect() };
+    let telemetry = run.live.and_then(|live| live.telemetry);
+    // So is the socket of telemetry, at the end.
+    let socket = match telemetry {
+        Some(Address::Unix(path)) => ending::written_directory(path),
+        _ => None,
+    };
+    let answers = telemetry.is_some();
+    let network = Network { udp, tcp_ports, sctp_ports, binds, resolves, answers };
+    let files = Files { read, write: written, remove: remove.into_iter().chain(socket).collect() };
     let reopens = run.live.and_then(|live| live.reopens);
     Ok(Policy { reopens, network, files })
 }
@@ -158,7 +168,7 @@ fn shown(paths: &[PathBuf]) -> Vec<String> {
 /// successor, and what a resolver takes; for each worker its interfaces and a socket to ask about
 /// them.
 pub(super) fn descriptors(targets: usize, workers: usize, interfaces: usize) -> u64 {
-    let needed = 64 + 16 * targets + workers * (2 * interfaces + 2);
+    let needed = 128 + 16 * targets + workers * (2 * interfaces + 2);
     (needed as u64).max(USUAL_LIMIT)
 }
 

@@ -15,6 +15,7 @@ pub mod show;
 mod summary;
 mod support;
 pub mod table;
+mod telemetry;
 mod verify;
 mod wipe;
 

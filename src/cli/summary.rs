@@ -48,6 +48,7 @@ pub(super) fn json(
         "exported_octets": ledger.exported_octets,
         "expired": expired,
         "packet_anomalies": anomalies,
+        "ip_option_packets": ledger.option_packets,
         "peak_flows": ledger.peak_flows,
         "clock_steps": ledger.clock_steps,
         "interfaces": points.iter().map(interface).collect::<Vec<_>>(),

@@ -36,6 +36,8 @@ pub struct Network {
     pub binds: bool,
     /// Names are resolved.
     pub resolves: bool,
+    /// Who connects to a socket that listens already is answered.
+    pub answers: bool,
 }
 
 /// Places in the file system. One that is a directory stands for all in and below it; one that is

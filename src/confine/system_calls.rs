@@ -102,6 +102,9 @@ fn allowed(policy: &Policy) -> Result<Rules, BackendError> {
         let sockets = sockets(policy)?;
         rules.insert(libc::SYS_socket, sockets);
     }
+    if policy.network.answers {
+        rules.extend(lists::ANSWERS.iter().map(|&number| (number, Vec::new())));
+    }
     if policy.reopens == Some(Reopens::Libpcap) {
         rules.extend(lists::LIBPCAP.iter().map(|&number| (number, Vec::new())));
     }
@@ -238,6 +241,7 @@ mod tests {
             sctp_ports: [4739].into(),
             binds: true,
             resolves: true,
+            answers: true,
         };
         Policy { reopens: Some(Reopens::Libpcap), network, ..Policy::default() }
     }
@@ -267,6 +271,18 @@ mod tests {
             assert!(!rules.contains_key(&number), "system call {number}");
         }
         assert!(allowed(&everything()).unwrap().contains_key(&libc::SYS_connect));
+    }
+
+    #[test]
+    fn who_only_answers_can_neither_listen_anew_nor_connect() {
+        let network = super::super::Network { answers: true, ..Default::default() };
+        let rules = allowed(&Policy { network, ..Policy::default() }).unwrap();
+        assert!(rules.contains_key(&libc::SYS_accept4));
+        for number in [libc::SYS_socket, libc::SYS_bind, libc::SYS_listen, libc::SYS_connect] {
+            assert!(!rules.contains_key(&number), "system call {number}");
+        }
+        assert!(!allowed(&Policy::default()).unwrap().contains_key(&libc::SYS_accept4));
+        assert!(!allowed(&everything()).unwrap().contains_key(&libc::SYS_listen));
     }
 
     #[test]

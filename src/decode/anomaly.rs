@@ -84,7 +84,19 @@ impl AnomalySet {
         self.0 |= 1 << anomaly as u16;
     }
 
-    /// Whether nothing was seen.
+    /// Notes that the packet has IP options. They are no trouble, and the packet goes the same slow way.
+    #[inline]
+    pub const fn note_options(&mut self) {
+        self.0 |= OPTIONS;
+    }
+
+    /// Whether the packet has IP options: in IPv4, or in a Hop-by-Hop or Destination Options header.
+    #[inline]
+    pub const fn has_options(self) -> bool {
+        self.0 & OPTIONS != 0
+    }
+
+    /// Whether nothing was seen, neither trouble nor options.
     #[inline]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -101,3 +113,7 @@ impl AnomalySet {
         PacketAnomaly::ALL.into_iter().filter(move |&anomaly| self.contains(anomaly))
     }
 }
+
+/// A bit that is no kind's.
+const OPTIONS: u16 = 1 << 15;
+const _: () = assert!(PacketAnomaly::ALL.len() <= 15, "a bit for each kind, and one for options");

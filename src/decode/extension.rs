@@ -51,6 +51,9 @@ pub(super) fn follow(octets: &mut Octets<'_>, most: usize, headers: &mut Headers
         {
             note_fragment(&header, *octets, headers);
         }
+        if matches!(headers.protocol, HOP_BY_HOP | DESTINATION_OPTIONS) {
+            headers.anomalies.note_options();
+        }
         headers.protocol = next_header;
         if octets.skip(header_length).is_none() {
             note_end(*octets, header_length, headers);

@@ -90,6 +90,9 @@ fn read_v4_fields(
         return Err(DecodeError::Malformed(Layer::Ipv4));
     }
     confine(octets, ip_length, header_length, headers);
+    if header_length > IPV4_FIXED {
+        headers.anomalies.note_options();
+    }
 
     let source = header.source();
     let destination = header.destination();

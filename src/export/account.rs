@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::export::error::ExportError;
 use crate::export::mapping::Content;
+use crate::export::watch::Books;
 use crate::flow::FlowRecord;
 
 /// Sums over records.
@@ -326,6 +327,17 @@ impl Account {
     /// Aggregated Flows, which nobody was given.
     pub(crate) fn made(&self) -> Totals {
         Totals { records: self.aggregation.aggregates, ..Totals::default() }
+    }
+
+    /// What is in it so far, for whoever looks.
+    pub(crate) const fn books(&self) -> Books {
+        Books {
+            sent: self.sent,
+            lost: self.lost,
+            messages: self.messages,
+            message_octets: self.message_octets,
+            sessions: self.sessions,
+        }
     }
 
     /// Everything accounted for so far.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::export::account::{Account, LossReason, SharedTotals, TargetReport, Totals};
+use crate::export::account::{Account, LossReason, TargetReport, Totals};
+use crate::export::clock::Clock;
 use crate::export::collector::{CollectorSink, Share};
 use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
@@ -17,6 +18,7 @@ use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
 use crate::export::statistical::{AggregateSink, Statistical};
 use crate::export::target::{Collector, Group, GroupMode, Target};
+use crate::export::watch::Watch;
 use crate::flow::FlowRecord;
 use crate::privacy::Policy;
 use crate::time::Timestamp;
@@ -58,18 +60,18 @@ impl Exporter {
         extra: Vec<(String, Box<dyn RecordSink>)>,
     ) -> Result<Self, ExportError> {
         let ending = Arc::new(Ending::default());
-        let whole = |(name, sink)| Part {
+        let whole = |(name, sink): (String, _)| Part {
+            watch: Arc::new(Watch::new(name.clone(), "own")),
             name,
             sink,
             share: Share::ALL,
             biflow: config.biflow,
-            queue_full: Arc::default(),
         };
         let mut parts: Vec<_> = extra.into_iter().map(whole).collect();
         // Those that were opened before wait for nothing any more: dropping them would wait for them.
         let abandon = |_: &ExportError| ending.abandon();
-        for target in &config.targets {
-            open(target, config, &ending, &mut parts).inspect_err(abandon)?;
+        for (place, target) in config.targets.iter().enumerate() {
+            open((place + 1, target), config, &ending, &mut parts).inspect_err(abandon)?;
         }
         let mut exporter = Self {
             pace: config.pace,
@@ -82,6 +84,11 @@ impl Exporter {
             exporter.targets.push(thread);
         }
         Ok(exporter)
+    }
+
+    /// How the targets are, to be looked at any time, also by other threads.
+    pub fn watches(&self) -> Vec<Arc<Watch>> {
+        self.targets.iter().map(|target| Arc::clone(&target.watch)).collect()
     }
 
     /// Gives every target every record of `batch`.
@@ -137,23 +144,23 @@ struct Part {
     sink: Box<dyn RecordSink>,
     share: Share,
     biflow: bool,
-    /// What its queue had no room for: the Collector is told.
-    queue_full: Arc<SharedTotals>,
+    /// Among the rest, what its queue had no room for: the Collector is told.
+    watch: Arc<Watch>,
 }
 
 fn open(
-    target: &Target,
+    (place, target): (usize, &Target),
     config: &Config,
     ending: &Arc<Ending>,
     parts: &mut Vec<Part>,
 ) -> Result<(), ExportError> {
     let name = target.name();
-    let queue_full = Arc::<SharedTotals>::default();
-    let mut add = |name: String, biflow, share, sink, queue_full: &Arc<_>| {
-        parts.push(Part { name, sink, share, biflow, queue_full: Arc::clone(queue_full) });
+    let watch = Arc::new(Watch::new(place.to_string(), kind(target)));
+    let mut add = |name: String, biflow, share, sink, watch: &Arc<_>| {
+        parts.push(Part { name, sink, share, biflow, watch: Arc::clone(watch) });
     };
-    let collectors = |members: &[Collector], name: &str, share, queue_full: &Arc<_>| {
-        let sink = CollectorSink::start(members, share, name, config, ending, queue_full)?;
+    let collectors = |members: &[Collector], name: &str, share, watch: &Arc<_>| {
+        let sink = CollectorSink::start(members, share, name, config, ending, watch)?;
         let policy = members.first().map(|m| m.options.privacy.policy()).unwrap_or_default();
         Ok::<_, ExportError>(under(&policy, sink, share, config))
     };
@@ -162,34 +169,35 @@ fn open(
             let sink = FileSink::create(file, &name, config)?;
             let policy = file.options.privacy.policy();
             let (biflow, sink) = under(&policy, sink, Share::ALL, config);
-            add(name, biflow, Share::ALL, sink, &queue_full);
+            add(name, biflow, Share::ALL, sink, &watch);
         }
         Target::Json(json) => {
             let sink = JsonSink::open(json, &name, config)?;
             let (biflow, sink) = under(&json.privacy.policy(), sink, Share::ALL, config);
-            add(name, biflow, Share::ALL, sink, &queue_full);
+            add(name, biflow, Share::ALL, sink, &watch);
         }
         Target::Null => {
             let sink = NullSink { biflow: config.biflow };
-            add(name, config.biflow, Share::ALL, Box::new(sink), &queue_full);
+            add(name, config.biflow, Share::ALL, Box::new(sink), &watch);
         }
         Target::Collector(collector) => {
             let (biflow, sink) =
-                collectors(std::slice::from_ref(collector), &name, Share::ALL, &queue_full)?;
-            add(name, biflow, Share::ALL, sink, &queue_full);
+                collectors(std::slice::from_ref(collector), &name, Share::ALL, &watch)?;
+            add(name, biflow, Share::ALL, sink, &watch);
         }
         Target::Group(Group { mode: GroupMode::Failover, members }) => {
-            let (biflow, sink) = collectors(members, &name, Share::ALL, &queue_full)?;
-            add(name, biflow, Share::ALL, sink, &queue_full);
+            let (biflow, sink) = collectors(members, &name, Share::ALL, &watch)?;
+            add(name, biflow, Share::ALL, sink, &watch);
         }
         Target::Group(Group { mode: GroupMode::Balance, members }) => {
             for (number, member) in members.iter().enumerate() {
                 let (name, share) =
                     (member.address().to_string(), Share::new(number, members.len()));
-                let queue_full = Arc::default();
+                let label = format!("{place}.{}", number + 1);
+                let watch = Arc::new(Watch::new(label, member.transport.name()));
                 let member = std::slice::from_ref(member);
-                let (biflow, sink) = collectors(member, &name, share, &queue_full)?;
-                add(name, biflow, share, sink, &queue_full);
+                let (biflow, sink) = collectors(member, &name, share, &watch)?;
+                add(name, biflow, share, sink, &watch);
             }
         }
     }
@@ -210,12 +218,23 @@ fn under<S: AggregateSink + 'static>(
     }
 }
 
+/// What a target is, in one word.
+fn kind(target: &Target) -> &'static str {
+    match target {
+        Target::File(_) => "file",
+        Target::Json(_) => "json",
+        Target::Null => "null",
+        Target::Collector(collector) => collector.transport.name(),
+        Target::Group(group) => group.mode.name(),
+    }
+}
+
 /// The near end of a target.
 #[derive(Debug)]
 struct TargetThread {
     name: String,
     queue: Sender<Arc<RecordBatch>>,
-    given: Given,
+    watch: Arc<Watch>,
     share: Share,
     biflow: bool,
     /// It took nothing when it was last waited for.
@@ -227,26 +246,26 @@ struct TargetThread {
 #[derive(Debug)]
 struct ClosedTarget {
     name: String,
-    given: Given,
+    watch: Arc<Watch>,
     thread: JoinHandle<Outcome>,
 }
 
 impl TargetThread {
     fn start(
-        Part { name, sink, share, biflow, queue_full }: Part,
+        Part { name, sink, share, biflow, watch }: Part,
         config: &Config,
         ending: &Arc<Ending>,
     ) -> Result<Self, ExportError> {
         let (queue, batches) = bounded(config.queue_batches.max(1));
         let account = Account::new(config.observer.clone());
-        let ending = Arc::clone(ending);
+        let (ending, shown) = (Arc::clone(ending), Arc::clone(&watch));
+        let clock = Arc::clone(&config.clock);
         let thread = thread::Builder::new()
             .name("export".to_owned())
-            .spawn(move || run(sink, &batches, account, &ending))
+            .spawn(move || run(sink, &batches, account, &ending, (&shown, &*clock)))
             .map_err(|source| ExportError::Thread { target: name.clone(), source })?;
         let stalled = AtomicBool::new(false);
-        let given = Given { to_full_queue: queue_full, ..Given::default() };
-        Ok(Self { name, queue, given, share, biflow, stalled, thread })
+        Ok(Self { name, queue, watch, share, biflow, stalled, thread })
     }
 
     fn send(&self, batch: &Arc<RecordBatch>, pace: Pace) {
@@ -268,29 +287,29 @@ impl TargetThread {
     fn count(&self, batch: &RecordBatch, sent: bool) {
         let records = batch.records.iter().filter(|record| self.share.has(record));
         let totals = Totals::of(records, self.biflow);
-        self.given.to_target.add(totals);
+        self.watch.given.add(totals);
         if !sent {
-            self.given.to_full_queue.add(totals);
+            self.watch.queue_full.add(totals);
         }
     }
 
     fn close(self) -> ClosedTarget {
-        let Self { name, queue, given, share: _, biflow: _, stalled: _, thread } = self;
+        let Self { name, queue, watch, share: _, biflow: _, stalled: _, thread } = self;
         drop(queue);
-        ClosedTarget { name, given, thread }
+        ClosedTarget { name, watch, thread }
     }
 }
 
 impl ClosedTarget {
     fn join(self) -> TargetReport {
-        let Self { name, given, thread } = self;
+        let Self { name, watch, thread } = self;
         let Outcome { mut account, failed } = thread.join().unwrap_or_else(|_| {
             let mut account = Account::default();
             account.trouble(ExportError::Panicked { target: name.clone() });
             Outcome { account, failed: true }
         });
-        account.lost(LossReason::QueueFull, given.to_full_queue.totals());
-        let given = given.to_target.totals();
+        account.lost(LossReason::QueueFull, watch.queue_full.totals());
+        let given = watch.given.totals();
         let mut all = given;
         all += account.carried_over();
         all += account.made();
@@ -299,14 +318,6 @@ impl ClosedTarget {
         }
         account.into_report(name, given)
     }
-}
-
-/// What a target was given, counted where it is given.
-#[derive(Debug, Default)]
-struct Given {
-    to_target: SharedTotals,
-    /// The part of it that found the queue full.
-    to_full_queue: Arc<SharedTotals>,
 }
 
 /// How a target's thread ended.
@@ -322,9 +333,16 @@ fn run(
     batches: &Receiver<Arc<RecordBatch>>,
     mut account: Account,
     ending: &Ending,
+    (watch, clock): (&Watch, &dyn Clock),
 ) -> Outcome {
     let mut failed = false;
+    let mut shown_at = Duration::ZERO;
     loop {
+        let now = clock.monotonic();
+        if now.saturating_sub(shown_at) >= TICK {
+            shown_at = now;
+            watch.tell_target(account.books(), failed, clock.wall());
+        }
         let batch = match batches.recv_timeout(TICK) {
             Ok(batch) => Some(batch),
             Err(RecvTimeoutError::Timeout) => None,

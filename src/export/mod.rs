@@ -28,6 +28,7 @@ mod spool;
 mod statistical;
 mod target;
 mod transport;
+mod watch;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -59,3 +60,4 @@ pub use target::{
     Transport,
 };
 pub use transport::tls::{FileUse, TlsError};
+pub use watch::{SessionState, SpoolState, TargetState, Watch};

@@ -31,6 +31,8 @@ pub struct Ledger {
     pub filtered_octets: u64,
     /// Metered packets that were broken or suspicious, by kind; one packet may count in several.
     pub anomalies: [u64; PacketAnomaly::ALL.len()],
+    /// Metered packets with IP options: in IPv4, or in a Hop-by-Hop or Destination Options header.
+    pub option_packets: u64,
     /// `exportedFlowRecordTotalCount` (IE 42): records handed to the Exporting Process.
     pub exported_flows: u64,
     /// Packets in those records, both directions.
@@ -106,6 +108,7 @@ impl Ledger {
 
     #[cold]
     fn count_anomalies(&mut self, anomalies: AnomalySet) {
+        self.option_packets += u64::from(anomalies.has_options());
         for anomaly in anomalies.iter() {
             self.add_anomalies(anomaly, 1);
         }
@@ -142,6 +145,7 @@ impl Ledger {
             filtered_packets,
             filtered_octets,
             anomalies,
+            option_packets,
             exported_flows,
             exported_packets,
             exported_octets,
@@ -162,6 +166,7 @@ impl Ledger {
         self.filtered_packets += filtered_packets;
         self.filtered_octets += filtered_octets;
         self.anomalies.iter_mut().zip(anomalies).for_each(|(sum, count)| *sum += count);
+        self.option_packets += option_packets;
         self.exported_flows += exported_flows;
         self.exported_packets += exported_packets;
         self.exported_octets += exported_octets;

@@ -11,7 +11,10 @@ use crate::capture::live::{LiveSource, Notice};
 use crate::capture::{FrameSource, Polled};
 use crate::export::{Exporter, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
+use crate::pipeline::arrivals::{Arrivals, Received};
 use crate::pipeline::clock::{Clocks, LiveClock};
+use crate::pipeline::departures::{Departures, Due};
+use crate::pipeline::open_books::OpenBooks;
 use crate::pipeline::pulse::{Pulse, Watch};
 use crate::pipeline::worker::Worker;
 use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, close_books, now, since};
@@ -51,6 +54,8 @@ pub struct LiveRun<S = LiveSource> {
     pub duration: Option<Duration>,
     /// The wall clock now: where packet time begins until the first packet tells.
     pub wall_clock: Timestamp,
+    /// Where the run shows how it goes; made for as many workers as there are sources.
+    pub books: Arc<OpenBooks>,
 }
 
 impl<S: LiveFrames> LiveRun<S> {
@@ -64,7 +69,8 @@ impl<S: LiveFrames> LiveRun<S> {
         watch: &mut impl Watch,
     ) -> Outcome {
         let started = now();
-        let Self { config, metering, sources, stop, duration, wall_clock } = self;
+        let Self { config, metering, sources, stop, duration, wall_clock, books } = self;
+        let due = Due { active: config.flow.active_timeout, idle: config.flow.idle_timeout };
         let cache = FlowCache::new(config.flow);
         let clocks = Clocks::new(sources.len(), wall_clock, started);
         let pulse = Pulse::new(sources.len());
@@ -78,6 +84,7 @@ impl<S: LiveFrames> LiveRun<S> {
                 .map(|(number, source)| {
                     let mut worker = Worker::new(&config, &cache, &exporter, &metering, false);
                     worker.interfaces = metering.points.len();
+                    worker.departures = Some((Departures::default(), due));
                     let thread = LiveWorker {
                         worker,
                         source,
@@ -86,6 +93,8 @@ impl<S: LiveFrames> LiveRun<S> {
                         number,
                         pulse: &pulse,
                         ending: &ending,
+                        books: &books,
+                        arrivals: Arrivals::default(),
                     };
                     let core = cores.get(number % cores.len().max(1)).copied();
                     let notify = &notify;
@@ -117,11 +126,14 @@ struct LiveWorker<'a, S> {
     pulse: &'a Pulse,
     /// Set when the run is to end.
     ending: &'a AtomicBool,
+    books: &'a OpenBooks,
+    arrivals: Arrivals,
 }
 
 impl<S: LiveFrames> LiveWorker<'_, S> {
     fn run(mut self, core: Option<CoreId>, notify: &(dyn Fn(&Notice) + Sync)) -> Share {
         let _guard = CloseOnPanic(self.cache);
+        let _at_work = self.books.at_work();
         if let Some(core) = core {
             // Refused in some containers; the worker then runs where the system puts it.
             let _ = core_affinity::set_for_current(core);
@@ -129,6 +141,7 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
         let mut capture_errors = Vec::new();
         let mut swept = now();
         let mut counted = swept;
+        let mut published = swept;
         let mut stopped = false;
         let mut patience = PATIENCE;
         loop {
@@ -136,8 +149,9 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
                 self.source.stop();
                 stopped = true;
             }
-            let Self { worker, source, .. } = &mut self;
+            let Self { worker, source, arrivals, .. } = &mut self;
             let polled = source.poll(BLOCK, patience, |frame| {
+                arrivals.count(frame.interface, frame.wire_length, received(worker));
                 worker.observe(&frame, frame.wire_length);
             });
             self.source.notices().iter().for_each(notify);
@@ -154,6 +168,10 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             if at.duration_since(counted) >= DROPS_INTERVAL {
                 counted = at;
                 self.worker.count_drops(self.source.drops(), self.clock.now());
+            }
+            if at.duration_since(published) >= PUBLISH_INTERVAL {
+                published = at;
+                self.publish();
             }
             let is_time = at.duration_since(swept) >= SWEEP_INTERVAL;
             let sweep = self.clock.common().filter(|_| is_time).map(|now| {
@@ -174,8 +192,32 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
         self.worker.end_block(Turn::Any, None, self.clock.now());
         self.clock.retire();
         self.worker.ledger.clock_steps = self.clock.steps();
+        self.publish();
         Share { ledger: self.worker.ledger, capture_errors, clock: (0, self.clock.now()) }
     }
+
+    /// Shows how the run goes.
+    fn publish(&mut self) {
+        let received = received(&self.worker);
+        let Self { worker, arrivals, clock, .. } = self;
+        self.books.write(self.number, |page| {
+            page.ledger.clone_from(&worker.ledger);
+            page.ledger.clock_steps = clock.steps();
+            page.points.clear();
+            page.points.extend_from_slice(arrivals.points(received));
+            page.sizes = *arrivals.sizes();
+            if let Some((departures, _)) = &worker.departures {
+                page.departures.clone_from(departures);
+            }
+        });
+        self.books.tell_flows(self.cache.flows(), self.cache.peak_flows());
+    }
+}
+
+/// What a worker has received so far.
+#[inline]
+fn received(worker: &Worker<'_>) -> Received {
+    Received { packets: worker.ledger.received_packets, octets: worker.ledger.received_octets }
 }
 
 /// Waits until the run is to end: by order, by the clock, or because a worker has ended.
@@ -202,6 +244,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);
 /// How often the system is asked what was dropped, which takes some system calls.
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a worker shows its books: some microseconds of work.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
 /// A burst of deadlines is spread: the shards export together, in one sweep, a thirty-second of
 /// what the cache held at its fullest. So the ring is never left alone for long (a million Flows
 /// are 31,000 records a sweep, some 10 ms of work, and a ring holds many times that), and queues and

@@ -3,9 +3,12 @@
 //! One thread a worker, one a collector. A worker takes a block of frames from its source, decodes
 //! them, meters them in small batches and hands over what expired. Nothing flows back but counters.
 
+mod arrivals;
 mod clock;
+mod departures;
 mod ledger;
 mod live;
+mod open_books;
 mod pulse;
 mod replay;
 #[cfg(test)]
@@ -13,8 +16,11 @@ mod testing;
 mod twin;
 mod worker;
 
+pub use arrivals::{Received, SizeCounts, size_limit};
+pub use departures::{Departures, LATENESS, PORT_RANGES, PROTOCOLS, SERVICES, Services, Sums};
 pub use ledger::{Imbalance, Ledger};
 pub use live::{LiveFrames, LiveRun, processors};
+pub use open_books::{OpenBooks, Page};
 pub use pulse::{Pulse, Watch};
 pub use replay::{replay, replay_twins};
 pub use twin::{Filling, Replaced};

@@ -8,6 +8,7 @@ use crate::export::{Exporter, Ignored, Metering, RecordBatch, Selection};
 use crate::flow::{Batch, FlowCache, FlowRecord, PacketFilter, Sweep, Turn};
 use crate::frame::Frame;
 use crate::pipeline::Config;
+use crate::pipeline::departures::{Departures, Due};
 use crate::pipeline::ledger::Ledger;
 use crate::time::Timestamp;
 
@@ -34,6 +35,8 @@ pub(super) struct Worker<'a> {
     /// Packets dropped by the kernel, as far as they were told.
     kernel_drops: u64,
     pub(super) ledger: Ledger,
+    /// What is counted of records beyond the books; not in a replay.
+    pub(super) departures: Option<(Departures, Due)>,
 }
 
 impl<'a> Worker<'a> {
@@ -59,6 +62,7 @@ impl<'a> Worker<'a> {
             selected: Selection::default(),
             kernel_drops: 0,
             ledger: Ledger::default(),
+            departures: None,
         }
     }
 
@@ -142,6 +146,9 @@ impl<'a> Worker<'a> {
     fn send(&mut self, records: Vec<FlowRecord>, clock: Timestamp) {
         if !records.is_empty() {
             self.ledger.count_exported(&records);
+            if let Some((departures, due)) = &mut self.departures {
+                departures.count(&records, clock, due);
+            }
             let interfaces = self.interfaces;
             self.exporter.send(&Arc::new(RecordBatch { records, clock, interfaces }));
         }

@@ -159,7 +159,7 @@ fn child_of_the_attempts() {
         read.extend(confine::resolver_files(Uid::effective().is_root()));
     }
     let files = Files { read, write: written, remove: BTreeSet::new() };
-    let network = Network { udp, tcp_ports, sctp_ports, binds, resolves };
+    let network = Network { udp, tcp_ports, sctp_ports, binds, resolves, answers: false };
     let privileges = confine::give_up_privileges(None, reopens).unwrap();
     let fence = confine::raise_fence(&Policy { reopens, network, files }).unwrap();
     let confinement = confine::Confinement::On { privileges, fence };

@@ -117,7 +117,7 @@ pub(super) const ALWAYS: &[i64] = &[
     libc::SYS_getsockname,
 ];
 
-/// What sockets take, besides being opened. Nobody connects to us.
+/// What sockets take, besides being opened. Who connects to us is another matter ([`ANSWERS`]).
 pub(super) const SOCKETS: &[i64] = &[
     libc::SYS_bind,
     libc::SYS_connect,
@@ -129,6 +129,10 @@ pub(super) const SOCKETS: &[i64] = &[
     libc::SYS_getpeername,
     libc::SYS_shutdown,
 ];
+
+/// What it takes to answer at a socket that listens already.
+pub(super) const ANSWERS: &[i64] =
+    &[libc::SYS_accept4, libc::SYS_recvfrom, libc::SYS_sendto, libc::SYS_shutdown];
 
 /// What libpcap takes beyond that to open an interface.
 pub(super) const LIBPCAP: &[i64] = &[libc::SYS_eventfd2];

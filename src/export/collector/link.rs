@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::export::account::{Account, SharedTotals, Totals};
+use crate::export::account::{Account, Totals};
 use crate::export::clock::Clock;
 use crate::export::collector::context::Context;
 use crate::export::collector::members::{Members, Opened};
@@ -22,6 +22,7 @@ use crate::export::pacing::Pacer;
 use crate::export::profile::Refresh;
 use crate::export::spool::PushError;
 use crate::export::transport::ConnectError;
+use crate::export::watch::{SessionState, Watch};
 use crate::ipfix::message::{MessageWriter, Refused};
 use crate::time::Timestamp;
 
@@ -39,8 +40,9 @@ pub(super) struct Link {
     refresh: Refresh,
     pacer: Pacer,
     ending: Arc<Ending>,
-    queue_full: Arc<SharedTotals>,
-    /// What of it the Collector is told.
+    /// Where it is shown how it goes.
+    watch: Arc<Watch>,
+    /// What of that which was lost before it came to the store the Collector is told.
     queue_full_counted: Totals,
     config: Config,
     clock: Arc<dyn Clock>,
@@ -70,8 +72,8 @@ pub(super) struct LinkConfig {
     pub(super) refresh: Refresh,
     pub(super) pacer: Pacer,
     pub(super) ending: Arc<Ending>,
-    /// What was lost before it came to the store.
-    pub(super) queue_full: Arc<SharedTotals>,
+    /// Knows what was lost before it came to the store.
+    pub(super) watch: Arc<Watch>,
     pub(super) config: Config,
 }
 
@@ -115,7 +117,7 @@ impl Link {
             refresh,
             pacer,
             ending,
-            queue_full,
+            watch,
             config,
         } = parts;
         Self {
@@ -129,7 +131,7 @@ impl Link {
             refresh,
             pacer,
             ending,
-            queue_full,
+            watch,
             queue_full_counted: Totals::default(),
             clock: Arc::clone(&config.clock),
             account: Account::new(config.observer.clone()),
@@ -145,12 +147,14 @@ impl Link {
 
     /// The first attempt. Live, a Collector that is not there is waited for.
     pub(super) fn open(&mut self) -> Result<(), ExportError> {
-        match self.reconnect() {
+        let opened = match self.reconnect() {
             Ok(_) => Ok(()),
             Err(Failure::Fatal(error)) => Err(error),
             Err(Failure::Broken(error)) => self.session_broke(error),
             Err(Failure::Resized | Failure::NotSent(_)) => Ok(()),
-        }
+        };
+        self.show();
+        opened
     }
 
     /// Sends until the store ends. What could not be sent stays in the store.
@@ -441,7 +445,15 @@ impl Link {
         if now.saturating_sub(self.ticked_at) >= TICK {
             self.ticked_at = now;
             self.tick_store();
+            self.show();
         }
+    }
+
+    /// Shows how it goes.
+    fn show(&self) {
+        let session =
+            SessionState { is_open: self.session.is_some(), member: self.members.active() + 1 };
+        self.watch.tell_link(self.account.books(), session, self.store.spool(), self.now());
     }
 
     fn tick_store(&mut self) {

@@ -23,7 +23,7 @@ use members::Members;
 pub(crate) use share::Share;
 use store::Store;
 
-use crate::export::account::{Account, LossReason, Notice, SharedTotals, Totals};
+use crate::export::account::{Account, LossReason, Notice, Totals};
 use crate::export::body::Body;
 use crate::export::clock::Clock;
 use crate::export::config::{Config, Pace};
@@ -39,6 +39,7 @@ use crate::export::spool::Spool;
 use crate::export::statistical::{AggregateSink, Aggregates};
 use crate::export::target::{Collector, Transport};
 use crate::export::transport::{Settings, tls};
+use crate::export::watch::Watch;
 use crate::ipfix::message::Refused;
 use crate::ipfix::sets::DataSets;
 
@@ -73,14 +74,14 @@ impl CollectorSink {
     /// Opens spool and first session, and starts the thread that sends.
     ///
     /// Live, a Collector that is not there is waited for. All `members` are told the same in the same
-    /// way: the options of the first one say how. `queue_full` is what does not even get here.
+    /// way: the options of the first one say how. `watch` knows what does not even get here.
     pub(crate) fn start(
         members: &[Collector],
         share: Share,
         target: &str,
         config: &Config,
         ending: &Arc<Ending>,
-        queue_full: &Arc<SharedTotals>,
+        watch: &Arc<Watch>,
     ) -> Result<Self, ExportError> {
         let Some(first) = members.first() else {
             unreachable!("a target has a collector, and a group has two")
@@ -162,9 +163,10 @@ impl CollectorSink {
             refresh: first.options.refresh(),
             pacer,
             ending: Arc::clone(ending),
-            queue_full: Arc::clone(queue_full),
+            watch: Arc::clone(watch),
             config: config.clone(),
         });
+        watch.begin(early.recovered, early.unreadable);
         let records = early.unreadable.records;
         if records > 0 {
             // Said, as it is removed: nobody may think that it still waits.

@@ -13,6 +13,7 @@ use crate::export::account::{LossReason, Totals};
 use crate::export::body::Body;
 use crate::export::config::Pace;
 use crate::export::spool::{Closed, PushError, Spool, Stored};
+use crate::export::watch::SpoolState;
 use crate::time::Timestamp;
 
 /// The queue between the thread that encodes and the thread that sends.
@@ -255,6 +256,15 @@ impl Store {
     /// Whether there is a spool.
     pub(super) fn has_spool(&self) -> bool {
         self.lock().spool.is_some()
+    }
+
+    /// How the spool is, if there is one.
+    pub(super) fn spool(&self) -> Option<SpoolState> {
+        self.lock().spool.as_ref().map(|spool| SpoolState {
+            records: spool.waiting().records,
+            octets: spool.octets(),
+            maximum_octets: spool.maximum_octets(),
+        })
     }
 
     /// Ends it. What is left is kept by the spool if that survives, and lost otherwise.

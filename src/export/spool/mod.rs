@@ -315,15 +315,18 @@ impl Spool {
     }
 
     /// Everything that is not delivered, read or not.
-    #[cfg(test)]
     pub(crate) const fn waiting(&self) -> Totals {
         self.waiting
     }
 
     /// Octets on disk, with those that are about to be written.
-    #[cfg(test)]
     pub(crate) const fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// Octets on disk at most.
+    pub(crate) const fn maximum_octets(&self) -> u64 {
+        self.maximum_octets
     }
 
     /// Ends in order: with a key file everything stays for the next run, with a key in memory the

@@ -149,6 +149,7 @@ impl Run {
             stop: Arc::clone(&stop),
             duration,
             wall_clock: at(1_000),
+            books: Arc::new(OpenBooks::default()),
         };
         Self {
             stop,

@@ -46,7 +46,7 @@ impl Link {
 
     /// A Message of their own: they tell of all Messages before the one that they are in.
     pub(super) fn send_statistics(&mut self) -> Result<(), Failure> {
-        let full = self.queue_full.totals();
+        let full = self.watch.queue_full.totals();
         let before = std::mem::replace(&mut self.queue_full_counted, full);
         self.store.count_not_sent(full.less(before), self.now());
         let not_sent = self.store.not_sent();

@@ -106,7 +106,7 @@ fn link(context_of_bodies: &str) -> (Link, Arc<Store>) {
         refresh,
         pacer: Pacer::new(0, 0),
         ending: Arc::default(),
-        queue_full: Arc::default(),
+        watch: Arc::new(Watch::new("1".to_owned(), "tcp")),
         config,
     });
     (link, store)
@@ -282,10 +282,10 @@ fn what_found_no_room_in_the_queue_is_told_to_the_collector() {
     let (mut link, store) = link(&context(1).to_string());
     link.begin(Told::new(1_452, sends).opened());
     let lost = Totals { records: 3, packets: 30, octets: 300 };
-    link.queue_full.add(lost);
+    link.watch.queue_full.add(lost);
     assert!(link.step().unwrap());
     assert_eq!(store.not_sent().totals, lost);
-    link.queue_full.add(lost);
+    link.watch.queue_full.add(lost);
     store.close();
     assert!(!link.step().unwrap());
     assert_eq!(store.not_sent().totals.records, 6);

@@ -1,0 +1,217 @@
+//! The books of a target while they are open, for whoever wants to look.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::export::account::{LossReason, Sessions, SharedTotals, Totals};
+use crate::time::Timestamp;
+
+/// A target at work. It is named by its place among the targets, never by its address: what is seen of
+/// a probe is not to say whom it reports to.
+#[derive(Debug)]
+pub struct Watch {
+    /// Its place, counted from 1; a member of a balanced group has that of the group before its own
+    /// (`2.1`).
+    pub label: String,
+    /// What it is: a transport, `file`, `json`, `failover`.
+    pub kind: &'static str,
+    pub(crate) given: Arc<SharedTotals>,
+    pub(crate) queue_full: Arc<SharedTotals>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Of the thread that takes records.
+    target: Books,
+    /// Of the thread that talks to a Collector.
+    link: Books,
+    session: Option<SessionState>,
+    spool: Option<SpoolState>,
+    recovered: Totals,
+    unreadable: Totals,
+    last_sent: Option<Timestamp>,
+    failed: bool,
+}
+
+/// What one thread has accounted for so far.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Books {
+    pub(crate) sent: Totals,
+    pub(crate) lost: [Totals; LossReason::ALL.len()],
+    pub(crate) messages: u64,
+    pub(crate) message_octets: u64,
+    pub(crate) sessions: Sessions,
+}
+
+/// Whether a Collector is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SessionState {
+    /// There is a Transport Session; over UDP that the network has not objected.
+    pub is_open: bool,
+    /// Which member of a failover group is in use, from 1; 1 where there is one only.
+    pub member: usize,
+}
+
+/// What waits on disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SpoolState {
+    /// Data Records.
+    pub records: u64,
+    /// Octets on disk.
+    pub octets: u64,
+    /// Octets on disk at most.
+    pub maximum_octets: u64,
+}
+
+/// A target at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct TargetState {
+    /// What it was given in this run.
+    pub given: Totals,
+    /// What an earlier run had left for it.
+    pub recovered: Totals,
+    /// What reached it.
+    pub sent: Totals,
+    /// What was lost, in the order of [`LossReason::ALL`].
+    pub lost: [Totals; LossReason::ALL.len()],
+    /// Data Records that wait in memory or are on their way.
+    pub queued: u64,
+    /// What waits on disk, if it has a spool.
+    pub spool: Option<SpoolState>,
+    /// Messages sent, and octets of them.
+    pub messages: u64,
+    /// Octets of the Messages.
+    pub message_octets: u64,
+    /// How often sessions were opened, and were not.
+    pub sessions: Sessions,
+    /// The session, if it is a target that has such.
+    pub session: Option<SessionState>,
+    /// When records were last known to have arrived.
+    pub last_sent: Option<Timestamp>,
+    /// Nothing more is written to it.
+    pub failed: bool,
+}
+
+impl TargetState {
+    /// What was lost for any reason.
+    pub fn lost_totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.lost.iter().for_each(|&lost| totals += lost);
+        totals
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(label: String, kind: &'static str) -> Self {
+        let (given, queue_full) = Default::default();
+        Self { label, kind, given, queue_full, inner: Mutex::default() }
+    }
+
+    /// How the target is now.
+    pub fn state(&self) -> TargetState {
+        let given = self.given.totals();
+        let inner = self.lock();
+        let (target, link) = (&inner.target, &inner.link);
+        let mut lost = target.lost;
+        lost.iter_mut().zip(link.lost).for_each(|(sum, lost)| *sum += lost);
+        let more = [
+            (LossReason::QueueFull, self.queue_full.totals()),
+            (LossReason::SpoolDamaged, inner.unreadable),
+        ];
+        for (reason, totals) in more {
+            if let Some(sum) = lost.get_mut(reason as usize) {
+                *sum += totals;
+            }
+        }
+        let mut sent = target.sent;
+        sent += link.sent;
+        let mut state = TargetState {
+            given,
+            recovered: inner.recovered,
+            sent,
+            lost,
+            queued: 0,
+            spool: inner.spool,
+            messages: target.messages + link.messages,
+            message_octets: target.message_octets + link.message_octets,
+            sessions: link.sessions,
+            session: inner.session,
+            last_sent: inner.last_sent,
+            failed: inner.failed,
+        };
+        // What came and has not gone anywhere.
+        let there = given.records.saturating_add(inner.recovered.records);
+        let gone = sent.records.saturating_add(state.lost_totals().records);
+        let spooled = inner.spool.map_or(0, |spool| spool.records);
+        state.queued = there.saturating_sub(gone).saturating_sub(spooled);
+        state
+    }
+
+    /// What was found in the spool, and how much of it cannot be read.
+    pub(crate) fn begin(&self, recovered: Totals, unreadable: Totals) {
+        let mut inner = self.lock();
+        (inner.recovered, inner.unreadable) = (recovered, unreadable);
+    }
+
+    pub(crate) fn tell_target(&self, books: Books, failed: bool, now: Timestamp) {
+        let mut inner = self.lock();
+        if books.sent.records > inner.target.sent.records {
+            inner.last_sent = Some(now);
+        }
+        (inner.target, inner.failed) = (books, failed);
+    }
+
+    pub(crate) fn tell_link(
+        &self,
+        books: Books,
+        session: SessionState,
+        spool: Option<SpoolState>,
+        now: Timestamp,
+    ) {
+        let mut inner = self.lock();
+        if books.sent.records > inner.link.sent.records {
+            inner.last_sent = Some(now);
+        }
+        (inner.link, inner.session, inner.spool) = (books, Some(session), spool);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(records: u64) -> Totals {
+        Totals { records, ..Totals::default() }
+    }
+
+    #[test]
+    fn what_is_neither_sent_nor_lost_nor_on_disk_is_queued() {
+        let watch = Watch::new("1".to_owned(), "tcp");
+        let at = |seconds| Timestamp::from_parts(seconds, 0);
+        let session = SessionState { is_open: true, member: 1 };
+        let spool = SpoolState { records: 20, octets: 900, maximum_octets: 1000 };
+        watch.begin(records(10), records(3));
+        watch.given.add(records(100));
+        watch.queue_full.add(records(5));
+        watch.tell_link(
+            Books { sent: records(40), ..Books::default() },
+            session,
+            Some(spool),
+            at(7),
+        );
+        let state = watch.state();
+        assert_eq!((state.queued, state.lost_totals()), (110 - 40 - 8 - 20, records(8)));
+        assert_eq!((state.last_sent, state.sent), (Some(at(7)), records(40)));
+        watch.tell_link(
+            Books { sent: records(40), ..Books::default() },
+            session,
+            Some(spool),
+            at(9),
+        );
+        assert_eq!(watch.state().last_sent, Some(at(7)), "nothing more arrived");
+    }
+}

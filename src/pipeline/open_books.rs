@@ -1,0 +1,116 @@
+//! The books of a live run while they are open, for whoever wants to look.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::pipeline::arrivals::{self, Received, SizeCounts};
+use crate::pipeline::departures::Departures;
+use crate::pipeline::ledger::Ledger;
+
+/// What workers have published so far: each its own, a few times a second. Nobody waits for anybody who
+/// reads.
+#[derive(Debug, Default)]
+pub struct OpenBooks {
+    shares: Vec<Mutex<Page>>,
+    flows: AtomicUsize,
+    peak_flows: AtomicUsize,
+    running: AtomicU64,
+}
+
+/// The books at one moment, of all workers or of one.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The ledger, with flows that are still in the cache metered and not exported.
+    pub ledger: Ledger,
+    /// What each interface received, by its number.
+    pub points: Vec<(u32, Received)>,
+    /// Frames by size.
+    pub sizes: SizeCounts,
+    /// Flow Records by what they tell of.
+    pub departures: Departures,
+    /// Flows in the cache.
+    pub flows: usize,
+    /// Workers at work; those that are not any more have failed, or the run is ending.
+    pub workers: u64,
+}
+
+impl OpenBooks {
+    /// Books of so many workers.
+    pub fn new(workers: usize) -> Self {
+        let mut shares = Vec::new();
+        shares.resize_with(workers, Mutex::default);
+        Self { shares, ..Self::default() }
+    }
+
+    /// The books of all workers.
+    pub fn read(&self) -> Page {
+        let mut sum = Page::default();
+        for share in &self.shares {
+            let share = share.lock().unwrap_or_else(PoisonError::into_inner);
+            sum.ledger.merge(&share.ledger);
+            for &(interface, received) in &share.points {
+                arrivals::add(&mut sum.points, interface, received);
+            }
+            sum.sizes.iter_mut().zip(share.sizes).for_each(|(sum, count)| *sum += count);
+            sum.departures.merge(&share.departures);
+        }
+        sum.flows = self.flows.load(Ordering::Relaxed);
+        sum.ledger.peak_flows = self.peak_flows.load(Ordering::Relaxed) as u64;
+        sum.workers = self.running.load(Ordering::Relaxed);
+        sum
+    }
+
+    /// Lets `write` bring the share of a worker up to date.
+    pub fn write(&self, worker: usize, write: impl FnOnce(&mut Page)) {
+        if let Some(share) = self.shares.get(worker) {
+            write(&mut share.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Tells how full the cache is, and was.
+    pub fn tell_flows(&self, flows: usize, peak: usize) {
+        self.flows.store(flows, Ordering::Relaxed);
+        self.peak_flows.store(peak, Ordering::Relaxed);
+    }
+
+    /// A worker begins; it ends, however it does, when what is returned is dropped.
+    pub(super) fn at_work(&self) -> AtWork<'_> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        AtWork(self)
+    }
+}
+
+/// A worker at work.
+#[derive(Debug)]
+pub(super) struct AtWork<'a>(&'a OpenBooks);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_all_workers_add_up() {
+        let books = OpenBooks::new(2);
+        for worker in 0..3 {
+            books.write(worker, |page| {
+                page.ledger.received_packets = 5;
+                page.points = vec![(7, Received { packets: 5, octets: 500 })];
+                page.sizes[1] = 5;
+            });
+        }
+        books.tell_flows(3, 9);
+        let guard = books.at_work();
+        let page = books.read();
+        assert_eq!((page.ledger.received_packets, page.sizes[1]), (10, 10), "a third one has none");
+        assert_eq!(page.points, [(7, Received { packets: 10, octets: 1000 })]);
+        assert_eq!((page.flows, page.ledger.peak_flows, page.workers), (3, 9, 1));
+        drop(guard);
+        assert_eq!(books.read().workers, 0);
+    }
+}

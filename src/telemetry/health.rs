@@ -1,0 +1,202 @@
+//! Whether the probe is well, and if not why.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What `/health` says: 200 if healthy, 503 if not.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Health {
+    /// Whether every check is.
+    pub healthy: bool,
+    /// What was checked.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was checked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Check {
+    /// What was checked: `drops`, `workers`, `books`, `cache`, `interface`, `target`, `spool`, `queue`.
+    pub check: String,
+    /// Of what, where there are several: the name of an interface, the place of a target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Whether it is well.
+    pub healthy: bool,
+    /// What was found, in words.
+    pub text: String,
+}
+
+/// What health depends on, as found now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Findings {
+    /// Frames dropped within [`RECENTLY`].
+    pub(super) recent_drops: u64,
+    pub(super) workers: u64,
+    pub(super) workers_started: u64,
+    /// Received is not what was metered, ignored and filtered.
+    pub(super) books_balance: bool,
+    pub(super) flows: u64,
+    pub(super) maximum_flows: u64,
+    /// Name, and what is wrong with it.
+    pub(super) interfaces: Vec<(String, Option<String>)>,
+    pub(super) targets: Vec<TargetFindings>,
+}
+
+/// What is found of a target.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TargetFindings {
+    pub(super) label: String,
+    pub(super) failed: bool,
+    /// For how long there is no session.
+    pub(super) away: Option<Duration>,
+    /// Records lost within [`RECENTLY`].
+    pub(super) recently_lost: u64,
+    /// Octets that wait on disk, and how many may.
+    pub(super) spool: Option<(u64, u64)>,
+}
+
+/// Judges what was found.
+pub(super) fn judge(findings: &Findings) -> Health {
+    let mut checks = Vec::new();
+    let mut add = |check: &str, of: Option<&str>, fault: Option<String>, well: String| {
+        checks.push(Check {
+            check: check.to_owned(),
+            of: of.map(str::to_owned),
+            healthy: fault.is_none(),
+            text: fault.unwrap_or(well),
+        });
+    };
+    let recently = RECENTLY.as_secs();
+    let drops = findings.recent_drops;
+    add(
+        "drops",
+        None,
+        (drops > 0).then(|| {
+            format!(
+                "{drops} packets were dropped before the probe saw them, in the last {recently} s"
+            )
+        }),
+        format!("no packet was dropped in the last {recently} s"),
+    );
+    let Findings { workers, workers_started, .. } = findings;
+    add(
+        "workers",
+        None,
+        (workers < workers_started)
+            .then(|| format!("{workers} of {workers_started} workers are at work")),
+        format!("all {workers_started} workers are at work"),
+    );
+    add(
+        "books",
+        None,
+        (!findings.books_balance)
+            .then(|| "packets received are not those metered, ignored and filtered".to_owned()),
+        "the books balance: received = metered + ignored + filtered".to_owned(),
+    );
+    let fill = percent(findings.flows, findings.maximum_flows);
+    add(
+        "cache",
+        None,
+        (fill >= CACHE_BOUND).then(|| {
+            format!("the flow cache is {fill} % full: flows end early (--max-flows sets its size)")
+        }),
+        format!("the flow cache is {fill} % full"),
+    );
+    for (name, fault) in &findings.interfaces {
+        add("interface", Some(name), fault.clone(), "frames are captured".to_owned());
+    }
+    for target in &findings.targets {
+        let label = Some(target.label.as_str());
+        add("target", label, target_fault(target), "takes records".to_owned());
+        let lost = target.recently_lost;
+        add(
+            "queue",
+            label,
+            (lost > 0).then(|| format!("{lost} flow records were lost in the last {recently} s")),
+            format!("no flow record was lost in the last {recently} s"),
+        );
+        if let Some((octets, maximum)) = target.spool {
+            let fill = percent(octets, maximum);
+            let fault = (fill >= SPOOL_BOUND)
+                .then(|| format!("the spool is {fill} % full: records will be lost when it is"));
+            add("spool", label, fault, format!("the spool is {fill} % full"));
+        }
+    }
+    Health { healthy: checks.iter().all(|check| check.healthy), checks }
+}
+
+fn target_fault(target: &TargetFindings) -> Option<String> {
+    if target.failed {
+        return Some("failed: nothing more is written to it".to_owned());
+    }
+    let away = target.away.filter(|&away| away >= AWAY_BOUND)?;
+    Some(format!("the collector has been out of reach for {} s", away.as_secs()))
+}
+
+fn percent(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(100).checked_div(whole).unwrap_or(0)
+}
+
+/// How long a loss is news.
+pub(super) const RECENTLY: Duration = Duration::from_secs(60);
+/// How long a collector may be restarted for.
+const AWAY_BOUND: Duration = Duration::from_secs(60);
+/// Percent of its size from which a spool is nearly full.
+const SPOOL_BOUND: u64 = 80;
+/// Percent of its size from which the cache is nearly full.
+const CACHE_BOUND: u64 = 90;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn well() -> Findings {
+        Findings {
+            recent_drops: 0,
+            workers: 2,
+            workers_started: 2,
+            books_balance: true,
+            flows: 89,
+            maximum_flows: 100,
+            interfaces: vec![("eth1".to_owned(), None)],
+            targets: vec![TargetFindings {
+                label: "1".to_owned(),
+                away: Some(Duration::from_secs(59)),
+                spool: Some((79, 100)),
+                ..TargetFindings::default()
+            }],
+        }
+    }
+
+    #[test]
+    fn a_probe_without_fault_is_healthy_and_says_of_what() {
+        let health = judge(&well());
+        assert!(health.healthy, "{health:?}");
+        let names: Vec<_> = health.checks.iter().map(|check| check.check.as_str()).collect();
+        let all = ["drops", "workers", "books", "cache", "interface", "target", "queue", "spool"];
+        assert_eq!(names, all);
+    }
+
+    #[test]
+    fn every_fault_is_found_alone_and_named() {
+        let faults: [(&str, fn(&mut Findings)); 9] = [
+            ("drops", |it| it.recent_drops = 1),
+            ("workers", |it| it.workers = 1),
+            ("books", |it| it.books_balance = false),
+            ("cache", |it| it.flows = 90),
+            ("interface", |it| it.interfaces[0].1 = Some("is down".to_owned())),
+            ("target", |it| it.targets[0].failed = true),
+            ("target", |it| it.targets[0].away = Some(AWAY_BOUND)),
+            ("queue", |it| it.targets[0].recently_lost = 1),
+            ("spool", |it| it.targets[0].spool = Some((80, 100))),
+        ];
+        for (name, provoke) in faults {
+            let mut findings = well();
+            provoke(&mut findings);
+            let health = judge(&findings);
+            let found: Vec<_> = health.checks.iter().filter(|check| !check.healthy).collect();
+            assert!(!health.healthy && found.len() == 1 && found[0].check == name, "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The listening socket, TCP or Unix, and those accepted from it: nothing here ever waits.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use crate::telemetry::address::Address;
+
+/// A socket that clients connect to.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp {
+        socket: TcpListener,
+        /// By which names it is called ([`Listener::knows`]); any if `None`.
+        own: Option<IpAddr>,
+    },
+    Unix {
+        socket: UnixListener,
+        path: PathBuf,
+    },
+}
+
+impl Listener {
+    /// Listens at `address`; `None` where there is nothing to listen to.
+    pub(super) fn bind(address: &Address) -> io::Result<Option<Self>> {
+        let listener = match address {
+            Address::Off => return Ok(None),
+            Address::Tcp { address, exposed } => {
+                let socket = TcpListener::bind(address)?;
+                socket.set_nonblocking(true)?;
+                Self::Tcp { socket, own: (!exposed).then_some(address.ip()) }
+            }
+            Address::Unix(path) => {
+                remove_left_over(path)?;
+                let socket = UnixListener::bind(path)?;
+                // For the owner and its group, whatever the mask.
+                fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+                socket.set_nonblocking(true)?;
+                Self::Unix { socket, path: path.clone() }
+            }
+        };
+        Ok(Some(listener))
+    }
+
+    /// The next client; `None` if nobody waits.
+    pub(super) fn accept(&self) -> io::Result<Option<Stream>> {
+        let accepted = match self {
+            Self::Tcp { socket, .. } => socket.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            Self::Unix { socket, .. } => socket.accept().map(|(stream, _)| Stream::Unix(stream)),
+        };
+        match accepted {
+            Ok(stream) => {
+                stream.set_nonblocking()?;
+                Ok(Some(stream))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a client that asks for this `host` (RFC 9110 §7.2) means us. At a loopback address a
+    /// name that is not of the loopback was made by somebody else to point here (DNS rebinding): the
+    /// client is then a browser that lets a stranger's page read what we say.
+    pub(super) fn knows(&self, host: &str) -> bool {
+        let Self::Tcp { own: Some(own), .. } = self else { return true };
+        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((name, _port)) => name,
+            None => host.split_once(':').map_or(host, |(name, _port)| name),
+        };
+        name.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip == *own)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp { socket, .. } => socket.as_fd(),
+            Self::Unix { socket, .. } => socket.as_fd(),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix { path, .. } = self {
+            // If it cannot be removed any more, the next start does.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes the socket of a run that was killed; one that somebody listens at is not ours to remove.
+fn remove_left_over(path: &Path) -> io::Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let is_dead = found.file_type().is_socket()
+        && UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+    if is_dead { fs::remove_file(path) } else { Ok(()) }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_nonblocking(true),
+            Self::Unix(stream) => stream.set_nonblocking(true),
+        }
+    }
+
+    /// Reads what there is; `None` if that is nothing as yet.
+    pub(super) fn read(&mut self, octets: &mut [u8]) -> io::Result<Option<usize>> {
+        ready(match self {
+            Self::Tcp(stream) => stream.read(octets),
+            Self::Unix(stream) => stream.read(octets),
+        })
+    }
+
+    /// Writes what fits; `None` if that is nothing as yet.
+    pub(super) fn write(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
+        ready(match self {
+            Self::Tcp(stream) => stream.write(octets),
+            Self::Unix(stream) => stream.write(octets),
+        })
+    }
+
+    /// Nothing will be written any more.
+    pub(super) fn end(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+fn ready(outcome: io::Result<usize>) -> io::Result<Option<usize>> {
+    match outcome {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_points_here_by_somebody_elses_doing_is_not_ours() {
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap().unwrap();
+        for host in ["127.0.0.1:9739", "localhost", "LocalHost:1", "[::1]:9739", "127.0.0.2"] {
+            assert!(listener.knows(host), "{host}");
+        }
+        for host in ["evil.example:9739", "", "192.0.2.1", "127.0.0.1.evil.example", "[::2]"] {
+            assert!(!listener.knows(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_socket_in_use_is_left_alone_and_a_dead_one_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let address = Address::Unix(path.clone());
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "it was left over");
+        let listener = Listener::bind(&address).unwrap().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        assert_eq!(Listener::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop(listener);
+        assert!(!path.exists());
+        fs::write(&path, "a file").unwrap();
+        assert!(Listener::bind(&address).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"a file");
+    }
+}

@@ -1,0 +1,440 @@
+//! Looks at a run once a second, and remembers what takes remembering: rates, the last hour, for how
+//! long something has been wrong.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::live::Cut;
+use crate::confine;
+use crate::decode::PacketAnomaly;
+use crate::export::{LossReason, TargetState, Watch};
+use crate::flow::FlowEndReason;
+use crate::pipeline::{
+    LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
+    size_limit,
+};
+use crate::telemetry::health::{self, Findings, RECENTLY, TargetFindings};
+use crate::telemetry::held_back::{FEWEST, HeldBack};
+use crate::telemetry::history::{History, Point, STEP_SECONDS};
+use crate::telemetry::interfaces::Interfaces;
+use crate::telemetry::server::{Outcome, Outcomes};
+use crate::telemetry::status::{
+    Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Rates, Share, Spool,
+    Status, Target,
+};
+use crate::time::Timestamp;
+
+/// A run, as telemetry sees it.
+#[derive(Debug)]
+pub struct Subject {
+    /// The books of its workers.
+    pub books: Arc<OpenBooks>,
+    /// Its interfaces.
+    pub interfaces: Arc<Interfaces>,
+    /// Its targets.
+    pub targets: Vec<Arc<Watch>>,
+    /// What is disclosed to each target as it was given, in words.
+    pub disclosures: Vec<String>,
+    /// What the process has given up.
+    pub confinement: confine::Confinement,
+    /// Workers that were started.
+    pub workers: usize,
+    /// Flows in the cache at most.
+    pub maximum_flows: usize,
+    /// When metering began.
+    pub started: Timestamp,
+}
+
+/// What is remembered of a run.
+#[derive(Debug)]
+pub(super) struct Observer {
+    subject: Subject,
+    held_back: HeldBack,
+    history: History,
+    /// Of the last minute, the newest at the end.
+    looks: VecDeque<Look>,
+    /// The look from which the next point of the history is reckoned.
+    point: Option<Look>,
+    /// Since when there is no session, of each target.
+    away: Vec<Option<Duration>>,
+    status: Status,
+}
+
+/// What was counted at one moment.
+#[derive(Clone, Debug)]
+struct Look {
+    /// On a clock that only goes forward.
+    at: Duration,
+    received: Received,
+    drops: u64,
+    records: u64,
+    /// In the order of the interfaces.
+    interfaces: Vec<Received>,
+    /// Lost records, in the order of the targets.
+    lost: Vec<u64>,
+}
+
+impl Observer {
+    pub(super) fn new(subject: Subject) -> Self {
+        let names = subject.interfaces.read().into_iter().map(|state| state.name);
+        Self {
+            held_back: HeldBack::default(),
+            history: History::new(names),
+            looks: VecDeque::new(),
+            point: None,
+            away: vec![None; subject.targets.len()],
+            status: Status::default(),
+            subject,
+        }
+    }
+
+    /// The last look.
+    pub(super) const fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Looks, at a time told by two clocks.
+    pub(super) fn look(&mut self, now: Timestamp, at: Duration) {
+        let page = self.subject.books.read();
+        let states: Vec<_> = self.subject.targets.iter().map(|watch| watch.state()).collect();
+        self.held_back.update(&page.departures);
+        for (away, state) in self.away.iter_mut().zip(&states) {
+            let is_away = state.session.is_some_and(|session| !session.is_open);
+            *away = is_away.then(|| away.unwrap_or(at));
+        }
+        let look = self.reckon(&page, &states, at);
+        while self.looks.front().is_some_and(|old| at.saturating_sub(old.at) > RECENTLY) {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(look.clone());
+        self.remember(&look, &page, now);
+        self.status = self.describe(&page, &states, now, at);
+    }
+
+    fn reckon(&self, page: &Page, states: &[TargetState], at: Duration) -> Look {
+        let ledger = &page.ledger;
+        let of = |index| {
+            let found = page.points.iter().find(|(known, _)| *known == index);
+            found.map(|&(_, received)| received).unwrap_or_default()
+        };
+        Look {
+            at,
+            received: Received { packets: ledger.received_packets, octets: ledger.received_octets },
+            drops: ledger.drops.kernel + ledger.drops.interface,
+            records: ledger.exported_flows,
+            interfaces: self
+                .subject
+                .interfaces
+                .read()
+                .iter()
+                .map(|state| of(state.index))
+                .collect(),
+            lost: states.iter().map(|state| state.lost_totals().records).collect(),
+        }
+    }
+
+    /// Adds a point to the last hour, if it is time for one.
+    fn remember(&mut self, look: &Look, page: &Page, now: Timestamp) {
+        let Some(before) = &self.point else {
+            self.point = Some(look.clone());
+            return;
+        };
+        if look.at.saturating_sub(before.at) < Duration::from_secs(STEP_SECONDS) {
+            return;
+        }
+        let Rates { packets, bits, drops, records } = rates(before, look);
+        let interfaces = before.interfaces.iter().zip(&look.interfaces);
+        let seconds = look.at.saturating_sub(before.at);
+        self.history.push(&Point {
+            at: now.as_secs(),
+            packets,
+            bits,
+            drops,
+            records,
+            flows: page.flows as u64,
+            interfaces: interfaces.map(|(old, new)| received_rates(*old, *new, seconds)).collect(),
+        });
+        self.point = Some(look.clone());
+    }
+
+    fn describe(
+        &self,
+        page: &Page,
+        states: &[TargetState],
+        now: Timestamp,
+        at: Duration,
+    ) -> Status {
+        let newest = self.looks.back();
+        // A rate of one second jumps; of a minute it lags.
+        let recent = self.looks.iter().rev().nth(RATE_LOOKS).or_else(|| self.looks.front());
+        let pair = recent.zip(newest);
+        let interfaces = self.interfaces(pair);
+        let targets = self.targets(states, at);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            now: now.as_secs(),
+            started: self.subject.started.as_secs(),
+            health: health::judge(&self.findings(page, states, &interfaces, at)),
+            rates: pair.map(|(old, new)| rates(old, new)).unwrap_or_default(),
+            interfaces,
+            ledger: ledger(page),
+            cache: Cache {
+                flows: page.flows as u64,
+                peak: page.ledger.peak_flows,
+                maximum: self.subject.maximum_flows as u64,
+            },
+            expiry: expiry(page),
+            distributions: self.distributions(page),
+            targets,
+            confinement: confinement(&self.subject.confinement),
+            connections: Vec::new(),
+            history: self.history.clone(),
+        }
+    }
+
+    fn interfaces(&self, pair: Option<(&Look, &Look)>) -> Vec<Interface> {
+        let states = self.subject.interfaces.read();
+        let described = states.into_iter().enumerate().map(|(place, state)| {
+            let of = |look: &Look| look.interfaces.get(place).copied().unwrap_or_default();
+            let (old, new) = pair.map(|(old, new)| (of(old), of(new))).unwrap_or_default();
+            let seconds = pair.map_or(Duration::ZERO, |(old, new)| new.at.saturating_sub(old.at));
+            let (packets_per_second, bits_per_second) = received_rates(old, new, seconds);
+            Interface {
+                up: state.trouble.is_none(),
+                trouble: state.trouble,
+                payload: state.cut.to_string(),
+                payload_cut_in_kernel: state.cut == Cut::InKernel,
+                name: state.name,
+                packets: new.packets,
+                octets: new.octets,
+                packets_per_second,
+                bits_per_second,
+            }
+        });
+        described.collect()
+    }
+
+    fn targets(&self, states: &[TargetState], at: Duration) -> Vec<Target> {
+        let watched = self.subject.targets.iter().zip(states).zip(&self.away);
+        let described = watched.map(|((watch, state), away)| Target {
+            label: watch.label.clone(),
+            kind: watch.kind.to_owned(),
+            disclosure: self.disclosure(&watch.label),
+            given_flows: state.given.records,
+            recovered_flows: state.recovered.records,
+            sent_flows: state.sent.records,
+            queued_flows: state.queued,
+            lost_flows: LossReason::ALL
+                .iter()
+                .zip(state.lost)
+                .map(|(reason, lost)| counted(reason.name(), lost.records))
+                .collect(),
+            messages: state.messages,
+            message_octets: state.message_octets,
+            sessions: state.sessions.opened,
+            failed_connects: state.sessions.failed,
+            connected: state.session.map(|session| session.is_open),
+            away_seconds: away.map(|since| at.saturating_sub(since).as_secs()),
+            member: state.session.map(|session| session.member),
+            last_success: state.last_sent.map(Timestamp::as_secs),
+            failed: state.failed,
+            spool: state.spool.map(|spool| Spool {
+                flows: spool.records,
+                octets: spool.octets,
+                maximum_octets: spool.maximum_octets,
+            }),
+        });
+        described.collect()
+    }
+
+    /// A member of a group is told what the group is told.
+    fn disclosure(&self, label: &str) -> String {
+        let place = label.split('.').next().and_then(|place| place.parse::<usize>().ok());
+        let text = place.and_then(|place| self.subject.disclosures.get(place.checked_sub(1)?));
+        text.cloned().unwrap_or_else(|| "to this terminal, as it is".to_owned())
+    }
+
+    fn findings(
+        &self,
+        page: &Page,
+        states: &[TargetState],
+        interfaces: &[Interface],
+        at: Duration,
+    ) -> Findings {
+        let ledger = &page.ledger;
+        let grown = |of: &dyn Fn(&Look) -> u64| match (self.looks.front(), self.looks.back()) {
+            (Some(old), Some(new)) => of(new).saturating_sub(of(old)),
+            _ => 0,
+        };
+        let targets = self.subject.targets.iter().zip(states).enumerate();
+        Findings {
+            recent_drops: grown(&|look| look.drops),
+            workers: page.workers,
+            workers_started: self.subject.workers as u64,
+            books_balance: ledger.received_packets
+                == ledger.metered_packets + ledger.ignored_packets() + ledger.filtered_packets,
+            flows: page.flows as u64,
+            maximum_flows: self.subject.maximum_flows as u64,
+            interfaces: interfaces.iter().map(|it| (it.name.clone(), it.trouble.clone())).collect(),
+            targets: targets
+                .map(|(place, (watch, state))| TargetFindings {
+                    label: watch.label.clone(),
+                    failed: state.failed,
+                    away: self
+                        .away
+                        .get(place)
+                        .copied()
+                        .flatten()
+                        .map(|since| at.saturating_sub(since)),
+                    recently_lost: grown(&|look| look.lost.get(place).copied().unwrap_or(0)),
+                    spool: state.spool.map(|spool| (spool.octets, spool.maximum_octets)),
+                })
+                .collect(),
+        }
+    }
+
+    fn distributions(&self, page: &Page) -> Distributions {
+        let protocols = PROTOCOLS.iter().map(|&(_, name)| name).chain(["other"]);
+        let name = |class| match (size_limit(class), class.checked_sub(1).and_then(size_limit)) {
+            (Some(limit), _) => limit.to_string(),
+            (None, below) => format!("over {}", below.unwrap_or(0)),
+        };
+        Distributions {
+            sizes: page
+                .sizes
+                .iter()
+                .enumerate()
+                .map(|(class, &count)| Count { name: name(class), count })
+                .collect(),
+            protocols: protocols
+                .zip(self.held_back.protocols())
+                .map(|(name, sums)| share(name, sums))
+                .collect(),
+            tcp: services(self.held_back.tcp()),
+            udp: services(self.held_back.udp()),
+            fragments: page.departures.fragments,
+            fewest_flows: FEWEST,
+        }
+    }
+}
+
+/// Connections by what became of them.
+pub(super) fn connections(outcomes: &Outcomes) -> Vec<Count> {
+    let counts = Outcome::ALL.iter().zip(outcomes);
+    counts.map(|(outcome, &count)| counted(outcome.name(), count)).collect()
+}
+
+fn ledger(page: &Page) -> Ledger {
+    let ledger = &page.ledger;
+    let ignored = ledger.ignored_by_reason().into_iter();
+    let anomalies = PacketAnomaly::ALL.iter().zip(ledger.anomalies);
+    let expired = FlowEndReason::ALL.iter().zip(ledger.expired);
+    Ledger {
+        received_packets: ledger.received_packets,
+        received_octets: ledger.received_octets,
+        metered_packets: ledger.metered_packets,
+        metered_octets: ledger.metered_octets,
+        ignored_packets: ignored.map(|(name, count)| Count { name, count }).collect(),
+        ignored_octets: ledger.ignored_octets,
+        filtered_packets: ledger.filtered_packets,
+        filtered_octets: ledger.filtered_octets,
+        kernel_dropped_packets: ledger.drops.kernel,
+        interface_dropped_packets: ledger.drops.interface,
+        packet_anomalies: anomalies.map(|(kind, count)| counted(kind.name(), count)).collect(),
+        ip_option_packets: ledger.option_packets,
+        exported_flows: ledger.exported_flows,
+        exported_packets: ledger.exported_packets,
+        exported_octets: ledger.exported_octets,
+        expired: expired.map(|(reason, count)| counted(reason.name(), count)).collect(),
+        clock_steps: ledger.clock_steps,
+    }
+}
+
+fn expiry(page: &Page) -> Expiry {
+    let seconds = |&bound: &u64| Duration::from_millis(bound).as_secs_f64();
+    let bounds = LATENESS.iter().map(|bound| Some(seconds(bound))).chain([None]);
+    Expiry {
+        late: bounds.zip(page.departures.late).collect(),
+        sum_seconds: page.departures.lateness.as_secs_f64(),
+    }
+}
+
+fn confinement(confinement: &confine::Confinement) -> Confinement {
+    let parts = confinement.parts().into_iter();
+    Confinement {
+        on: matches!(confinement, confine::Confinement::On { .. }),
+        text: confinement_in_words(confinement),
+        parts: parts
+            .map(|(name, state)| Part { name: name.to_owned(), state: state.name().to_owned() })
+            .collect(),
+    }
+}
+
+/// Without places and ports: a collector's port may be a name of its own.
+fn confinement_in_words(confinement: &confine::Confinement) -> String {
+    let confine::Confinement::On { privileges, fence } = confinement else {
+        return "not confined: whoever takes over this process has all its rights".to_owned();
+    };
+    let capabilities = match &privileges.capabilities[..] {
+        [] => "no capability".to_owned(),
+        names => format!("the capability {}", names.join(" ")),
+    };
+    let lacks = confinement.lacks().len();
+    let lacking = match lacks {
+        0 => "everything that can be is in force".to_owned(),
+        _ => format!("{lacks} of {} parts are not in force", confinement.parts().len()),
+    };
+    format!(
+        "runs as {} with {capabilities}, may make {} system calls, can start no program; {lacking}",
+        privileges.user, fence.system_calls.allowed
+    )
+}
+
+fn services(sums: &Services) -> Vec<Share> {
+    let ranges = PORT_RANGES.iter().map(|&(_, name)| format!("other {name} ports"));
+    let names = SERVICES.iter().map(|&(_, name)| name.to_owned()).chain(ranges);
+    names.zip(sums).map(|(name, sums)| share(&name, sums)).collect()
+}
+
+fn share(name: &str, sums: &Sums) -> Share {
+    let Sums { flows, packets, octets } = *sums;
+    Share { name: name.to_owned(), flows, packets, octets }
+}
+
+fn counted(name: &str, count: u64) -> Count {
+    Count { name: name.to_owned(), count }
+}
+
+fn rates(old: &Look, new: &Look) -> Rates {
+    let seconds = new.at.saturating_sub(old.at);
+    let (packets, bits) = received_rates(old.received, new.received, seconds);
+    Rates {
+        packets,
+        bits,
+        drops: per_second(new.drops.saturating_sub(old.drops), seconds),
+        records: per_second(new.records.saturating_sub(old.records), seconds),
+    }
+}
+
+/// Packets and bits a second.
+fn received_rates(old: Received, new: Received, seconds: Duration) -> (u64, u64) {
+    let packets = new.packets.saturating_sub(old.packets);
+    let octets = new.octets.saturating_sub(old.octets);
+    (per_second(packets, seconds), per_second(octets.saturating_mul(8), seconds))
+}
+
+/// Rounded up, so that one drop in five seconds is not none.
+fn per_second(count: u64, time: Duration) -> u64 {
+    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    count
+        .saturating_mul(1000)
+        .checked_div(milliseconds)
+        .map_or(0, |rate| rate + u64::from(rate == 0 && count > 0))
+}
+
+/// Looks between the two that rates are reckoned from.
+const RATE_LOOKS: usize = 3;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! What `/status.json` says: the one document that page, terminal and metrics are made of.
+//!
+//! Nothing in it is of a single communication. Interfaces have the names that the system gives them,
+//! targets their place among the targets.
+
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry::health::Health;
+use crate::telemetry::history::History;
+
+/// A probe at one moment.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    /// Version of flowtap.
+    pub version: String,
+    /// Now, in seconds since 1970.
+    pub now: u64,
+    /// When metering began, in seconds since 1970.
+    pub started: u64,
+    /// Whether the probe is well.
+    pub health: Health,
+    /// What is received now.
+    pub rates: Rates,
+    /// The interfaces.
+    pub interfaces: Vec<Interface>,
+    /// The books.
+    pub ledger: Ledger,
+    /// The Flow Cache.
+    pub cache: Cache,
+    /// How late records leave.
+    pub expiry: Expiry,
+    /// The traffic as a whole (requirement U2).
+    pub distributions: Distributions,
+    /// Where records go.
+    pub targets: Vec<Target>,
+    /// What the process has given up.
+    pub confinement: Confinement,
+    /// Connections to this endpoint by what became of them.
+    pub connections: Vec<Count>,
+    /// The last hour.
+    pub history: History,
+}
+
+/// Over the last few seconds, a second.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Rates {
+    /// Frames received.
+    pub packets: u64,
+    /// Bits on the wire received.
+    pub bits: u64,
+    /// Frames dropped.
+    pub drops: u64,
+    /// Flow Records that left the cache.
+    pub records: u64,
+}
+
+/// An interface under observation.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Frames are captured.
+    pub up: bool,
+    /// What is the matter with it, if anything.
+    pub trouble: Option<String>,
+    /// Where payload is cut off, in words.
+    pub payload: String,
+    /// The kernel cuts payload off.
+    pub payload_cut_in_kernel: bool,
+    /// Frames received.
+    pub packets: u64,
+    /// Their octets on the wire.
+    pub octets: u64,
+    /// Frames received a second.
+    pub packets_per_second: u64,
+    /// Bits on the wire received a second.
+    pub bits_per_second: u64,
+}
+
+/// The books, as in the summary of a run.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields of the ledger, which says what they are")]
+pub struct Ledger {
+    pub received_packets: u64,
+    pub received_octets: u64,
+    pub metered_packets: u64,
+    pub metered_octets: u64,
+    pub ignored_packets: Vec<Count>,
+    pub ignored_octets: u64,
+    pub filtered_packets: u64,
+    pub filtered_octets: u64,
+    pub kernel_dropped_packets: u64,
+    pub interface_dropped_packets: u64,
+    pub packet_anomalies: Vec<Count>,
+    pub ip_option_packets: u64,
+    pub exported_flows: u64,
+    pub exported_packets: u64,
+    pub exported_octets: u64,
+    pub expired: Vec<Count>,
+    pub clock_steps: u64,
+}
+
+/// The Flow Cache.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Cache {
+    /// Flows in it.
+    pub flows: u64,
+    /// The most there were.
+    pub peak: u64,
+    /// The most there can be.
+    pub maximum: u64,
+}
+
+/// How late records left: behind the timeout that let them leave.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Expiry {
+    /// Records by lateness, each bound in seconds with those within it and not within the one before;
+    /// the last bound is none.
+    pub late: Vec<(Option<f64>, u64)>,
+    /// How late they were together, in seconds.
+    pub sum_seconds: f64,
+}
+
+/// The traffic as a whole.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Distributions {
+    /// Frames by octets on the wire; a class is named by its largest.
+    pub sizes: Vec<Count>,
+    /// Flow Records by protocol.
+    pub protocols: Vec<Share>,
+    /// TCP by service.
+    pub tcp: Vec<Share>,
+    /// UDP by service.
+    pub udp: Vec<Share>,
+    /// Packets that were fragments.
+    pub fragments: u64,
+    /// Flows that are shown together at least.
+    pub fewest_flows: u64,
+}
+
+/// A count, by name.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Count {
+    /// Of what.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A part of the traffic, by name.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Share {
+    /// Of what.
+    pub name: String,
+    /// Flows that have ended.
+    pub flows: u64,
+    /// Packets, both directions.
+    pub packets: u64,
+    /// Octets of IP, both directions.
+    pub octets: u64,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Target {
+    /// Its place among the targets.
+    pub label: String,
+    /// Its transport, or what else it is.
+    pub kind: String,
+    /// What is disclosed to it, in words.
+    pub disclosure: String,
+    /// Data Records that it was given.
+    pub given_flows: u64,
+    /// Those of an earlier run.
+    pub recovered_flows: u64,
+    /// Those that reached it.
+    pub sent_flows: u64,
+    /// Those that wait in memory.
+    pub queued_flows: u64,
+    /// Those that were lost, by reason.
+    pub lost_flows: Vec<Count>,
+    /// Messages sent.
+    pub messages: u64,
+    /// Their octets.
+    pub message_octets: u64,
+    /// Transport Sessions opened.
+    pub sessions: u64,
+    /// Attempts that failed.
+    pub failed_connects: u64,
+    /// Whether there is a session; `None` for what has none, such as files.
+    pub connected: Option<bool>,
+    /// For how many seconds there is none.
+    pub away_seconds: Option<u64>,
+    /// Which member of a failover group is in use.
+    pub member: Option<usize>,
+    /// When records were last known to have arrived, in seconds since 1970.
+    pub last_success: Option<u64>,
+    /// Nothing more is written to it.
+    pub failed: bool,
+    /// What waits on disk.
+    pub spool: Option<Spool>,
+}
+
+/// What waits on disk.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Spool {
+    /// Data Records.
+    pub flows: u64,
+    /// Octets.
+    pub octets: u64,
+    /// Octets at most.
+    pub maximum_octets: u64,
+}
+
+/// What the process has given up.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Confinement {
+    /// Whether it is confined.
+    pub on: bool,
+    /// The same in words.
+    pub text: String,
+    /// Each part, and whether it is in force.
+    pub parts: Vec<Part>,
+}
+
+/// A part of confinement.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Part {
+    /// Which one.
+    pub name: String,
+    /// `in_force`, `partly` or `missing`.
+    pub state: String,
+}
+
+impl Target {
+    /// Data Records that were lost, for whatever reason.
+    pub fn lost(&self) -> u64 {
+        self.lost_flows.iter().map(|lost| lost.count).sum()
+    }
+}
