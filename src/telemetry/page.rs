@@ -21,7 +21,7 @@ pub(super) fn response() -> Response {
     let mut response = Response::new(200, HTML, content);
     response.content_security_policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     response
 }

@@ -65,7 +65,7 @@ pub(super) fn info(
     family
 }
 
-/// A histogram; the bound of its last bucket is [`f64::MAX`], which stands for none.
+/// A histogram; the bound of its last bucket is [`f64::INFINITY`], which stands for none.
 pub(super) fn histogram(
     name: &'static str,
     help: &'static str,
@@ -157,7 +157,7 @@ mod tests {
     fn families_are_told_as_openmetrics_has_them() {
         let mut lost = counter("lost_records", "Lost, by reason");
         lost.add(&[("target", "1"), ("reason", "a \"b\"\n")], 7);
-        let buckets = vec![(0.5, 2), (f64::MAX, 1)];
+        let buckets = vec![(0.5, 2), (f64::INFINITY, 1)];
         let told = text(vec![
             lost,
             gauge("spool", "On disk").in_bytes().of(9),
