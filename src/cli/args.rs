@@ -45,6 +45,10 @@ pub(super) enum Command {
     SupportBundle(SupportBundle),
     /// Say what leaves the probe, for whom, and what stays where: something to put under a contract
     Manifest(Manifest),
+    /// Say how the probe on this host is; exit status 0 if it is healthy
+    Status(Status),
+    /// Watch the probe on this host in the terminal
+    Top(Top),
     /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
     Profiles(Profiles),
 }
@@ -80,6 +84,24 @@ pub(super) struct Replay {
 
     #[command(flatten)]
     pub(super) meter: Meter,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Print everything the probe tells, but for its last hour, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Where the probe tells of itself: what its --telemetry says [default: 127.0.0.1:9739]
+    #[arg(long, value_name = "WHERE", default_value_t = Address::default(), hide_default_value = true)]
+    pub(super) probe: Address,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Top {
+    /// Where the probe tells of itself: what its --telemetry says [default: 127.0.0.1:9739]
+    #[arg(long, value_name = "WHERE", default_value_t = Address::default(), hide_default_value = true)]
+    pub(super) probe: Address,
 }
 
 #[derive(Debug, Args)]

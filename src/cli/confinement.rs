@@ -101,7 +101,10 @@ fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> anyhow::Result<Policy>
     let telemetry = run.live.and_then(|live| live.telemetry);
     // So is the socket of telemetry, at the end.
     let socket = match telemetry {
-        Some(Address::Unix(path)) => ending::written_directory(path),
+        Some(Address::Unix(path)) => path.parent().map(|folder| match folder.as_os_str() {
+            name if name.is_empty() => PathBuf::from("."),
+            _ => folder.to_owned(),
+        }),
         _ => None,
     };
     let answers = telemetry.is_some();

@@ -12,10 +12,12 @@ mod replay;
 mod selection;
 mod service;
 pub mod show;
+mod status;
 mod summary;
 mod support;
 pub mod table;
 mod telemetry;
+mod top;
 mod verify;
 mod wipe;
 
@@ -65,6 +67,12 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
             Err(error) if is_broken_pipe(&error) => Ok(()),
             other => other,
         },
+        Command::Status(arguments) => match status::run(&arguments) {
+            Ok(code) => return code,
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            Err(error) => Err(error),
+        },
+        Command::Top(arguments) => top::run(&arguments),
         Command::Show(arguments) => match show::run(arguments) {
             Err(error) if is_broken_pipe(&error) => Ok(()),
             other => other,

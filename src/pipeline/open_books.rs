@@ -14,7 +14,7 @@ pub struct OpenBooks {
     shares: Vec<Mutex<Page>>,
     flows: AtomicUsize,
     peak_flows: AtomicUsize,
-    running: AtomicU64,
+    ended: AtomicU64,
 }
 
 /// The books at one moment, of all workers or of one.
@@ -30,8 +30,8 @@ pub struct Page {
     pub departures: Departures,
     /// Flows in the cache.
     pub flows: usize,
-    /// Workers at work; those that are not any more have failed, or the run is ending.
-    pub workers: u64,
+    /// Workers that have ended: they have failed, or the run is ending.
+    pub ended_workers: u64,
 }
 
 impl OpenBooks {
@@ -56,7 +56,7 @@ impl OpenBooks {
         }
         sum.flows = self.flows.load(Ordering::Relaxed);
         sum.ledger.peak_flows = self.peak_flows.load(Ordering::Relaxed) as u64;
-        sum.workers = self.running.load(Ordering::Relaxed);
+        sum.ended_workers = self.ended.load(Ordering::Relaxed);
         sum
     }
 
@@ -73,9 +73,8 @@ impl OpenBooks {
         self.peak_flows.store(peak, Ordering::Relaxed);
     }
 
-    /// A worker begins; it ends, however it does, when what is returned is dropped.
-    pub(super) fn at_work(&self) -> AtWork<'_> {
-        self.running.fetch_add(1, Ordering::Relaxed);
+    /// A worker begins; it ends, however it does, where what is returned is dropped.
+    pub(super) const fn at_work(&self) -> AtWork<'_> {
         AtWork(self)
     }
 }
@@ -86,7 +85,7 @@ pub(super) struct AtWork<'a>(&'a OpenBooks);
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -109,8 +108,8 @@ mod tests {
         let page = books.read();
         assert_eq!((page.ledger.received_packets, page.sizes[1]), (10, 10), "a third one has none");
         assert_eq!(page.points, [(7, Received { packets: 10, octets: 1000 })]);
-        assert_eq!((page.flows, page.ledger.peak_flows, page.workers), (3, 9, 1));
+        assert_eq!((page.flows, page.ledger.peak_flows, page.ended_workers), (3, 9, 0));
         drop(guard);
-        assert_eq!(books.read().workers, 0);
+        assert_eq!(books.read().ended_workers, 1);
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Findings {
     /// Frames dropped within [`RECENTLY`].
     pub(super) recent_drops: u64,
     pub(super) workers: u64,
-    pub(super) workers_started: u64,
+    pub(super) workers_ended: u64,
     /// Received is not what was metered, ignored and filtered.
     pub(super) books_balance: bool,
     pub(super) flows: u64,
@@ -79,13 +79,12 @@ pub(super) fn judge(findings: &Findings) -> Health {
         }),
         format!("no packet was dropped in the last {recently} s"),
     );
-    let Findings { workers, workers_started, .. } = findings;
+    let Findings { workers, workers_ended, .. } = findings;
     add(
         "workers",
         None,
-        (workers < workers_started)
-            .then(|| format!("{workers} of {workers_started} workers are at work")),
-        format!("all {workers_started} workers are at work"),
+        (*workers_ended > 0).then(|| format!("{workers_ended} of {workers} workers have ended")),
+        format!("none of {workers} workers has ended"),
     );
     add(
         "books",
@@ -155,7 +154,7 @@ mod tests {
         Findings {
             recent_drops: 0,
             workers: 2,
-            workers_started: 2,
+            workers_ended: 0,
             books_balance: true,
             flows: 89,
             maximum_flows: 100,
@@ -182,7 +181,7 @@ mod tests {
     fn every_fault_is_found_alone_and_named() {
         let faults: [(&str, fn(&mut Findings)); 9] = [
             ("drops", |it| it.recent_drops = 1),
-            ("workers", |it| it.workers = 1),
+            ("workers", |it| it.workers_ended = 1),
             ("books", |it| it.books_balance = false),
             ("cache", |it| it.flows = 90),
             ("interface", |it| it.interfaces[0].1 = Some("is down".to_owned())),

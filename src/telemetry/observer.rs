@@ -270,8 +270,8 @@ impl Observer {
         let targets = self.subject.targets.iter().zip(states).enumerate();
         Findings {
             recent_drops: grown(&|look| look.drops),
-            workers: page.workers,
-            workers_started: self.subject.workers as u64,
+            workers: self.subject.workers as u64,
+            workers_ended: page.ended_workers,
             books_balance: ledger.received_packets
                 == ledger.metered_packets + ledger.ignored_packets() + ledger.filtered_packets,
             flows: page.flows as u64,

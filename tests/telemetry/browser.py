@@ -12,9 +12,9 @@ class Browser:
         (theirs, self.writes), (self.reads, ours) = os.pipe(), os.pipe()
 
         def as_three_and_four():
-            spare = os.dup(ours)
-            os.dup2(theirs, 3)
-            os.dup2(spare, 4)
+            # First out of the way of each other.
+            for end, number in [(os.dup(theirs), 3), (os.dup(ours), 4)]:
+                os.dup2(end, number)
 
         command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
                    "--disable-dev-shm-usage", "--disable-background-networking",
@@ -140,9 +140,9 @@ def main(url, folder):
             if browser.evaluate("document.body?.dataset.shown"):
                 break
             time.sleep(0.1)
-        # The charts have a point or more, and the page has asked more than once.
-        for _ in range(100):
-            if browser.evaluate("document.querySelectorAll('path.series').length >= 4"):
+        # The charts have two points or more, and the page has asked more than once.
+        for _ in range(150):
+            if browser.evaluate("document.querySelector('path.series')?.outerHTML.includes('L')"):
                 break
             time.sleep(0.1)
         browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")

@@ -12,7 +12,7 @@ fn observer() -> Observer {
         targets: Vec::new(),
         disclosures: Vec::new(),
         confinement: confine::Confinement::Off,
-        workers: 0,
+        workers: 1,
         maximum_flows: 100,
         started: Timestamp::from_parts(1_000, 0),
     })

@@ -1,0 +1,132 @@
+//! `flowtap status`: how a probe is, in one look, and as an exit code.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::cli::args;
+use crate::cli::summary::grouped;
+use crate::telemetry::{Status, Target, client};
+
+/// Asks the probe and says what it says. 0 healthy, 1 not.
+pub(super) fn run(arguments: &args::Status) -> anyhow::Result<ExitCode> {
+    let status = client::status(&arguments.probe)?;
+    let text = if arguments.json { json(status.clone())? } else { text(&status) };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if status.health.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything but the last hour.
+fn json(mut status: Status) -> anyhow::Result<String> {
+    status.history = Default::default();
+    let mut value = serde_json::to_value(&status)?;
+    if let Some(keys) = value.as_object_mut() {
+        keys.remove("history");
+    }
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+fn text(status: &Status) -> String {
+    let mut text = String::new();
+    let healthy = if status.health.healthy { "healthy" } else { "NOT HEALTHY" };
+    let seconds = status.now.saturating_sub(status.started);
+    let uptime = humantime::format_duration(std::time::Duration::from_secs(seconds));
+    let _ = writeln!(text, "flowtap {}: {healthy}, metering for {uptime}", status.version);
+    for check in status.health.checks.iter().filter(|check| !check.healthy) {
+        let of = check.of.as_ref().map(|of| format!(" {of}")).unwrap_or_default();
+        let _ = writeln!(text, "  {}{of}: {}", check.check, check.text);
+    }
+    for interface in &status.interfaces {
+        let _ = writeln!(
+            text,
+            "interface {:<12} {:>15} packets/s {:>18} bits/s  {}",
+            interface.name,
+            grouped(interface.packets_per_second),
+            grouped(interface.bits_per_second),
+            interface.trouble.as_deref().unwrap_or("capturing"),
+        );
+    }
+    let ledger = &status.ledger;
+    let dropped = ledger.kernel_dropped_packets + ledger.interface_dropped_packets;
+    let _ = writeln!(
+        text,
+        "received  {} packets, {} dropped; {} flow records exported",
+        grouped(ledger.received_packets),
+        grouped(dropped),
+        grouped(ledger.exported_flows),
+    );
+    let cache = status.cache;
+    let _ = writeln!(
+        text,
+        "cache     {} of {} flows, {} at most so far",
+        grouped(cache.flows),
+        grouped(cache.maximum),
+        grouped(cache.peak),
+    );
+    for target in &status.targets {
+        let _ = writeln!(text, "target {:<4} {}", target.label, target_line(target));
+    }
+    text
+}
+
+/// A target in a line.
+pub(super) fn target_line(target: &Target) -> String {
+    let mut text = format!(
+        "{} {}: {} records sent, {} waiting, {} lost",
+        target.kind,
+        target_state(target),
+        grouped(target.sent_flows),
+        grouped(target.queued_flows),
+        grouped(target.lost()),
+    );
+    if let Some(spool) = target.spool {
+        let _ = write!(text, ", {} on disk", grouped(spool.flows));
+    }
+    text
+}
+
+/// How a target is, in some words.
+pub(super) fn target_state(target: &Target) -> String {
+    match (target.failed, target.connected) {
+        (true, _) => "given up".to_owned(),
+        (_, Some(false)) => format!("out of reach for {} s", target.away_seconds.unwrap_or(0)),
+        (_, Some(true)) => "connected".to_owned(),
+        (_, None) => "written".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Check, Health, Interface};
+
+    #[test]
+    fn what_is_wrong_stands_at_the_top() {
+        let check = |check: &str, healthy, text: &str| Check {
+            check: check.to_owned(),
+            of: None,
+            healthy,
+            text: text.to_owned(),
+        };
+        let checks = vec![check("drops", false, "7 packets"), check("books", true, "balance")];
+        let status = Status {
+            health: Health { healthy: false, checks },
+            interfaces: vec![Interface { name: "eth1".to_owned(), ..Interface::default() }],
+            targets: vec![Target {
+                kind: "tcp".to_owned(),
+                connected: Some(true),
+                ..Target::default()
+            }],
+            ..Status::default()
+        };
+        let text = text(&status);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].ends_with("NOT HEALTHY, metering for 0s"), "{text}");
+        assert_eq!(lines[1], "  drops: 7 packets");
+        assert!(lines[2].starts_with("interface eth1"), "{text}");
+        assert!(text.contains("tcp connected: 0 records sent, 0 waiting, 0 lost"), "{text}");
+        assert!(!text.contains("balance"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&json(status).unwrap()).unwrap();
+        assert_eq!((&json["health"]["healthy"], &json["history"]), (&false.into(), &().into()));
+    }
+}
