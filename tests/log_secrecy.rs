@@ -52,6 +52,11 @@ fn a_probe_in_trouble_says_nothing_of_whom_it_observes() {
         lab.blast(200, 100);
         lab.unmirror();
         assert!(capture.is_running(), "trouble is no reason to stop");
+        for path in ["", "metrics", "health", "status.json"] {
+            let told = lab.shell("probe", &format!("curl -s http://127.0.0.1:9739/{path}"));
+            assert!(told.len() > 100, "{path}: {told}");
+            assert_silent_on(&told, &addresses(&lab), path);
+        }
         capture.signal("TERM");
         let (_, said) = capture.end();
 
@@ -165,14 +170,20 @@ fn certificate(folder: &Path) -> PathBuf {
 
 /// Whatever would tell who talked, in all its forms.
 fn observed(lab: &Lab) -> Vec<String> {
+    let mut forms = addresses(lab);
+    // Ports and names of the traffic.
+    forms.extend(["9998", "9999", "8080", "www.example", "page.html", "curl"].map(String::from));
+    forms
+}
+
+/// The addresses of those who talked: numbers that are only counts may be those of ports.
+fn addresses(lab: &Lab) -> Vec<String> {
     let mut forms = forms_of(&[CLIENT, SERVER].concat());
     for namespace in ["client", "server"] {
         let mac = lab.shell(namespace, "cat /sys/class/net/eth0/address");
         let mac = mac.trim();
         forms.extend([mac.to_owned(), mac.replace(':', "-"), mac.replace(':', "")]);
     }
-    // Ports and names of the traffic.
-    forms.extend(["9998", "9999", "8080", "www.example", "page.html", "curl"].map(String::from));
     forms
 }
 

@@ -5,7 +5,6 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "what goes wrong in a helper fails the test that called it"
 )]
 
@@ -184,9 +183,23 @@ fn what_is_wrong_is_told_with_its_reason_and_until_it_is_mended() {
     let code = "--output /dev/null --silent --write-out %{http_code}";
     let code = || lab.shell("probe", &format!("curl {code} http://127.0.0.1:9739/health"));
     assert_eq!(code(), "503");
+    let ask = |more: &str| {
+        let mut command = lab.command("probe", FLOWTAP);
+        let output = command.arg("status").args(more.split_whitespace()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (exit, told) = ask("");
+    assert_eq!(exit, Some(1), "{told}");
+    assert!(told.contains("NOT HEALTHY") && told.contains("interface span: is down"), "{told}");
     lab.shell("probe", "ip link set span up");
     wait_for(&lab, "recovery", |it| it["health"]["healthy"] == true);
     assert_eq!(code(), "200");
+    let (exit, told) = ask("--json");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((exit, &told["health"]["healthy"]), (Some(0), &true.into()));
+    assert_eq!((&told["interfaces"][0]["name"], told.get("history")), (&"span".into(), None));
+    let (exit, _) = ask("--probe 127.0.0.1:9");
+    assert_eq!(exit, Some(1), "nobody is there");
     assert!(get(&lab, "/metrics").contains("flowtap_interface_up{interface=\"span\"} 1"));
     drop(capture);
 }
@@ -275,7 +288,8 @@ fn who_attacks_the_endpoint_costs_no_packet_and_no_memory() {
         assert!(of(name) > 0, "{name}: {seen:#}");
     }
     let grown = memory(&capture).saturating_sub(before);
-    assert!(grown < 4096, "{grown} KiB");
+    // A flow that is the first of a shard takes some; 60 MB of requests are not kept.
+    assert!(grown < 16 << 10, "{grown} KiB");
     assert!(capture.is_running());
     capture.signal("TERM");
     assert!(capture.end().0.success());
@@ -296,7 +310,8 @@ def send(data, read=True):
     s.close()
 send(b'\\x16\\x03\\x01' + os.urandom(500))
 send(b'GET / HTTP/1.1\\r\\n' + b'X: y\\r\\n' * 5000)
-send(b'GET /' + b'x' * 1000000)
+for _ in range(60):
+    send(b'GET /' + b'x' * 1000000)
 send(b'POST / HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 999999999\\r\\n\\r\\n')
 send(b'GET /status.json HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n')
 send(b'GET /../../etc/passwd HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')
@@ -334,6 +349,16 @@ fn a_taken_port_is_said_and_costs_no_packet_and_a_unix_socket_serves_as_well() {
         start(&lab, &["--export", "null:", "--telemetry", &format!("unix:{}", socket.display())]);
     let curl = format!("curl --silent --unix-socket {} http://probe/health", socket.display());
     program::wait_until("health", || lab.shell("probe", &curl).contains("\"healthy\":true"));
+    let place = format!("--probe unix:{}", socket.display());
+    let status = lab.shell("probe", &format!("{FLOWTAP} status {place}"));
+    assert!(status.contains(": healthy, "), "{status}");
+    // In a terminal, until somebody has seen enough.
+    let top = format!("stty cols 100 rows 32; {FLOWTAP} top {place}");
+    let shown = lab
+        .shell("probe", &format!("(sleep 2; printf q) | timeout 10 script -qec '{top}' /dev/null"));
+    for word in ["healthy", "packets/s", "span", "cache", "written"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
     let listening = lab.shell("probe", "ss --no-header --listening --numeric -t");
     assert_eq!(listening, "", "and no port is open");
     capture.signal("TERM");

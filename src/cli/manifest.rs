@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::args::{Capture, Language, Manifest, ManifestFormat, Selection};
 use crate::export::Config;
 use crate::flow::Network;
+use crate::telemetry::Address;
 
 use kept::Kept;
 use leaves::Leaves;
@@ -107,7 +108,29 @@ fn observed(capture: &Capture, language: Language) -> Vec<(&'static str, String)
         ),
         (language.of("runs as", "実行ユーザー"), user.unwrap_or_else(|| starter.to_owned())),
         (language.of("process", "プロセス"), confined.to_owned()),
+        (language.of("telemetry", "テレメトリ"), telemetry(&capture.telemetry, language)),
     ]
+}
+
+/// Where the probe tells of itself, to whom, and what.
+fn telemetry(address: &Address, language: Language) -> String {
+    let readers = match address {
+        Address::Off => return language.of("none", "なし").to_owned(),
+        Address::Tcp { exposed: true, .. } => language.of(
+            "sums and distributions, never of a single communication, to everybody who reaches it; \
+             unencrypted",
+            "合計と分布のみ(個々の通信の情報は含まない)。到達できる全員が暗号化なしで読み取り可能",
+        ),
+        Address::Tcp { .. } => language.of(
+            "sums and distributions, never of a single communication, to programs of this host only",
+            "合計と分布のみ(個々の通信の情報は含まない)。このホスト上のプログラムだけが読み取り可能",
+        ),
+        Address::Unix(_) => language.of(
+            "sums and distributions, never of a single communication, to whoever may open the socket",
+            "合計と分布のみ(個々の通信の情報は含まない)。ソケットを開ける者だけが読み取り可能",
+        ),
+    };
+    format!("{address}: {readers}")
 }
 
 fn networks(given: &[Network], files: &[PathBuf], none: &str) -> String {
@@ -136,7 +159,7 @@ const NEVER_ENGLISH: [&str; 5] = [
      shows on any capture that no output depends on it.",
     "No packet is written to any disk, whole or in part.",
     "No name is looked up for an observed address, and nothing is sent on an observed interface.",
-    "No port is opened to listen on, and there is no remote control.",
+    "There is no remote control: what asks for telemetry, where it is served, can read and change nothing.",
     "Nothing is sent to the makers of flowtap or to anybody else who does not stand above.",
 ];
 
@@ -145,7 +168,7 @@ const NEVER_JAPANESE: [&str; 5] = [
      出力がペイロードに依存しないことは flowtap verify により任意のキャプチャで確認できます。",
     "パケットは全体も一部もディスクに書き込まれません。",
     "観測されたアドレスの名前解決は行わず、観測インターフェースには何も送信しません。",
-    "待ち受けポートは開かず、遠隔操作の手段はありません。",
+    "遠隔操作の手段はありません。テレメトリは読み取り専用で、何も変更できません。",
     "上記以外の宛先(flowtapの開発者を含む)には何も送信しません。",
 ];
 

@@ -150,6 +150,8 @@ const CACHE_BOUND: u64 = 90;
 mod tests {
     use super::*;
 
+    type Provoke = fn(&mut Findings);
+
     fn well() -> Findings {
         Findings {
             recent_drops: 0,
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_found_alone_and_named() {
-        let faults: [(&str, fn(&mut Findings)); 9] = [
+        let faults: [(&str, Provoke); 9] = [
             ("drops", |it| it.recent_drops = 1),
             ("workers", |it| it.workers_ended = 1),
             ("books", |it| it.books_balance = false),

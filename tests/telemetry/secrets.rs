@@ -39,7 +39,7 @@ fn no_answer_names_anybody_who_talked_nor_where_records_go() {
     let more = ["--export", "tcp://collector.invalid:4741", "--export", "udp://127.0.0.1:4742"];
     let mut capture = start(&lab, &[&more[..], &["--idle-timeout", "1s"]].concat());
     lab.mirror(&[("ingress", "span"), ("egress", "span")]);
-    (0..4).for_each(|_| lab.talk());
+    (0..6).for_each(|_| lab.talk());
     lab.unmirror();
     wait_for(&lab, "distributions", |it| {
         let tcp = it["distributions"]["tcp"].as_array().unwrap();

@@ -13,7 +13,7 @@ fn the_page_shows_a_live_probe_on_a_phone_and_a_desk_by_day_and_by_night() {
     let more = [&more[..], &["--export", "null:", "--spool", &spool]].concat();
     let mut capture = start(&lab, &more);
     lab.mirror(&[("ingress", "span"), ("egress", "span")]);
-    (0..4).for_each(|_| lab.talk());
+    (0..6).for_each(|_| lab.talk());
     lab.unmirror();
     let found = browse(&lab, folder.path());
 
