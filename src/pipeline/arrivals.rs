@@ -2,7 +2,7 @@
 
 /// Frames of one worker by Observation Point and by size.
 ///
-/// On the way of a frame stand one comparison and one addition to a counter: what an interface has
+/// On the way of a frame stand one comparison and one addition to a counter, eight instructions together: what an interface has
 /// received is reckoned when the next frame is of another one, from what the worker has received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arrivals {
@@ -11,7 +11,8 @@ pub(super) struct Arrivals {
     /// What the worker had received before the first frame in a row of that interface.
     since: Received,
     points: Vec<(u32, Received)>,
-    sizes: SizeCounts,
+    /// Frames by the power of two that their octets on the wire reach.
+    by_power: [u64; u32::BITS as usize],
 }
 
 /// Frames and their octets on the wire.
@@ -38,8 +39,8 @@ impl Arrivals {
         if interface != self.current {
             self.turn_to(interface, before);
         }
-        let class = (u32::BITS - octets.leading_zeros()).saturating_sub(SMALLEST.ilog2()) as usize;
-        if let Some(count) = self.sizes.get_mut(class.min(SIZE_CLASSES - 1)) {
+        // Never of zero, for which the processor would have to be asked twice.
+        if let Some(count) = self.by_power.get_mut((octets | 1).ilog2() as usize) {
             *count += 1;
         }
     }
@@ -50,8 +51,16 @@ impl Arrivals {
         &self.points
     }
 
-    pub(super) const fn sizes(&self) -> &SizeCounts {
-        &self.sizes
+    /// Frames by size.
+    pub(super) fn sizes(&self) -> SizeCounts {
+        let mut sizes = SizeCounts::default();
+        for (power, count) in (0..).zip(self.by_power) {
+            let class = (power + 1_u32).saturating_sub(SMALLEST.ilog2()) as usize;
+            if let Some(sum) = sizes.get_mut(class.min(SIZE_CLASSES - 1)) {
+                *sum += count;
+            }
+        }
+        sizes
     }
 
     #[cold]
@@ -98,7 +107,7 @@ mod tests {
         let counts = |packets, octets| Received { packets, octets };
         assert_eq!(points, [(3, counts(3, 185)), (4, counts(3, 21_627))]);
         assert_eq!(arrivals.points(received), points, "asked twice, told twice the same");
-        assert_eq!(arrivals.sizes(), &[2, 2, 0, 0, 0, 1, 0, 0, 0, 1]);
+        assert_eq!(arrivals.sizes(), [2, 2, 0, 0, 0, 1, 0, 0, 0, 1]);
     }
 
     #[test]

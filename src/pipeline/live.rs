@@ -205,7 +205,7 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             page.ledger.clock_steps = clock.steps();
             page.points.clear();
             page.points.extend_from_slice(arrivals.points(received));
-            page.sizes = *arrivals.sizes();
+            page.sizes = arrivals.sizes();
             if let Some((departures, _)) = &worker.departures {
                 page.departures.clone_from(departures);
             }
