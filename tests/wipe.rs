@@ -64,6 +64,30 @@ fn all_is_the_configuration_too_and_the_authorities_of_others_stay() {
 }
 
 #[test]
+fn what_a_configuration_file_names_is_erased_and_with_all_the_file_too() {
+    let machine = Machine::new();
+    let file = machine.path("etc/flowtap/flowtap.toml");
+    let key = machine.path("other.key");
+    fs::write(&key, [7; 32]).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = format!("[spool]\ndirectory = \"spool\"\nkey = {:?}\n", key.display().to_string());
+    fs::write(&file, &text).unwrap();
+    let config = file.display().to_string();
+    let report = machine.wipe(&["--dry-run", "--all", "--config", &config], 0);
+    let result = |path| machine.result(&report, path);
+    assert_eq!(result("etc/flowtap/flowtap.toml"), Some(("configuration", "would_be_erased")));
+    assert_eq!(result("other.key"), Some(("spool_key", "would_be_erased")), "{report:#}");
+    let report = machine.wipe(&["--yes", "--all", "--config", &config], 0);
+    for path in ["etc/flowtap/flowtap.toml", "other.key", "etc/flowtap"] {
+        assert_eq!(machine.result(&report, path).unwrap().1, "erased", "{path}: {report:#}");
+    }
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "[spool]\nsize = 5\n").unwrap();
+    let report = machine.wipe(&["--yes", "--config", &config], 1);
+    assert_eq!(machine.result(&report, "etc/flowtap/flowtap.toml").unwrap().1, "not_erased");
+}
+
+#[test]
 fn what_is_not_of_a_probe_stays_and_links_are_not_followed() {
     let machine = Machine::new();
     let precious = machine.path("precious");

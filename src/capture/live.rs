@@ -223,12 +223,7 @@ pub fn open(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>, Ca
 ///
 /// As [`open`].
 pub fn prepare(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>, CaptureError> {
-    for (place, name) in config.interfaces.iter().enumerate() {
-        if config.interfaces.iter().skip(place + 1).any(|other| other == name) {
-            let what = String::from("given twice: its frames would count twice");
-            return Err(CaptureError::Interface { interface: name.clone(), what });
-        }
-    }
+    check_names(&config.interfaces)?;
     match backend {
         #[cfg(target_os = "linux")]
         Backend::AfPacket => {
@@ -245,6 +240,21 @@ pub fn prepare(backend: Backend, config: &LiveConfig) -> Result<Vec<LiveSource>,
             Ok(sources.into_iter().map(LiveSource::Libpcap).collect())
         }
     }
+}
+
+/// Whether interfaces with these names can be observed together.
+///
+/// # Errors
+///
+/// [`CaptureError::Interface`] for one that is given twice.
+pub fn check_names(interfaces: &[String]) -> Result<(), CaptureError> {
+    for (place, name) in interfaces.iter().enumerate() {
+        if interfaces.iter().skip(place + 1).any(|other| other == name) {
+            let what = String::from("given twice: its frames would count twice");
+            return Err(CaptureError::Interface { interface: name.clone(), what });
+        }
+    }
+    Ok(())
 }
 
 /// Captures from now on, in all of `sources`.

@@ -45,6 +45,10 @@ pub(super) enum Command {
     SupportBundle(SupportBundle),
     /// Say what leaves the probe, for whom, and what stays where: something to put under a contract
     Manifest(Manifest),
+    /// Validate a configuration file, and print what is in effect with it
+    Check(Check),
+    /// Print a configuration file with every key, its default and what it is for
+    Config,
     /// Say how the probe on this host is; exit status 0 if it is healthy
     Status(Status),
     /// Watch the probe on this host in the terminal
@@ -106,12 +110,24 @@ pub(super) struct Top {
 
 #[derive(Debug, Args)]
 pub(super) struct Capture {
+    /// Read the configuration from this TOML file; flags override what it says
+    ///
+    /// flowtap config prints one with every key and its default, flowtap check FILE says what is wrong
+    /// with one. SIGHUP makes the probe read it again: targets, networks, filter, privacy and timeouts
+    /// change, the flow cache and all counts stay. A file with a mistake changes nothing.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
     /// Interface to observe; repeat it for several
     ///
     /// All interfaces feed one flow cache: the two directions of a TAP meet in one record. Nothing is
     /// ever sent on an observed interface.
-    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
+    #[arg(short, long = "interface", value_name = "IFACE")]
     pub(super) interface: Vec<String>,
+
+    /// What the configuration file says of interfaces.
+    #[arg(skip)]
+    pub(super) described: Vec<Described>,
 
     /// How packets are taken from the kernel
     #[arg(long, value_enum, value_name = "BACKEND", default_value_t = Backend::default())]
@@ -164,7 +180,7 @@ pub(super) struct Confine {
     /// Become this user, where started as root; spool and output directories have to be its own
     ///
     /// Interfaces are opened before.
-    #[arg(long, value_name = "NAME[:GROUP]")]
+    #[arg(long, value_name = "NAME[:GROUP]", conflicts_with = "unconfined")]
     pub(super) user: Option<String>,
 
     /// Give up nothing: for debugging only
@@ -274,11 +290,15 @@ pub(super) struct Show {
     pub(super) max_groups: usize,
 }
 
-/// Takes the arguments of `flowtap capture`, starts nothing, and says what that would send and keep:
-/// every Information Element for each target, by which transport and how protected, and what stays on
-/// the probe, where, for how long.
+/// Takes a configuration file, or the arguments of `flowtap capture`, starts nothing, and says what
+/// that would send and keep: every Information Element for each target, by which transport and how
+/// protected, and what stays on the probe, where, for how long.
 #[derive(Debug, Args)]
 pub(super) struct Manifest {
+    /// Configuration file, as --config
+    #[arg(value_name = "CONFIG", conflicts_with = "config")]
+    pub(super) file: Option<PathBuf>,
+
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub(super) format: ManifestFormat,
@@ -289,6 +309,19 @@ pub(super) struct Manifest {
 
     #[command(flatten)]
     pub(super) capture: Capture,
+}
+
+/// Reads a configuration file, checks all that it says and how that goes together, and prints the
+/// configuration that is in effect with it, defaults and all: TOML that can be used in its place. It
+/// holds paths of keys, and no key.
+///
+/// What only this machine can tell is noted on standard error: interfaces, files and users that are
+/// not there, certificates and keys that cannot be used. No name is resolved, and nothing is sent.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Configuration file
+    #[arg(value_name = "FILE", default_value = installation::CONFIGURATION_FILE)]
+    pub(super) file: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -363,6 +396,10 @@ pub(super) struct Wipe {
     #[arg(long, value_name = "FILE")]
     pub(super) spool_key: Vec<PathBuf>,
 
+    /// Configuration of the probe: spool, keys and files that it names are erased
+    #[arg(long, value_name = "FILE", default_value = installation::CONFIGURATION_FILE)]
+    pub(super) config: PathBuf,
+
     /// Options of the probe that systemd starts: spool, keys and files that they name are erased
     #[arg(long, value_name = "FILE", default_value = installation::ENVIRONMENT_FILE)]
     pub(super) environment_file: PathBuf,
@@ -374,7 +411,7 @@ pub(super) struct Wipe {
     #[arg(long, value_name = "DIR", default_value = installation::STATE_DIRECTORY)]
     pub(super) state_directory: PathBuf,
 
-    /// Erase the configuration too: environment file, certificates and private keys that it names
+    /// Erase the configuration too: the files, and certificates and private keys that they name
     #[arg(long)]
     pub(super) all: bool,
 
@@ -415,6 +452,10 @@ pub(super) struct SupportBundle {
     /// Directory of a spool, beside those that the environment file names; repeat it for several
     #[arg(long, value_name = "DIR")]
     pub(super) spool: Vec<PathBuf>,
+
+    /// Configuration of the probe
+    #[arg(long, value_name = "FILE", default_value = installation::CONFIGURATION_FILE)]
+    pub(super) config: PathBuf,
 
     /// Options of the probe that systemd starts
     #[arg(long, value_name = "FILE", default_value = installation::ENVIRONMENT_FILE)]
@@ -675,6 +716,23 @@ pub(super) enum Backend {
     AfPacket,
     /// libpcap
     Libpcap,
+}
+
+/// What an operator says of an interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Described {
+    pub(super) name: String,
+    /// Which traffic it carries, seen from the observed network.
+    pub(super) direction: Option<Direction>,
+    /// `interfaceDescription` (IE 83); that of the system without.
+    pub(super) description: Option<String>,
+}
+
+/// Values of `flowDirection` (IE 61).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Direction {
+    Ingress,
+    Egress,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! `flowtap capture`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
-use crate::cli::args::{Backend, Capture};
+use crate::cli::args::{Backend, Capture, Described};
 use crate::cli::service::{Keeper, ServiceManager};
-use crate::cli::{confinement, ending, selection, telemetry};
+use crate::cli::{config, confinement, ending, selection, telemetry};
 use crate::confine::{self, Reopens};
 use crate::export::{Interface, Metering, Pace};
 use crate::flow::Seed;
@@ -21,8 +22,10 @@ use crate::telemetry::{Interfaces, Subject};
 use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
-pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
+pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> {
     let Capture {
+        config: _,
+        described,
         interface,
         backend,
         workers,
@@ -33,7 +36,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
         no_reopen,
         confine: confine_options,
         meter,
-    } = arguments;
+    } = config::merged(arguments, words)?;
     ending::check_outputs(&meter, &[])?;
     ending::check_memory(&meter)?;
     let packet_filter = selection::filter(&meter.metering.selection)?;
@@ -84,7 +87,7 @@ pub(super) fn run(arguments: Capture) -> anyhow::Result<()> {
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
     live::let_in(&mut sources)?;
-    metering.points.learn(usize::MAX, |_, _| observation_points(&sources));
+    metering.points.learn(usize::MAX, |_, _| observation_points(&sources, &described));
     let say = |text: &dyn std::fmt::Display| {
         if !meter.quiet {
             let _ = writeln!(io::stderr(), "flowtap: {text}");
@@ -164,15 +167,28 @@ fn points(sources: &[LiveSource]) -> Vec<ObservationPoint> {
 }
 
 /// The interfaces under observation, each once, with what their operator says of them.
-fn observation_points(sources: &[LiveSource]) -> Vec<Interface> {
+fn observation_points(sources: &[LiveSource], described: &[Described]) -> Vec<Interface> {
     let points: BTreeMap<_, _> = sources
         .iter()
         .flat_map(LiveSource::interfaces)
         .map(|point| (point.index, point.name.as_str()))
         .collect();
-    let interface =
-        |(index, name): (u32, &str)| Interface::new(index, name.as_bytes(), &live::alias(name));
+    let interface = |(index, name): (u32, &str)| {
+        Interface::new(index, name.as_bytes(), &description(name, described))
+    };
     points.into_iter().map(interface).collect()
+}
+
+/// What Collectors are told of an interface: what the configuration says of it, or else the system.
+fn description(name: &str, described: &[Described]) -> Vec<u8> {
+    let said = described.iter().find(|it| it.name == name);
+    let text = said.and_then(|it| it.description.clone()).map(String::into_bytes);
+    let mut text = text.unwrap_or_else(|| live::alias(name));
+    if let Some(direction) = said.and_then(|it| it.direction) {
+        let before = if text.is_empty() { name.as_bytes().to_vec() } else { text };
+        text = [&before, &b" ("[..], direction.name().as_bytes(), &b")"[..]].concat();
+    }
+    text
 }
 
 /// One for each processor; with libpcap, which cannot share an interface, no more than interfaces.
@@ -193,6 +209,21 @@ fn wall_clock() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::Direction;
+
+    #[test]
+    fn collectors_are_told_of_an_interface_what_the_configuration_says() {
+        let said = |direction, description: Option<&str>| Described {
+            name: "tap0".to_owned(),
+            direction,
+            description: description.map(str::to_owned),
+        };
+        let text = |said: Described| String::from_utf8(description("tap0", &[said])).unwrap();
+        assert_eq!(text(said(None, Some("uplink"))), "uplink");
+        assert_eq!(text(said(Some(Direction::Egress), Some("uplink"))), "uplink (egress)");
+        assert_eq!(text(said(Some(Direction::Ingress), None)), "tap0 (ingress)");
+        assert_eq!(text(said(None, None)), "");
+    }
 
     #[test]
     fn without_a_number_no_worker_is_started_to_be_idle() {

@@ -16,8 +16,7 @@ use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
 use crate::confine::Confinement;
 use crate::export::{
-    self, Exporter, Facts, FileTarget, JsonOutput, JsonTarget, Metering, Observer, Pace,
-    RecordSink, Target, TargetReport, Transport,
+    self, Exporter, Facts, Metering, Observer, Pace, RecordSink, Target, TargetReport, Transport,
 };
 use crate::flow;
 use crate::pipeline::Outcome;
@@ -273,14 +272,10 @@ pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result
         let name = format!("the capture {}", input.display());
         taken.insert(input, name);
     }
-    let outputs = meter.export.iter().filter_map(|target| match target {
-        Target::File(FileTarget { path, .. })
-        | Target::Json(JsonTarget { output: JsonOutput::File(path), .. }) => {
-            Some((path, target.to_string()))
-        }
-        _ => None,
-    });
-    let summary = meter.summary.iter().filter(|path| !is_standard_output(path));
+    let outputs = meter.export.iter();
+    let outputs =
+        outputs.filter_map(|target| target.output_path().map(|path| (path, target.to_string())));
+    let summary = meter.summary.as_deref().filter(|path| !is_standard_output(path));
     let summary = summary.map(|path| (path, format!("--summary {}", path.display())));
     for (path, name) in outputs.chain(summary) {
         let Some(place) = place_of(path) else { continue };

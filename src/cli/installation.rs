@@ -8,7 +8,10 @@ use std::path::Path;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Arguments, Capture, Command};
+use crate::cli::config::{self, ConfigError, Effective};
 
+/// The configuration of the probes.
+pub(super) const CONFIGURATION_FILE: &str = "/etc/flowtap/flowtap.toml";
 /// Options of the probes (see `probe-config/flowtap.env`).
 pub(super) const ENVIRONMENT_FILE: &str = "/etc/flowtap/flowtap.env";
 /// The directory of the probe (see `systemd/flowtap.service`), in which it is started.
@@ -44,9 +47,18 @@ pub(super) fn command_line(options: &[String]) -> Vec<OsString> {
 pub(super) fn capture_of(options: &[String]) -> Option<Capture> {
     let matches = Arguments::command().try_get_matches_from(command_line(options)).ok()?;
     match Arguments::from_arg_matches(&matches).ok()?.command {
-        Command::Capture(capture) => Some(capture),
+        Command::Capture(capture) => config::merged(capture, &command_line(options)).ok(),
         _ => None,
     }
+}
+
+/// What the configuration file says, if there is one.
+///
+/// # Errors
+///
+/// What is wrong with it: for whoever may read what it says.
+pub(super) fn configured(file: &Path) -> Option<Result<Effective, ConfigError>> {
+    file.symlink_metadata().ok().map(|_| config::of_file(file))
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@ mod leaves;
 mod meanings;
 mod text;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::cli::args::{Capture, Language, Manifest, ManifestFormat, Selection};
+use crate::cli::config;
 use crate::export::Config;
 use crate::flow::Network;
 use crate::telemetry::Address;
@@ -20,9 +22,12 @@ use kept::Kept;
 use leaves::Leaves;
 
 /// Prints the manifest of what `flowtap capture` would do with the same arguments. Nothing is opened.
-pub(super) fn run(arguments: &Manifest) -> anyhow::Result<()> {
-    let Manifest { format, language, capture } = arguments;
-    let document = Document::of(capture, *language);
+///
+/// `words` are those of the command line.
+pub(super) fn run(arguments: Manifest, words: &[OsString]) -> anyhow::Result<()> {
+    let Manifest { file: _, format, language, capture } =
+        config::merged_manifest(arguments, words)?;
+    let document = Document::of(&capture, language);
     let mut out = io::stdout().lock();
     match format {
         ManifestFormat::Text => document.write_text(&mut out)?,

@@ -2,6 +2,8 @@
 
 mod args;
 mod capture;
+mod check;
+mod config;
 mod confinement;
 mod ending;
 mod flow_table;
@@ -29,6 +31,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::capture::CaptureError;
 use crate::cli::args::{Arguments, Command};
+use crate::cli::config::ConfigError;
 use crate::confine::ConfineError;
 
 /// The command line, for manual pages and completions.
@@ -40,7 +43,8 @@ pub fn command() -> clap::Command {
 ///
 /// Exit codes: 0 done, 1 failed at run time, 2 wrong usage or configuration.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let words: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version come this way too; nobody reading them is no failure.
@@ -50,7 +54,15 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     };
     let outcome = match arguments.command {
         Command::Replay(arguments) => replay::run(arguments),
-        Command::Capture(arguments) => capture::run(arguments),
+        Command::Capture(arguments) => capture::run(arguments, &words),
+        Command::Check(arguments) => match check::run(&arguments) {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            other => other,
+        },
+        Command::Config => match io::stdout().write_all(config::default_text().as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(Into::into),
+        },
         Command::Profiles(arguments) => {
             match profiles::print(arguments.format, &mut io::stdout().lock()) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -63,7 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         },
         Command::SupportBundle(arguments) => support::run(&arguments),
         Command::Wipe(arguments) => wipe::run(&arguments),
-        Command::Manifest(arguments) => match manifest::run(&arguments) {
+        Command::Manifest(arguments) => match manifest::run(arguments, &words) {
             Err(error) if is_broken_pipe(&error) => Ok(()),
             other => other,
         },
@@ -112,6 +124,7 @@ struct UsageError(String);
 /// Whether the command line is to blame, and trying again will not help.
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<UsageError>()
+        || error.is::<ConfigError>()
         || matches!(error.downcast_ref(), Some(CaptureError::Filter { .. }))
         || matches!(error.downcast_ref(), Some(ConfineError::Account { .. }))
 }

@@ -45,8 +45,10 @@ struct Part {
 }
 
 fn contents(arguments: &SupportBundle) -> anyhow::Result<Vec<Part>> {
-    let SupportBundle { environment_file, state_directory, spool, summary, .. } = arguments;
+    let SupportBundle { config, environment_file, state_directory, spool, summary, .. } = arguments;
     let options = installation::options_in(environment_file);
+    let configured = installation::configured(config);
+    let configured = configured.as_ref().map(|it| it.as_ref().map_err(|_| ()));
     let mut parts = vec![
         Part {
             name: "build.json",
@@ -61,15 +63,24 @@ fn contents(arguments: &SupportBundle) -> anyhow::Result<Vec<Part>> {
         Part {
             name: "configuration.txt",
             about: "which options the probes have; hosts, networks, names, paths and filters left out",
-            text: match &options {
-                Ok(options) => configuration::redacted(options),
-                Err(error) => format!("not read: {}\n", error.kind()),
+            text: match (&options, configured) {
+                (Err(_), Some(file)) => configuration::redacted_file(file),
+                (Ok(options), Some(file)) => {
+                    configuration::redacted(options) + &configuration::redacted_file(file)
+                }
+                (Ok(options), None) => configuration::redacted(options),
+                (Err(error), None) => format!("not read: {}\n", error.kind()),
             },
         },
         Part {
             name: "spool.json",
             about: "how much waits in the spools, and for how long",
-            text: pretty(&health::facts(spool, options.as_deref().ok(), state_directory)),
+            text: pretty(&health::facts(
+                spool,
+                options.as_deref().ok(),
+                configured.and_then(Result::ok).map(|it| &it.capture),
+                state_directory,
+            )),
         },
     ];
     if let Some(path) = summary {

@@ -53,11 +53,14 @@ pub use profile::{
 };
 pub use sink::RecordSink;
 pub use spool::{SpoolError, SpoolInventory, SpoolSegment, SpoolTarget};
-pub(crate) use target::parse_size;
+#[cfg(test)]
+pub(crate) use target::option_names;
 pub use target::{
     Collector, CollectorOptions, DEFAULT_PORT, DEFAULT_TLS_PORT, FileTarget, Group, GroupMode,
     JsonOutput, JsonTarget, OptionError, PrivacyOptions, Target, TargetError, TlsOptions,
     Transport,
 };
+pub(crate) use target::{duration_text, nearest, parse_size, size_text};
+pub(crate) use transport::tls::check as check_tls;
 pub use transport::tls::{FileUse, TlsError};
 pub use watch::{SessionState, SpoolState, TargetState, Watch};

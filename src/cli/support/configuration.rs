@@ -4,6 +4,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _};
 
 use crate::cli::args::Arguments;
+use crate::cli::config::Effective;
 use crate::cli::installation;
 use crate::export::{
     Collector, CollectorOptions, FileTarget, Group, JsonOutput, JsonTarget, PrivacyOptions, Target,
@@ -13,18 +14,43 @@ use crate::export::{
 /// One line for each option that is given. Values are told where they can be nothing but a number, a
 /// time, a size or one of a few words; of all others only how many there are.
 pub(super) fn redacted(options: &[String]) -> String {
-    let command = Arguments::command();
-    let parsed = command.clone().try_get_matches_from(installation::command_line(options));
-    let (Ok(matches), Some(capture)) = (parsed, command.find_subcommand("capture")) else {
+    let parsed = Arguments::command().try_get_matches_from(installation::command_line(options));
+    let Ok(matches) = parsed else {
         return format!("{} words that are not options of this version: left out\n", options.len());
     };
     let Some((_, matches)) = matches.subcommand() else { return String::new() };
+    let targets: Vec<&Target> = matches.get_many(EXPORT).into_iter().flatten().collect();
+    lines_of(matches, &targets)
+}
+
+/// The same of a configuration file; what is wrong with one would repeat it.
+pub(super) fn redacted_file(configured: Result<&Effective, ()>) -> String {
+    let Ok(effective) = configured else {
+        return "a configuration file that is not valid: left out\n".to_owned();
+    };
+    let capture = &effective.capture;
+    let Some((_, matches)) = effective.matches().subcommand() else { return String::new() };
+    let targets: Vec<&Target> = capture.meter.export.iter().collect();
+    format!(
+        "a configuration file with {} interfaces and:\n{}",
+        capture.interface.len(),
+        lines_of(matches, &targets)
+    )
+}
+
+fn lines_of(matches: &ArgMatches, targets: &[&Target]) -> String {
+    let command = Arguments::command();
+    let Some(capture) = command.find_subcommand("capture") else { return String::new() };
     let mut lines = Vec::new();
     for argument in capture.get_arguments() {
         let (id, Some(long)) = (argument.get_id().as_str(), argument.get_long()) else { continue };
         let given = matches.value_source(id) == Some(ValueSource::CommandLine);
+        let given = given || id == EXPORT && !targets.is_empty();
         if given && id != INTERFACE {
             let told = match argument.get_action().takes_values() {
+                true if id == EXPORT => {
+                    targets.iter().map(|target| format!(" {}", target_told(target))).collect()
+                }
                 true => told(id, matches),
                 false => vec![String::new()],
             };
@@ -35,10 +61,6 @@ pub(super) fn redacted(options: &[String]) -> String {
 }
 
 fn told(id: &str, matches: &ArgMatches) -> Vec<String> {
-    if id == "export" {
-        let targets = matches.get_many::<Target>(id).into_iter().flatten();
-        return targets.map(|target| format!(" {}", target_told(target))).collect();
-    }
     let values: Vec<_> = matches.get_raw(id).into_iter().flatten().collect();
     if PLAIN.contains(&id) {
         let values = values.iter().map(|value| value.to_string_lossy());
@@ -163,6 +185,8 @@ fn privacy_told(options: &PrivacyOptions) -> String {
 
 /// Which interfaces there are is told by none of these.
 const INTERFACE: &str = "interface";
+/// Targets may have tables.
+const EXPORT: &str = "export";
 /// Options whose values the parser holds to numbers, times, sizes and words of its own.
 const PLAIN: [&str; 12] = [
     "backend",
@@ -230,7 +254,7 @@ mod tests {
     fn every_plain_option_exists() {
         let command = Arguments::command();
         let capture = command.find_subcommand("capture").unwrap();
-        for id in PLAIN.iter().chain([&INTERFACE, &"export"]) {
+        for id in PLAIN.iter().chain([&INTERFACE, &EXPORT]) {
             let found = capture.get_arguments().any(|argument| argument.get_id() == id);
             assert!(found, "{id}");
         }

@@ -6,14 +6,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::cli::args::Capture;
 use crate::cli::installation;
 use crate::export::SpoolInventory;
 
-/// Counts of the spools that are given, and of the one that the options name; not what they are called,
-/// for that tells of the Collectors.
-pub(super) fn facts(given: &[PathBuf], options: Option<&[String]>, state: &Path) -> Value {
-    let capture = options.and_then(installation::capture_of);
-    let named = capture.as_ref().and_then(|capture| {
+/// Counts of the spools that are given, and of those that the options and the configuration name; not
+/// what they are called, for that tells of the Collectors.
+pub(super) fn facts(
+    given: &[PathBuf],
+    options: Option<&[String]>,
+    configured: Option<&Capture>,
+    state: &Path,
+) -> Value {
+    let by_options = options.and_then(installation::capture_of);
+    let captures = by_options.as_ref().into_iter().chain(configured);
+    let named = captures.filter_map(|capture| {
         let join = |path: &Option<PathBuf>| path.as_ref().map(|it| state.join(it));
         Some((join(&capture.spool.directory)?, join(&capture.spool.key)))
     });

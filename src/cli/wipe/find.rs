@@ -11,9 +11,7 @@ use crate::cli::args::{Capture, Wipe};
 use crate::cli::installation;
 use crate::cli::wipe::erase::{self, Erasure};
 use crate::cli::wipe::report::{Entry, Kind, Outcome, Report};
-use crate::export::{
-    Collector, FileTarget, JsonOutput, JsonTarget, SpoolInventory, SpoolTarget, Target,
-};
+use crate::export::{Collector, SpoolInventory, SpoolTarget, Target};
 use crate::key_file::{is_key_file_length, is_unfinished_key_file};
 
 /// What was found, in the order in which it will be erased.
@@ -32,36 +30,50 @@ pub(super) struct Found {
 impl Found {
     /// Looks where the arguments, the environment file and the unit say.
     pub(super) fn by(arguments: &Wipe) -> Self {
-        let Wipe { spool, spool_key, environment_file, state_directory, all, .. } = arguments;
+        let Wipe { spool, spool_key, config, environment_file, state_directory, all, .. } =
+            arguments;
         let mut found = Self::default();
         let options = installation::options_in(environment_file);
-        let capture = options.as_ref().ok().and_then(|options| installation::capture_of(options));
+        let by_options =
+            options.as_ref().ok().and_then(|options| installation::capture_of(options));
+        let configured = installation::configured(config);
+        if let Some(Err(error)) = &configured {
+            let reason = format!("what it names was not looked for: {error}");
+            found.tell(config, Kind::Configuration, Outcome::Failed(reason));
+        }
         match &options {
-            Ok(_) if capture.is_none() => {
+            Ok(_) if by_options.is_none() => {
                 let reason = "its options are not understood: what they name was not looked for";
                 found.tell(environment_file, Kind::Configuration, Outcome::Failed(reason.into()));
             }
             Ok(_) => {}
             Err(error) => found.fail(environment_file, Kind::Configuration, error),
         }
+        let by_file = configured.as_ref().and_then(|it| it.as_ref().ok()).map(|it| &it.capture);
+        let captures: Vec<&Capture> = by_options.iter().chain(by_file).collect();
         for key in spool_key {
             found.key(Kind::SpoolKey, key);
         }
         for directory in spool {
             found.spool(directory);
         }
-        if let Some(capture) = &capture {
+        for capture in &captures {
             found.named_by(capture, state_directory);
         }
         found.state(state_directory, DEPTH);
         if *all {
-            if let Some(capture) = &capture {
+            for capture in &captures {
                 found.credentials(capture, state_directory);
             }
             found.add(Kind::Configuration, environment_file);
-            if let Some(folder) = environment_file.parent().filter(|it| it.ends_with("flowtap")) {
-                found.directories.push(folder.to_owned());
+            if configured.is_some() {
+                found.add(Kind::Configuration, config);
             }
+            let folders: BTreeSet<_> = [environment_file, config]
+                .into_iter()
+                .filter_map(|file| file.parent().filter(|it| it.ends_with("flowtap")))
+                .collect();
+            found.directories.extend(folders.into_iter().map(Path::to_owned));
         }
         found.items.sort_by_key(|&(kind, _)| kind);
         found
@@ -119,12 +131,9 @@ impl Found {
         if let Some(directory) = &capture.spool.directory {
             self.spool(&working_directory.join(directory));
         }
-        let outputs = capture.meter.export.iter().filter_map(|target| match target {
-            Target::File(FileTarget { path, .. })
-            | Target::Json(JsonTarget { output: JsonOutput::File(path), .. }) => Some(path),
-            _ => None,
-        });
-        for path in outputs.chain(&capture.meter.summary).filter(|path| path.is_absolute()) {
+        let outputs = capture.meter.export.iter().filter_map(Target::output_path);
+        let outputs = outputs.chain(capture.meter.summary.as_deref());
+        for path in outputs.filter(|path| path.is_absolute()) {
             if !path.starts_with(working_directory) {
                 let reason = "records outside the directories of the probe: erase them yourself";
                 self.tell(path, Kind::Records, Outcome::Left(reason.into()));

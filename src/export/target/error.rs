@@ -179,6 +179,22 @@ pub enum OptionError {
     },
 }
 
+impl OptionError {
+    /// The key that is to blame, as URLs have it.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::NoValue(_) => None,
+            Self::Unknown { key, .. } => Some(key),
+            Self::Inapplicable { key, .. }
+            | Self::Repeated(key)
+            | Self::Text(key)
+            | Self::Value { key, .. }
+            | Self::Conflict { key, .. }
+            | Self::Half { given: key, .. } => Some(key),
+        }
+    }
+}
+
 /// Every form of target, for messages.
 const KINDS: &str = "file:PATH, udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, \
                      sctp://HOST:PORT, balance:URL,URL, failover:URL,URL, json:PATH, json:- or null:";

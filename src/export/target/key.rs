@@ -218,6 +218,12 @@ impl OptionKey {
     }
 }
 
+/// Every key, as URLs have it.
+#[cfg(test)]
+pub(crate) fn option_names() -> impl Iterator<Item = &'static str> {
+    OptionKey::ALL.into_iter().map(OptionKey::name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ mod tests;
 mod units;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use collector::{Collector, DEFAULT_PORT, DEFAULT_TLS_PORT, Transport};
@@ -24,9 +24,12 @@ pub use error::{OptionError, TargetError};
 pub use file::FileTarget;
 pub use group::{Group, GroupMode};
 pub use json::{JsonOutput, JsonTarget};
+#[cfg(test)]
+pub(crate) use key::option_names;
+pub(crate) use nearest::nearest;
 pub use options::{CollectorOptions, TlsOptions};
 pub use privacy::PrivacyOptions;
-pub(crate) use units::parse_size;
+pub(crate) use units::{duration_text, parse_size, size_text};
 
 /// A place to export to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,6 +64,22 @@ impl Target {
         }
     }
 
+    /// Lets those members that say nothing of privacy have `default`.
+    pub fn default_privacy(&mut self, default: &PrivacyOptions) {
+        let members: Vec<&mut PrivacyOptions> = match self {
+            Self::File(file) => vec![&mut file.options.privacy],
+            Self::Json(json) => vec![&mut json.privacy],
+            Self::Collector(collector) => vec![&mut collector.options.privacy],
+            Self::Group(group) => {
+                group.members.iter_mut().map(|member| &mut member.options.privacy).collect()
+            }
+            Self::Null => Vec::new(),
+        };
+        for privacy in members.into_iter().filter(|it| **it == PrivacyOptions::default()) {
+            privacy.clone_from(default);
+        }
+    }
+
     /// What it is called in logs and reports: where it is, without its options.
     pub fn name(&self) -> String {
         match self {
@@ -72,6 +91,15 @@ impl Target {
             Self::Collector(collector) => collector.address().to_string(),
             Self::Json(json) => json.address().to_string(),
             Self::Null => self.to_string(),
+        }
+    }
+
+    /// The file that records are written to, or the pattern of its name.
+    pub fn output_path(&self) -> Option<&Path> {
+        match self {
+            Self::File(FileTarget { path, .. })
+            | Self::Json(JsonTarget { output: JsonOutput::File(path), .. }) => Some(path),
+            _ => None,
         }
     }
 

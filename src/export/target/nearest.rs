@@ -1,7 +1,7 @@
 //! What somebody may have meant.
 
 /// The word that is most like `text`, if one is like it at all.
-pub(super) fn nearest<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let (distance, word) =
         words.into_iter().map(|word| (distance(text, word), word)).min_by_key(|(d, _)| *d)?;
     // A third of the letters wrong: more is another word.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::export::profile::{
     Mapping, OptionsDomain, OptionsRules, Profile, ProfileRules, Refresh, TimeUnit, is_on, switch,
@@ -19,52 +19,78 @@ use crate::export::target::units::{duration_text, parse_duration};
 
 /// Options of a Collector: of its URL, or of its table in a configuration file. What is `None` is
 /// left to the profile and the defaults.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollectorOptions {
     /// What the Collector can read.
+    #[serde(serialize_with = "table::text", skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
     /// Both directions in one record (RFC 5103), or one record for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub biflow: Option<bool>,
     /// Unit of the times.
+    #[serde(serialize_with = "table::text", skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeUnit>,
     /// Templates are sent again after this time (RFC 7011 §8.4).
-    #[serde(deserialize_with = "table::duration")]
+    #[serde(
+        deserialize_with = "table::duration",
+        serialize_with = "table::write_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub template_refresh: Option<Duration>,
     /// Options Templates and options records are sent again after this time (RFC 7011 §8.4).
-    #[serde(deserialize_with = "table::duration")]
+    #[serde(
+        deserialize_with = "table::duration",
+        serialize_with = "table::write_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub options_refresh: Option<Duration>,
     /// Octets of an IP packet at most (RFC 7011 §10.3.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
     /// Our address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<IpAddr>,
     /// Observation Domain ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub observation_domain: Option<u32>,
     /// No two attempts to connect within this time (RFC 7011 §10.4.4).
-    #[serde(deserialize_with = "table::duration")]
+    #[serde(
+        deserialize_with = "table::duration",
+        serialize_with = "table::write_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub reconnect: Option<Duration>,
     /// Messages a second at most; 0 for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
     /// Certificates and names, for `tls:`.
+    #[serde(skip_serializing_if = "is_default")]
     pub tls: TlsOptions,
     /// What of the records leaves.
+    #[serde(skip_serializing_if = "is_default")]
     pub privacy: PrivacyOptions,
 }
 
 /// Who we are and whom we trust (RFC 7011 §11).
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsOptions {
     /// PEM file of the authorities that may vouch for the Collector; those of the system if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// PEM file of our certificate and its chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cert: Option<PathBuf>,
     /// PEM file of our private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
     /// The name that the certificate has to have; the host of the target if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Names of the only Collectors that may be exported to, by DNS-ID or Common Name (RFC 7011
     /// §11.3); any that `name` fits if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<String>,
 }
 
@@ -327,6 +353,10 @@ impl CollectorOptions {
         }
         privacy.write(out)
     }
+}
+
+fn is_default<T: Default + PartialEq>(options: &T) -> bool {
+    *options == T::default()
 }
 
 /// What a value stands for whose error says which values there are.

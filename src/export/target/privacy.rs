@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::decode::IpVersion;
 use crate::export::target::error::OptionError;
@@ -20,39 +20,62 @@ use crate::privacy::{
 
 /// Options of privacy: of a URL, or of the table `privacy` of a target in a configuration file. What
 /// is `None` is left to the defaults of [`Policy`].
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrivacyOptions {
     /// How much the target is told; without it records leave as they are. `privacy` in a URL.
+    #[serde(serialize_with = "table::text", skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
     /// What becomes of addresses, but for those of `own`.
+    #[serde(serialize_with = "table::text", skip_serializing_if = "Option::is_none")]
     pub addresses: Option<AddressTreatment>,
     /// Networks whose addresses are treated otherwise.
+    #[serde(serialize_with = "table::texts", skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<Network>,
     /// What becomes of their addresses.
+    #[serde(serialize_with = "table::text", skip_serializing_if = "Option::is_none")]
     pub own_addresses: Option<AddressTreatment>,
     /// Leading bits of an IPv4 address that are a prefix.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix4: Option<u8>,
     /// Leading bits of an IPv6 address that are a prefix.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix6: Option<u8>,
     /// File of the key of pseudonyms.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pseudonym_key: Option<PathBuf>,
     /// After this time every address gets another pseudonym.
-    #[serde(deserialize_with = "table::duration")]
+    #[serde(
+        deserialize_with = "table::duration",
+        serialize_with = "table::write_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pseudonym_rotation: Option<Duration>,
     /// What becomes of MAC addresses.
+    #[serde(serialize_with = "table::text", skip_serializing_if = "Option::is_none")]
     pub macs: Option<MacTreatment>,
     /// What becomes of ports.
+    #[serde(serialize_with = "table::text", skip_serializing_if = "Option::is_none")]
     pub ports: Option<PortTreatment>,
     /// Times are cut to a multiple of this.
-    #[serde(deserialize_with = "table::duration")]
+    #[serde(
+        deserialize_with = "table::duration",
+        serialize_with = "table::write_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub time_step: Option<Duration>,
     /// Aggregated Flows leave once in this time, where no Flow Record leaves.
-    #[serde(deserialize_with = "table::duration")]
+    #[serde(
+        deserialize_with = "table::duration",
+        serialize_with = "table::write_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub interval: Option<Duration>,
     /// Distinct Flows that are in each of them at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub k: Option<u16>,
     /// Networks by which they are told apart.
+    #[serde(serialize_with = "table::texts", skip_serializing_if = "Vec::is_empty")]
     pub net: Vec<Network>,
 }
 

@@ -1,11 +1,13 @@
 //! Options as a table of a configuration file.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::Serializer;
 
 use crate::export::profile::{Profile, TimeUnit};
-use crate::export::target::units::parse_duration;
+use crate::export::target::units::{duration_text, parse_duration};
 
 /// A duration as text with its unit.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
@@ -13,6 +15,33 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Dura
     parse_duration(&text).map(Some).ok_or_else(|| {
         D::Error::custom(format!("`{text}` is no time with its unit, as in \"30s\""))
     })
+}
+
+/// What [`duration`] reads.
+pub(super) fn write_duration<S: Serializer>(
+    duration: &Option<Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    text(&duration.map(duration_text), to)
+}
+
+/// A value as its word, which is read again by `Deserialize` of its type.
+pub(super) fn text<T: fmt::Display, S: Serializer>(
+    value: &Option<T>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => to.collect_str(value),
+        None => to.serialize_none(),
+    }
+}
+
+/// As [`text`], of several.
+pub(super) fn texts<T: fmt::Display, S: Serializer>(
+    values: &[T],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(ToString::to_string))
 }
 
 impl<'de> Deserialize<'de> for Profile {
@@ -78,6 +107,10 @@ mod tests {
         );
         assert_eq!(statistical.net, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(read(serde_json::json!({})), Ok(CollectorOptions::default()));
+        let written = serde_json::to_value(&options).unwrap();
+        assert_eq!(read(written), Ok(options));
+        let nothing = serde_json::to_value(CollectorOptions::default()).unwrap();
+        assert_eq!(nothing, serde_json::json!({}), "what is not said is not written");
     }
 
     #[test]

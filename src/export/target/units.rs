@@ -8,7 +8,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// What [`parse_duration`] reads, without spaces.
-pub(super) fn duration_text(duration: Duration) -> String {
+pub(crate) fn duration_text(duration: Duration) -> String {
     humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// What [`parse_size`] reads, in the largest unit that does not change the number.
-pub(super) fn size_text(size: u64) -> String {
+pub(crate) fn size_text(size: u64) -> String {
     let fitting = UNITS.into_iter().filter(|(_, factor)| size != 0 && size.is_multiple_of(*factor));
     match fitting.max_by_key(|(_, factor)| *factor) {
         Some((unit, factor)) => format!("{}{unit}B", size / factor),

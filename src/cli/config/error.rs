@@ -1,0 +1,61 @@
+//! What is wrong with a configuration file, and where.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a configuration file. One line that names file, line, column and key.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{}:{line}:{column}: {}{what}", file.display(), named(key))]
+    Wrong {
+        /// The file.
+        file: PathBuf,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+        /// The key, with its sections.
+        key: Option<String>,
+        /// What is wrong, and what would be right.
+        what: String,
+    },
+}
+
+fn named(key: &Option<String>) -> String {
+    key.as_ref().map(|key| format!("`{key}`: ")).unwrap_or_default()
+}
+
+/// A file and what is in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub(super) file: &'a Path,
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    /// The error for what stands at `span`, in octets.
+    pub(super) fn fault(
+        &self,
+        span: &Range<usize>,
+        key: Option<String>,
+        what: impl Into<String>,
+    ) -> ConfigError {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+        // One line, whatever the libraries say.
+        let what: String = what.into().split_whitespace().collect::<Vec<_>>().join(" ");
+        ConfigError::Wrong { file: self.file.to_owned(), line, column, key, what }
+    }
+}

@@ -1,0 +1,274 @@
+//! The configuration file: TOML that says what the flags of `flowtap capture` say, and more.
+//!
+//! A key of a section becomes a word of the command line, in front of those that were typed, and is
+//! read, bounded and combined with others by what reads those ([`keys`]). So flags override the file,
+//! the file overrides defaults, and nothing is validated twice. Interfaces and targets have tables of
+//! their own ([`document`], [`targets`]).
+
+mod document;
+mod error;
+mod keys;
+mod print;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+
+use crate::capture::live;
+use crate::cli::args::{Arguments, Capture, Command, Manifest};
+use crate::cli::{UsageError, ending};
+use crate::export::{PrivacyOptions, Target};
+use document::{Document, alone, is_of_several, long_of};
+pub(super) use error::ConfigError;
+use error::Source;
+pub(super) use print::default_text;
+
+/// What is in effect: arguments as if all of it had been typed.
+#[derive(Debug)]
+pub(super) struct Effective {
+    pub(super) capture: Capture,
+    matches: ArgMatches,
+}
+
+impl Effective {
+    /// Joins `words`, a command line of `flowtap capture` or `flowtap manifest`, with a file.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with the file.
+    pub(super) fn of(words: &[OsString], file: &Path) -> Result<Self, ConfigError> {
+        let text = read(file)
+            .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+        let source = Source { file, text: &text };
+        let document = Document::read(source)?;
+        let typed = typed(words);
+        let says = |id: &str| typed.iter().any(|typed| typed == id);
+        let given: Vec<_> = document.given.iter().filter(|given| !says(given.key.option)).collect();
+        let interfaces = document.interfaces.iter().filter(|_| !says(INTERFACE));
+        let interfaces = interfaces.map(|(described, _)| format!("--interface={}", described.name));
+        let from_file = given.iter().flat_map(|given| given.words.iter().cloned());
+        let from_file = from_file.chain(interfaces).map(OsString::from);
+        // Behind the name of the command, so that what was typed comes last.
+        let (front, typed) = match words {
+            [program, command, typed @ ..] => (vec![program.clone(), command.clone()], typed),
+            _ => (["flowtap", "capture"].map(OsString::from).to_vec(), words),
+        };
+        let all = front.into_iter().chain(from_file).chain(typed.iter().cloned());
+        let wrong = |error: clap::Error| blame(source, &document, &error);
+        let matches = Arguments::command().try_get_matches_from(all).map_err(wrong)?;
+        let command = Arguments::from_arg_matches(&matches).map_err(wrong)?.command;
+        let (Command::Capture(mut capture) | Command::Manifest(Manifest { mut capture, .. })) =
+            command
+        else {
+            unreachable!("no other command has a configuration")
+        };
+        let targets = &mut capture.meter.export;
+        if !says(EXPORT) {
+            targets.extend(document.targets.iter().map(|placed| placed.target.clone()));
+        }
+        if let Some((privacy, span)) = &document.privacy {
+            apply(source, privacy, span, targets)?;
+        }
+        check_outputs(source, &document, &mut capture)?;
+        check_interfaces(source, &document)?;
+        capture.described = document.interfaces.into_iter().map(|(it, _)| it).collect();
+        capture.config = Some(file.to_owned());
+        Ok(Self { capture, matches })
+    }
+
+    /// The words of the file and of the command line, as they were read.
+    pub(super) const fn matches(&self) -> &ArgMatches {
+        &self.matches
+    }
+
+    /// The same as TOML that can be used in its place.
+    pub(super) fn text(&self) -> String {
+        print::effective(&self.capture, &self.matches)
+    }
+}
+
+/// The capture that `words` ask for, with what their file says if they name one.
+///
+/// # Errors
+///
+/// What is wrong with the file, or that nothing is to be observed.
+pub(super) fn merged(capture: Capture, words: &[OsString]) -> anyhow::Result<Capture> {
+    let capture = match &capture.config {
+        Some(file) => Effective::of(words, file)?.capture,
+        None => capture,
+    };
+    check_any_interface(&capture)?;
+    Ok(capture)
+}
+
+/// As [`merged`], for a manifest; the unit of a service may name the interface beside the file.
+pub(super) fn merged_manifest(
+    mut manifest: Manifest,
+    words: &[OsString],
+) -> anyhow::Result<Manifest> {
+    match manifest.file.as_ref().or(manifest.capture.config.as_ref()) {
+        Some(file) => manifest.capture = Effective::of(words, file)?.capture,
+        None => check_any_interface(&manifest.capture)?,
+    }
+    Ok(manifest)
+}
+
+fn check_any_interface(capture: &Capture) -> Result<(), UsageError> {
+    if !capture.interface.is_empty() {
+        return Ok(());
+    }
+    Err(UsageError(
+        "no interface to observe: use --interface, or [[interface]] in the file of --config".into(),
+    ))
+}
+
+/// What a file says alone.
+pub(super) fn of_file(file: &Path) -> Result<Effective, ConfigError> {
+    Effective::of(&[], file)
+}
+
+/// A device or a pipe may have no end.
+fn read(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(MOST_OCTETS + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_OCTETS {
+        return Err(io::Error::other(format!("it is larger than {} MB", MOST_OCTETS / 1_000_000)));
+    }
+    Ok(text)
+}
+
+/// The options that are on a command line, by their ids.
+fn typed(words: &[OsString]) -> Vec<String> {
+    let Ok(matches) = Arguments::command().try_get_matches_from(words) else { return Vec::new() };
+    let Some((_, matches)) = matches.subcommand() else { return Vec::new() };
+    let is_typed = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let ids = matches.ids().map(clap::Id::as_str);
+    ids.filter(is_typed).map(str::to_owned).collect()
+}
+
+/// Gives targets the privacy of all, where they say nothing of their own.
+fn apply(
+    source: Source<'_>,
+    privacy: &PrivacyOptions,
+    span: &Range<usize>,
+    targets: &mut [Target],
+) -> Result<(), ConfigError> {
+    let fault = |what| source.fault(span, Some("privacy".to_owned()), what);
+    if targets.is_empty() && !privacy.policy().is_as_is() {
+        // What a run without target prints is not for anybody else.
+        return Err(fault(
+            "there is no target to keep anything from: add [[collector]]".to_owned(),
+        ));
+    }
+    for target in targets {
+        target.default_privacy(privacy);
+        target.check().map_err(|error| fault(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Names the first target that does not go with those before it.
+fn check_outputs(
+    source: Source<'_>,
+    document: &Document,
+    capture: &mut Capture,
+) -> Result<(), ConfigError> {
+    let Err(error) = ending::check_outputs(&capture.meter, &[]) else { return Ok(()) };
+    let all = std::mem::take(&mut capture.meter.export);
+    let mut culprit = None;
+    for (number, target) in all.iter().enumerate() {
+        capture.meter.export.push(target.clone());
+        if ending::check_outputs(&capture.meter, &[]).is_err() {
+            // Tables stand behind the others.
+            let others = all.len().saturating_sub(document.targets.len());
+            culprit = number.checked_sub(others).and_then(|number| document.targets.get(number));
+            break;
+        }
+    }
+    let what = error.to_string();
+    Err(match culprit {
+        Some(placed) => source.fault(&placed.span, Some(placed.path.clone()), what),
+        None => source.fault(&place_of(document, EXPORT), Some("export.targets".to_owned()), what),
+    })
+}
+
+fn check_interfaces(source: Source<'_>, document: &Document) -> Result<(), ConfigError> {
+    let names: Vec<_> = document.interfaces.iter().map(|(it, _)| it.name.clone()).collect();
+    for (number, (_, span)) in document.interfaces.iter().enumerate() {
+        if let Err(error) = live::check_names(names.get(..=number).unwrap_or_default()) {
+            let path = format!("interface[{number}].name");
+            return Err(source.fault(span, Some(path), error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Where the key of an option stands.
+fn place_of(document: &Document, option: &str) -> Range<usize> {
+    let given = document.given.iter().find(|given| given.key.option == option);
+    given.map(|given| given.span.clone()).unwrap_or_default()
+}
+
+/// The error for what does not go together, at the key that is to blame.
+fn blame(source: Source<'_>, document: &Document, error: &clap::Error) -> ConfigError {
+    let command = Arguments::command();
+    let texts = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    };
+    let is = |given: &&document::Given, option: &String| {
+        let long = format!("--{}", long_of(&command, given.key));
+        option.split_whitespace().next() == Some(long.as_str())
+    };
+    let named = |options: &[String]| -> Vec<String> {
+        let name = |option: &String| {
+            let all = keys::KEYS.iter();
+            let key = all.copied().find(|key| {
+                let long = format!("--{}", long_of(&command, key));
+                option.split_whitespace().next() == Some(long.as_str())
+            });
+            key.map_or_else(|| option.clone(), |key| format!("`{}`", key.path()))
+        };
+        options.iter().map(name).collect()
+    };
+    let (invalid, prior) = (texts(ContextKind::InvalidArg), texts(ContextKind::PriorArg));
+    if prior.is_empty() {
+        // What is missing is named; who misses it is found by asking each.
+        let misses = |given: &&document::Given| {
+            alone(&given.words).is_err_and(|error| is_of_several(error.kind()))
+        };
+        if let Some(given) = document.given.iter().find(misses) {
+            let what = format!("needs {} besides: add it", named(&invalid).join(", "));
+            return source.fault(&given.span, Some(given.key.path()), what);
+        }
+    }
+    let both: Vec<_> = invalid.iter().chain(&prior).cloned().collect();
+    let culprit = document.given.iter().find(|given| both.iter().any(|option| is(given, option)));
+    match culprit {
+        Some(given) => {
+            let others: Vec<_> =
+                both.iter().filter(|option| !is(&given, option)).cloned().collect();
+            let what = format!("does not go with {}: leave one out", named(&others).join(", "));
+            source.fault(&given.span, Some(given.key.path()), what)
+        }
+        None => {
+            let text = error.to_string();
+            source.fault(&(0..0), None, text.lines().next().unwrap_or_default())
+        }
+    }
+}
+
+const INTERFACE: &str = "interface";
+const EXPORT: &str = "export";
+/// Far above what can be meant; lists of networks have files of their own.
+const MOST_OCTETS: u64 = 4_000_000;

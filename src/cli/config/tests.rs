@@ -1,0 +1,364 @@
+use std::fs;
+
+use super::*;
+use crate::cli::args::{Direction, Switch};
+use crate::export::{Collector, Profile, Transport};
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split_whitespace().map(OsString::from).collect()
+}
+
+fn with(line: &str, text: &str) -> Result<Effective, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flowtap.toml");
+    fs::write(&file, text).unwrap();
+    Effective::of(&words(line), &file).map_err(|error| {
+        let text = error.to_string();
+        let place = format!("{}:", file.display());
+        text.strip_prefix(&place).unwrap_or(&text).to_owned()
+    })
+}
+
+fn read(text: &str) -> Effective {
+    with("flowtap capture", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+const EVERYTHING: &str = r#"
+[[interface]]
+name = "tap0"
+direction = "ingress"
+description = "from the provider"
+[[interface]]
+name = "tap1"
+direction = "egress"
+
+[capture]
+backend = "libpcap"
+workers = 2
+filter = "not port 22"
+[meter]
+active_timeout = "30s"
+idle_timeout = "5s"
+max_flows = 5_000
+biflow = false
+tunnels = "outer"
+vlan_key = false
+[networks]
+exclude = ["192.0.2.0/24", "10.0.0.0/8"]
+[export]
+observation_domain = 0x10
+queue = "32MiB"
+targets = ["null:"]
+[spool]
+directory = "spool"
+size = "2G"
+age = "1d"
+key = "spool.key"
+[confinement]
+user = "nobody"
+reopen = false
+[log]
+quiet = true
+[privacy]
+level = "obfuscated"
+[[collector]]
+url = "tls://collector.example"
+profile = "nfdump"
+[collector.tls]
+ca = "/etc/ca.pem"
+[collector.privacy]
+level = "as-is"
+[[group]]
+mode = "failover"
+[[group.collector]]
+url = "udp://[2001:db8::1]:9995"
+[[group.collector]]
+url = "udp://192.0.2.2"
+[[file]]
+path = "flows-%H%M.ipfix"
+rotate = "5m"
+size = "100M"
+compress = "zstd"
+[[json]]
+path = "-"
+"#;
+
+#[test]
+fn a_file_says_what_the_flags_say() {
+    let by_flags = words(
+        "flowtap capture -i tap0 -i tap1 --backend libpcap --workers 2 --filter=not&port&22 \
+         --active-timeout 30s --idle-timeout 5s --max-flows 5000 --biflow off --tunnels outer \
+         --vlan-key off --exclude-net 192.0.2.0/24,10.0.0.0/8 --observation-domain 16 \
+         --queue 32MiB --export null: --spool spool --spool-size 2G --spool-age 1d \
+         --spool-key spool.key --user nobody --no-reopen --quiet \
+         --export tls://collector.example?profile=nfdump&ca=/etc/ca.pem&privacy=as-is \
+         --export failover:udp://[2001:db8::1]:9995?privacy=obfuscated,udp://192.0.2.2?privacy=obfuscated \
+         --export file:flows-%H%M.ipfix?rotate=5m&size=100M&compress=zstd&privacy=obfuscated \
+         --export json:-?privacy=obfuscated",
+    );
+    let by_flags = by_flags.into_iter().map(|word| match word.to_str() {
+        Some("--filter=not&port&22") => OsString::from("--filter=not port 22"),
+        _ => word,
+    });
+    let Effective { capture, .. } = read(EVERYTHING);
+    let Ok(Arguments { command: Command::Capture(expected) }) =
+        <Arguments as clap::Parser>::try_parse_from(by_flags)
+    else {
+        panic!("flags")
+    };
+    assert_eq!(capture.described[0].direction, Some(Direction::Ingress));
+    assert_eq!(capture.described[0].description.as_deref(), Some("from the provider"));
+    let expected = Capture {
+        config: capture.config.clone(),
+        described: capture.described.clone(),
+        ..expected
+    };
+    assert_eq!(format!("{capture:#?}"), format!("{expected:#?}"));
+}
+
+#[test]
+fn what_is_in_effect_can_be_fed_back() {
+    for text in [EVERYTHING, "", "[[collector]]\nurl = \"tcp://192.0.2.1\"\ntls = {}\n"] {
+        let once = read(text).text();
+        assert_eq!(read(&once).text(), once);
+    }
+    let text = read(EVERYTHING).text();
+    for line in [
+        "name = \"tap0\"\ndirection = \"ingress\"\ndescription = \"from the provider\"\n",
+        "idle_timeout = \"5s\"\n",
+        "vlan_key = false\n",
+        "reopen = false\n",
+        "targets = [\"null:\"]\n",
+        "exclude = [\"192.0.2.0/24\", \"10.0.0.0/8\"]\n",
+        "[collector.tls]\nca = \"/etc/ca.pem\"\n",
+        "url = \"udp://[2001:db8::1]:9995\"\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(read("").text().contains("active_timeout = \"60s\"\n"), "defaults are in effect");
+}
+
+#[test]
+fn flags_override_the_file_and_the_file_overrides_defaults() {
+    let file = "
+        [[interface]]\nname = 'tap0'\ndescription = 'a'
+        [[interface]]\nname = 'tap1'
+        [meter]\nidle_timeout = '5s'\nactive_timeout = '7s'\nbiflow = false
+        [networks]\nexclude = ['10.0.0.0/8']
+        [[collector]]\nurl = 'udp://192.0.2.1'";
+    let line = "flowtap capture --config x --idle-timeout 9s -i tap1 --exclude-net 192.0.2.0/24 \
+                --export null:";
+    let Capture { interface, described, meter, .. } = with(line, file).unwrap().capture;
+    assert_eq!(interface, ["tap1"]);
+    assert_eq!(described.len(), 2, "what is said of interfaces stays");
+    assert_eq!(meter.metering.idle_timeout.as_secs(), 9);
+    assert_eq!(meter.metering.active_timeout.as_secs(), 7);
+    assert_eq!(meter.metering.biflow, Switch::Off);
+    assert_eq!(meter.metering.vlan_key, Switch::On);
+    assert_eq!(meter.metering.selection.exclude_net, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(meter.export, [Target::Null]);
+    let manifest = with("flowtap manifest x --format json --lang=ja --idle-timeout 9s", file);
+    assert_eq!(manifest.unwrap().capture.meter.metering.idle_timeout.as_secs(), 9);
+}
+
+#[test]
+fn privacy_of_all_is_that_of_targets_that_say_nothing_also_of_flags() {
+    let file = "[privacy]\nlevel = 'obfuscated'\nports = 'drop'\n";
+    let line = "flowtap capture --config x --export file:x --export json:y?privacy=as-is";
+    let targets = with(line, file).unwrap().capture.meter.export;
+    let policies: Vec<_> =
+        targets.iter().flat_map(Target::privacy).map(PrivacyOptions::policy).collect();
+    assert_eq!(policies.iter().map(|it| it.is_as_is()).collect::<Vec<_>>(), [false, true]);
+    let error = with("flowtap capture", file).unwrap_err();
+    assert!(error.starts_with("1:2: `privacy`: there is no target"), "{error}");
+}
+
+#[test]
+fn errors_name_line_column_key_and_what_would_be_right() {
+    for (text, expected) in [
+        ("[meter\n", "1:"),
+        ("[metr]\n", "1:2: `metr` is no table: did you mean `meter`?"),
+        ("x = 1\n", "1:1: `x` is no table: use interface, capture, meter"),
+        ("meter = 5\n", "1:9: `meter`: is a table: write [meter]"),
+        (
+            "[meter]\nidle = '5s'\n",
+            "2:1: `idle` is no key of [meter]: use active_timeout, idle_timeout",
+        ),
+        (
+            "[meter]\nidle_timout = '5s'\n",
+            "2:1: `idle_timout` is no key of [meter]: did you mean `idle_timeout`?",
+        ),
+        (
+            "[meter]\n  idle_timeout = 15\n",
+            "2:18: `meter.idle_timeout`: is of type integer: use text with a unit, as in idle_timeout = \"15s\"",
+        ),
+        ("[meter]\nidle_timeout = '15'\n", "2:16: `meter.idle_timeout`: `15`: time unit needed"),
+        ("[meter]\nidle_timeout = ''\n", "2:16: `meter.idle_timeout`: "),
+        (
+            "[meter]\nmax_flows = 0\n",
+            "2:13: `meter.max_flows`: `0`: must be between 1 and 128000000",
+        ),
+        (
+            "[meter]\nmax_flows = '5'\n",
+            "2:13: `meter.max_flows`: is of type string: use a whole number",
+        ),
+        ("[meter]\nbiflow = 'on'\n", "2:10: `meter.biflow`: is of type string: use true or false"),
+        ("[meter]\ntunnels = 'inside'\n", "2:11: `meter.tunnels`: `inside`: use inner, outer"),
+        ("[networks]\nexclude = ['10.0.0.1/8']\n", "2:11: `networks.exclude`: `10.0.0.1/8`: "),
+        (
+            "[networks]\nexclude = '10.0.0.0/8'\n",
+            "2:11: `networks.exclude`: is of type string: use a list of texts",
+        ),
+        ("[spool]\ndirectory = 's'\nsize = '5'\n", "3:8: `spool.size`: `5`: must be 1M or more"),
+        ("[spool]\nsize = '5G'\n", "2:1: `spool.size`: needs `spool.directory` besides"),
+        (
+            "[confinement]\nuser = 'a'\nunconfined = true\n",
+            "2:1: `confinement.user`: does not go with `confinement.unconfined`",
+        ),
+        (
+            "[export]\ntargets = ['udp://c?mtu=1']\n",
+            "2:11: `export.targets`: `udp://c?mtu=1`: udp://c:4739: `mtu=1` cannot be",
+        ),
+        ("[[interface]]\nname = ''\n", "2:8: `interface[0].name`: is empty"),
+        (
+            "[[interface]]\ndirection = 'in'\n",
+            "2:13: `interface[0].direction`: unknown variant `in`, expected `ingress` or `egress`",
+        ),
+        ("[[interface]]\n", "1:1: `interface[0]`: missing field `name`"),
+        (
+            "[interface]\nname = 'a'\n",
+            "1:1: `interface`: there may be several: write [[interface]]",
+        ),
+        (
+            "[[interface]]\nname = 'a'\n[[interface]]\nname = 'a'\n",
+            "4:8: `interface[1].name`: a: given twice",
+        ),
+        ("[[collector]]\nprofile = 'nfdump'\n", "1:1: `collector[0]`: has no `url`: add url = "),
+        ("[[collector]]\nurl = 'udp://c?mtu=5'\n", "2:7: `collector[0].url`: options are keys"),
+        ("[[collector]]\nurl = 'http://c'\n", "2:7: `collector[0].url`: `http:` is no kind"),
+        (
+            "[[collector]]\nurl = 'udp://c'\nprofil = 'nfdump'\n",
+            "3:1: `profil` is no key of collector[0]: did you mean `profile`?",
+        ),
+        ("[[collector]]\nurl = 'udp://c'\nprofile = 'nfcapd'\n", "3:11: `collector[0].profile`: "),
+        (
+            "[[collector]]\nurl = 'tcp://c'\nmtu = 1400\n",
+            "3:1: `collector[0].mtu`: `mtu` means nothing for `tcp:`",
+        ),
+        (
+            "[[collector]]\nurl = 'tls://c'\n[collector.tls]\ncert = 'c'\n",
+            "4:1: `collector[0].tls.cert`: `cert` needs `key`",
+        ),
+        (
+            "[[collector]]\nurl = 'tls://c'\nreconnect = '5'\n",
+            "3:13: `collector[0].reconnect`: `5` is no time",
+        ),
+        (
+            "[[collector]]\nurl = 'tls://c'\n[collector.privacy]\nports = 'drop'\n",
+            "4:1: `collector[0].privacy.ports`: ",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\n[[collector]]\nurl = 'udp://c'\n",
+            "3:1: `collector[1]`: udp://c:4739 is given twice",
+        ),
+        (
+            "[[group]]\nmode = 'both'\n",
+            "2:8: `group[0].mode`: `both` is no mode: use failover or balance",
+        ),
+        ("[[group]]\nmode = 'balance'\n", "1:1: `group[0]`: has no collectors"),
+        (
+            "[[group]]\nmode = 'balance'\n[[group.collector]]\nurl = 'udp://c'\n",
+            "1:1: `group[0]`: `balance:` needs two",
+        ),
+        (
+            "[[group]]\nmode = 'balance'\n[[group.collector]]\nurl = 'udp://c'\nmtu = 1\n",
+            "5:1: `group[0].collector[0].mtu`: ",
+        ),
+        ("[[file]]\npath = 'x'\nrotate = '5'\n", "3:10: `file[0].rotate`: `rotate=5` cannot be"),
+        (
+            "[[file]]\npath = 'x'\nmtu = 1400\n",
+            "3:1: `file[0].mtu`: `mtu` means nothing for `file:`",
+        ),
+        ("[[file]]\npath = '-'\n", "2:8: `file[0].path`: `file:-` is not supported"),
+        (
+            "[[json]]\npath = '/tmp/x'\n[[file]]\npath = '/tmp/x'\n",
+            "3:1: `file[0]`: file:/tmp/x would overwrite json:/tmp/x",
+        ),
+        ("[[json]]\npath = 'x'\nprofile = 'ipfix'\n", "3:1: `profile` is no key of json[0]: "),
+        ("[privacy]\nlevel = 'none'\n", "2:9: `privacy.level`: "),
+    ] {
+        let error =
+            with("flowtap capture", text).map(|it| panic!("{text}: {}", it.text())).unwrap_err();
+        assert!(error.starts_with(expected), "{text}: {error}\nexpected: {expected}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_names_the_file() {
+    for (file, expected) in [
+        ("/nonexistent/x.toml", "cannot read /nonexistent/x.toml: "),
+        ("/dev/zero", "larger than 4 MB"),
+    ] {
+        let error = Effective::of(&[], Path::new(file)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn every_option_of_capture_has_a_key_and_every_key_an_option() {
+    let command = Arguments::command();
+    let capture = command.find_subcommand("capture").unwrap();
+    let mut options: Vec<_> =
+        capture.get_arguments().map(|argument| argument.get_id().as_str()).collect();
+    options.retain(|id| !keys::NO_KEYS.contains(id));
+    options.sort_unstable();
+    let mut keyed: Vec<_> = keys::KEYS.iter().map(|key| key.option).collect();
+    keyed.sort_unstable();
+    assert_eq!(keyed, options);
+}
+
+/// The text with what stands behind a `#`, comments in words left out.
+fn uncommented(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_default_configuration_is_that_of_no_configuration() {
+    assert_eq!(read(&default_text()).text(), read("").text());
+}
+
+#[test]
+fn every_key_is_in_the_default_configuration_with_a_value_that_can_be() {
+    let text = uncommented(&default_text());
+    // These two cannot stand together.
+    let effective = read(&text.replace("unconfined = true", ""));
+    let file = Path::new("x");
+    let document = Document::read(Source { file, text: &text }).unwrap();
+    for key in keys::KEYS {
+        let count = document.given.iter().filter(|given| given.key == key).count();
+        assert_eq!(count, 1, "{}", key.path());
+    }
+    // Of collectors, all that there is to say of one.
+    let named: Vec<_> =
+        effective.capture.meter.export.iter().map(|target| format!("{target} ")).collect();
+    for option in crate::export::option_names() {
+        let is_named = named.iter().any(|url| {
+            url.contains(&format!("?{option}=")) || url.contains(&format!("&{option}="))
+        });
+        assert!(is_named, "{option} in {named:?}");
+    }
+    let tls = Collector::new(Transport::Tls, "collector.example", 4740);
+    let is_tls = |target: &&Target| {
+        target
+            .collectors()
+            .first()
+            .is_some_and(|it| it.address().to_string() == tls.address().to_string())
+    };
+    let first = effective.capture.meter.export.iter().find(is_tls).unwrap();
+    assert_eq!(first.collectors()[0].options.profile, Some(Profile::Standard));
+}
