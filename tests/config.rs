@@ -47,6 +47,17 @@ fn the_default_configuration_is_valid_and_what_is_in_effect_is_valid_again() {
 }
 
 #[test]
+fn the_example_of_the_readme_is_valid() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let folder = Folder::new();
+    let checked = flowtap(["check", &folder.write("flowtap.toml", example)]).well();
+    assert!(checked.text().contains("url = \"tls://collector.example:4740\""), "{example}");
+    assert!(checked.text().contains("level = \"obfuscated\""), "it is of all: {example}");
+}
+
+#[test]
 fn a_wrong_file_is_status_2_and_one_line_that_says_where_and_what() {
     let folder = Folder::new();
     let file = folder.write("flowtap.toml", "[meter]\n\nidle_timeout = \"soon\"\n");

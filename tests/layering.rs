@@ -27,7 +27,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pipeline", &["time", "sys", "frame", "capture", "decode", "flow", "ipfix", "export"]),
     ("confine", &["sys"]), // knows nothing of what it confines
     // Looks on: what it names it reads, and nothing names it but who starts it.
-    ("telemetry", &["time", "capture", "decode", "flow", "export", "pipeline", "confine"]),
+    (
+        "telemetry",
+        &["time", "capture", "decode", "flow", "privacy", "export", "pipeline", "confine"],
+    ),
     (
         "cli",
         &[

@@ -30,6 +30,7 @@ use crate::capture::live::DRAIN_PATIENCE;
 use crate::capture::live::LINK_CHECK_INTERVAL;
 use crate::capture::live::LOST_FOR_GOOD;
 use crate::capture::live::LiveConfig;
+use crate::capture::live::NewFilter;
 use crate::capture::live::Notice;
 use crate::capture::live::ObservationPoint;
 use crate::capture::live::SETTLING_TIME;
@@ -113,6 +114,26 @@ impl AfPacketSource {
     /// What happened since the last call.
     pub fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Lets frames through by another filter from now on, also in rings that are opened later.
+    pub fn refilter(&mut self, filter: &NewFilter) {
+        for port in &mut self.ports {
+            let Some(screen) = filter.screens.get(&port.point.name) else { continue };
+            let attached = port.ring.as_ref().map(|ring| ring.replace_screen(screen)).transpose();
+            match attached {
+                Ok(cut) => {
+                    port.screen = Arc::clone(screen);
+                    if let Some(cut) = cut {
+                        port.point.learn(cut, &mut self.notices);
+                    }
+                }
+                Err(what) => {
+                    let interface = port.point.name.clone();
+                    self.notices.push(Notice::FilterRefused { interface, what });
+                }
+            }
+        }
     }
 
     /// Lets nothing in any more; what is in the rings is still to be polled.

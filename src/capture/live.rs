@@ -1,8 +1,12 @@
 //! Live capture: one source per worker, each reading every interface, or its share of them.
 
+#[cfg(target_os = "linux")]
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -12,7 +16,11 @@ use crate::capture::FrameSource;
 use crate::capture::Polled;
 #[cfg(target_os = "linux")]
 use crate::capture::af_packet::AfPacketSource;
+#[cfg(target_os = "linux")]
+use crate::capture::filter;
 use crate::capture::live_pcap::PcapSource;
+#[cfg(target_os = "linux")]
+use crate::capture::screen::Screen;
 use crate::capture::truncation;
 use crate::capture::truncation::Reach;
 use crate::frame::Frame;
@@ -157,6 +165,13 @@ pub enum Notice {
         /// What is done instead.
         cut: Cut,
     },
+    /// A new filter is not in force: the old one is.
+    FilterRefused {
+        /// The name of the interface.
+        interface: String,
+        /// Why not.
+        what: String,
+    },
     /// There is nothing to do for some workers.
     IdleWorkers {
         /// How many have nothing to do.
@@ -182,12 +197,54 @@ impl fmt::Display for Notice {
             Self::InterfaceRefused { interface, what } => {
                 write!(formatter, "{interface}: is there again, but {what}; trying on")
             }
+            Self::FilterRefused { interface, what } => {
+                write!(formatter, "{interface}: the old filter goes on: {what}")
+            }
             Self::Payload { interface, cut } => write!(formatter, "{interface}: {cut}"),
             Self::IdleWorkers { idle, busy } => write!(
                 formatter,
                 "libpcap cannot share an interface between workers: {busy} at work, {idle} idle"
             ),
         }
+    }
+}
+
+/// Another filter for interfaces that are under observation, compiled for each.
+#[derive(Debug)]
+pub struct NewFilter {
+    pub(super) expression: Option<String>,
+    /// By the names of the interfaces.
+    #[cfg(target_os = "linux")]
+    pub(super) screens: BTreeMap<String, Arc<Screen>>,
+}
+
+impl NewFilter {
+    /// Compiles `expression` for every one of `points`.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::Filter`] for an expression that does not compile.
+    pub fn compile(
+        points: &[ObservationPoint],
+        expression: Option<&str>,
+        reach: Reach,
+    ) -> Result<Self, CaptureError> {
+        #[cfg(target_os = "linux")]
+        let screens = {
+            let mut screens = BTreeMap::new();
+            for ObservationPoint { name, link_type, .. } in points {
+                let compile = |expression| filter::compile(name, *link_type, expression);
+                let filter = expression.map(compile).transpose()?;
+                let screen = Screen::new(filter.as_deref(), *link_type, reach);
+                screens.insert(name.clone(), Arc::new(screen));
+            }
+            screens
+        };
+        Ok(Self {
+            expression: expression.map(str::to_owned),
+            #[cfg(target_os = "linux")]
+            screens,
+        })
     }
 }
 
@@ -287,6 +344,16 @@ impl LiveSource {
             #[cfg(target_os = "linux")]
             Self::AfPacket(source) => source.notices(),
             Self::Libpcap(source) => source.notices(),
+        }
+    }
+
+    /// Lets frames through by another filter from now on; those that are in the ring have passed the old
+    /// one. Where the kernel does not take it the old one stays, and a notice says so.
+    pub fn refilter(&mut self, filter: &NewFilter) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::AfPacket(source) => source.refilter(filter),
+            Self::Libpcap(source) => source.refilter(filter),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::capture::live::DRAIN_PATIENCE;
 use crate::capture::live::LINK_CHECK_INTERVAL;
 use crate::capture::live::LOST_FOR_GOOD;
 use crate::capture::live::LiveConfig;
+use crate::capture::live::NewFilter;
 use crate::capture::live::Notice;
 use crate::capture::live::ObservationPoint;
 use crate::capture::live::SETTLING_TIME;
@@ -107,6 +108,22 @@ impl PcapSource {
     /// What happened since the last call.
     pub fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Lets frames through by another filter from now on, also of handles that are opened later.
+    pub fn refilter(&mut self, filter: &NewFilter) {
+        for port in &mut self.ports {
+            let old = std::mem::replace(&mut port.settings.filter, filter.expression.clone());
+            let Some(handle) = &mut port.handle else { continue };
+            match handle.refilter(filter, &port.point.name, &port.settings) {
+                Ok(cut) => port.point.learn(cut, &mut self.notices),
+                Err(error) => {
+                    port.settings.filter = old;
+                    let (interface, what) = (port.point.name.clone(), error.to_string());
+                    self.notices.push(Notice::FilterRefused { interface, what });
+                }
+            }
+        }
     }
 
     /// Lets nothing in any more, where the system allows to say so; what was captured is still to

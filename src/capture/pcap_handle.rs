@@ -17,6 +17,7 @@ use crate::capture::CaptureError;
 #[cfg(target_os = "linux")]
 use crate::capture::filter;
 use crate::capture::live::Cut;
+use crate::capture::live::NewFilter;
 use crate::capture::live::RETIRE_MILLISECONDS;
 #[cfg(target_os = "linux")]
 use crate::capture::ring::Ring;
@@ -83,6 +84,41 @@ impl Handle {
         Ok(Self { capture, link_type, cut, last })
     }
 
+    /// Puts another filter in place of the one it has.
+    #[cfg(target_os = "linux")]
+    pub(super) fn refilter(
+        &mut self,
+        filter: &NewFilter,
+        interface: &str,
+        settings: &Settings,
+    ) -> Result<Cut, CaptureError> {
+        if !is_screened(self.link_type) {
+            // With no expression libpcap compiles one that everything passes.
+            let expression = settings.filter.clone().or_else(|| Some(String::new()));
+            filter_by_libpcap(
+                &mut self.capture,
+                &Settings { filter: expression, ..settings.clone() },
+            )?;
+        } else if let Some(screen) = filter.screens.get(interface) {
+            let attached = screen.attach(self.capture.as_fd());
+            self.cut = attached.map_err(|error| refusal(interface, error.to_string()))?;
+        }
+        Ok(self.cut.clone())
+    }
+
+    /// Puts another filter in place of the one it has.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn refilter(
+        &mut self,
+        _filter: &NewFilter,
+        _interface: &str,
+        settings: &Settings,
+    ) -> Result<Cut, CaptureError> {
+        let expression = settings.filter.clone().or_else(|| Some(String::new()));
+        filter_by_libpcap(&mut self.capture, &Settings { filter: expression, ..settings.clone() })?;
+        Ok(self.cut.clone())
+    }
+
     /// The interface this handle captures from, if it is still there.
     pub(super) fn link(&self, links: &Links, name: &str) -> Option<Link> {
         #[cfg(target_os = "linux")]
@@ -139,9 +175,7 @@ fn let_in(
     }
     let index = packet_socket::bound_interface(capture.as_fd()).map_err(system)?;
     let index = index.ok_or_else(|| refusal(interface, String::from("it is gone")))?;
-    // Other link types libpcap may make up by itself, so that the kernel does not see the frames as
-    // we do; then the filter is best left to libpcap.
-    let cut = if matches!(link_type, LinkType::Ethernet | LinkType::RawIp) {
+    let cut = if is_screened(link_type) {
         // Behind libpcap's back, whose own call would turn what the program returns into all or nothing.
         Program::drop_everything().attach(capture.as_fd()).map_err(system)?;
         let filter = settings.filter.as_deref().map(|expression| compile(capture, expression));
@@ -154,6 +188,13 @@ fn let_in(
     };
     packet_socket::receive_from(capture.as_fd(), index).map_err(system)?;
     Ok(cut)
+}
+
+/// Other link types libpcap may make up by itself, so that the kernel does not see the frames as we do;
+/// then the filter is best left to libpcap.
+#[cfg(target_os = "linux")]
+const fn is_screened(link_type: LinkType) -> bool {
+    matches!(link_type, LinkType::Ethernet | LinkType::RawIp)
 }
 
 #[cfg(target_os = "linux")]

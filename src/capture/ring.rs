@@ -103,6 +103,16 @@ impl Ring {
         screen.attach(self.socket.as_fd()).map_err(plain("attaching the filter"))
     }
 
+    /// Puts another screen in place of the one that lets frames in. The kernel exchanges them in one
+    /// step; what it has counted stays.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of it; the old one is in force then.
+    pub(super) fn replace_screen(&self, screen: &Screen) -> Result<Cut, String> {
+        screen.attach(self.socket.as_fd()).map_err(plain("attaching the filter"))
+    }
+
     /// Lets nothing in any more.
     ///
     /// # Errors

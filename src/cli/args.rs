@@ -66,6 +66,8 @@ const EXAMPLES: &str = "Examples:
       meter both directions of a TAP and send the flows to a collector
   flowtap capture -i eth1 --export 'failover:tls://a.example,tls://b.example?ca=ca.pem'
       send them encrypted to one collector, and to the other one while the first is away
+  flowtap config; flowtap check flowtap.toml; flowtap capture --config flowtap.toml
+      do all of it by a file: one to begin with, what is wrong with it, and run it
   flowtap show flows.ipfix --format json
       print the records of an IPFIX file, one JSON object a line
   flowtap show flows.ipfix --where 'dst port 443' --group src --top 10
@@ -108,7 +110,7 @@ pub(super) struct Top {
     pub(super) probe: Address,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Capture {
     /// Read the configuration from this TOML file; flags override what it says
     ///
@@ -174,7 +176,7 @@ pub(super) struct Capture {
 }
 
 /// What the process gives up before it reads the first packet.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Confinement")]
 pub(super) struct Confine {
     /// Become this user, where started as root; spool and output directories have to be its own
@@ -192,7 +194,7 @@ pub(super) struct Confine {
 }
 
 /// Where records wait for collectors that are away.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Outage")]
 pub(super) struct Spool {
     /// Directory where records wait, encrypted, for collectors that are away or slow
@@ -564,7 +566,7 @@ Expressions:
 );
 
 /// What both meters take.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Meter {
     /// Where flow records go; repeat it for several, each gets every record
     ///
@@ -626,7 +628,7 @@ pub(super) struct Meter {
 }
 
 /// What decides what becomes of a packet.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Metering {
     /// Export a flow that goes on in slices of this length; 0s makes each packet a slice
     #[arg(
@@ -683,7 +685,7 @@ pub(super) struct Metering {
 }
 
 /// Whose packets are metered.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Purpose limitation")]
 pub(super) struct Selection {
     /// Never meter a packet with an address in this network; repeat it, or separate by commas

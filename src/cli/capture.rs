@@ -12,7 +12,9 @@ use anyhow::Context as _;
 
 use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
 use crate::cli::args::{Backend, Capture, Described};
-use crate::cli::service::{Keeper, ServiceManager};
+use crate::cli::confinement::Entered;
+use crate::cli::reload::{self, Reloader};
+use crate::cli::service::{Attendant, Keeper, ServiceManager};
 use crate::cli::{config, confinement, ending, selection, telemetry};
 use crate::confine::{self, Reopens};
 use crate::export::{Interface, Metering, Pace};
@@ -23,8 +25,9 @@ use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> {
+    let (capture, started) = config::merged(arguments, words)?;
     let Capture {
-        config: _,
+        config: file,
         described,
         interface,
         backend,
@@ -36,7 +39,8 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         no_reopen,
         confine: confine_options,
         meter,
-    } = config::merged(arguments, words)?;
+    } = capture;
+    let ordered = file.as_ref().map(|_| reload::order_on_signal()).transpose()?;
     ending::check_outputs(&meter, &[])?;
     ending::check_memory(&meter)?;
     let packet_filter = selection::filter(&meter.metering.selection)?;
@@ -70,20 +74,29 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     // Deaf as yet, but open: from here on there are fewer rights.
     let mut sources = live::prepare(backend, &live_config)?;
     let endpoint = telemetry::open(&address, &meter);
+    let listens_at = endpoint.is_some().then(|| address.clone());
     let live = confinement::Live {
         reopens,
         filter: live_config.filter.as_deref(),
-        telemetry: endpoint.is_some().then_some(&address),
+        telemetry: listens_at.as_ref(),
     };
-    let run = confinement::Run { live: Some(live), spool: spool.config(), ..Default::default() };
-    let (confinement, summary) = confinement::enter(&confine_options, &meter, &run)?;
+    let run = confinement::Run {
+        live: Some(live),
+        spool: spool.config(),
+        config: file.as_deref(),
+        ..Default::default()
+    };
+    let Entered { confinement, summary, policy, is_root } =
+        confinement::enter(&confine_options, &meter, &run)?;
     let wall_clock = wall_clock();
     let flow = meter.metering.flow(
         // Flows of two runs must not share an id: at one new Flow a nanosecond they would.
         Seed::Random { first_flow_id: wall_clock.as_nanos() },
         workers,
     );
-    let facts = Arc::new(ending::facts(&flow, packet_filter.is_some(), Some(wall_clock)));
+    // With a configuration, networks may come with the next one.
+    let is_filtered = packet_filter.is_some() || file.is_some();
+    let facts = Arc::new(ending::facts(&flow, is_filtered, Some(wall_clock)));
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
     live::let_in(&mut sources)?;
@@ -113,7 +126,6 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         books: Arc::clone(&books),
         interfaces: Arc::clone(&interfaces),
         targets: exporter.watches(),
-        disclosures: telemetry::disclosures(&meter.export),
         confinement: confinement.clone(),
         workers,
         maximum_flows: meter.metering.max_flows,
@@ -142,8 +154,21 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         interfaces.note(notice);
         say(notice);
     };
-    let mut keeper = Keeper::new(&manager, &names, &captures, say_trouble);
-    let outcome = run.run(exporter, notify, &mut keeper);
+    let reloader = file.zip(started).zip(ordered).map(|((file, started), ordered)| Reloader {
+        ordered,
+        words: words.to_vec(),
+        file,
+        started,
+        filter: live_config.filter.clone(),
+        points: points.clone(),
+        policy,
+        is_root,
+        reopens,
+        workers,
+        telemetry: listens_at,
+    });
+    let keeper = Keeper::new(&manager, &names, &captures, say_trouble);
+    let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader });
     drop(telemetry);
     ending::report(&outcome, &meter, &confinement, summary, &points)
 }

@@ -1,6 +1,6 @@
 //! From what a run is told to do to what it is still able to do, and what people hear of it.
 
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use crate::cli::args::{Confine, Meter};
+use crate::cli::args::{Confine, Meter, Selection};
 use crate::cli::ending::{self, SummaryFile};
 use crate::confine::{
     self, Access, Account, Confinement, Files, Network, Policy, Privileges, Reopens,
 };
-use crate::export::{Needs, SpoolConfig};
+use crate::export::{Needs, SpoolConfig, directory_of};
 use crate::telemetry::Address;
 
 /// What a run needs, beyond what its targets do.
@@ -25,6 +25,18 @@ pub(super) struct Run<'a> {
     pub(super) spool: Option<SpoolConfig>,
     /// Interfaces are observed.
     pub(super) live: Option<Live<'a>>,
+    /// A configuration that is read again on order.
+    pub(super) config: Option<&'a Path>,
+}
+
+/// How the process is confined.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) confinement: Confinement,
+    pub(super) summary: Option<SummaryFile>,
+    /// What it can still do; without one, everything.
+    pub(super) policy: Option<Policy>,
+    pub(super) is_root: bool,
 }
 
 /// What observing interfaces takes.
@@ -40,17 +52,14 @@ pub(super) struct Live<'a> {
 
 /// Confines the process to what this run needs, once its interfaces are open and before its first
 /// thread is started. Also opens the summary file, for the user that will write it.
-pub(super) fn enter(
-    options: &Confine,
-    meter: &Meter,
-    run: &Run<'_>,
-) -> anyhow::Result<(Confinement, Option<SummaryFile>)> {
+pub(super) fn enter(options: &Confine, meter: &Meter, run: &Run<'_>) -> anyhow::Result<Entered> {
     let account = options.user.as_deref().map(Account::find).transpose()?;
     let is_live = run.live.is_some();
     if options.unconfined {
         // Also with --quiet: nobody is to be unconfined without having read it.
         say(&Confinement::Off);
-        return Ok((Confinement::Off, SummaryFile::open(meter)?));
+        let (confinement, summary) = (Confinement::Off, SummaryFile::open(meter)?);
+        return Ok(Entered { confinement, summary, policy: None, is_root: false });
     }
     // What other threads had would stay with them.
     if let Some(others @ 1..) = confine::threads().map(|threads| threads.saturating_sub(1)) {
@@ -58,11 +67,22 @@ pub(super) fn enter(
     }
     let reopens = run.live.and_then(|live| live.reopens);
     let privileges = confine::give_up_privileges(account.as_ref(), reopens)?;
-    let policy = policy(meter, run, privileges.is_root)?;
+    if let Some(spool) = &run.spool {
+        // A fence is around what is there.
+        make_directory(&spool.directory)?;
+    }
+    let is_root = privileges.is_root;
+    let policy = policy(meter, run, is_root);
     check_places(&policy, run)?;
     let summary = SummaryFile::open(meter)?;
     let fence = confine::raise_fence(&policy)?;
-    let stays_root = privileges.is_root && account.is_none();
+    if let Some(config) = run.config
+        && let Err(error) = confine::check_place(config, Access::Read)
+        && !meter.quiet
+    {
+        say(&format_args!("{error}; a new one will not be read on SIGHUP"));
+    }
+    let stays_root = is_root && account.is_none();
     let confinement = Confinement::On { privileges, fence };
     if !meter.quiet && (is_live || !confinement.lacks().is_empty()) {
         say(&confinement);
@@ -73,15 +93,11 @@ pub(super) fn enter(
               writes, and could read, are those of NAME",
         );
     }
-    Ok((confinement, summary))
+    Ok(Entered { confinement, summary, policy: Some(policy), is_root })
 }
 
 /// What the run is to be able to do.
-fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> anyhow::Result<Policy> {
-    if let Some(spool) = &run.spool {
-        // A fence is around what is there.
-        make_directory(&spool.directory)?;
-    }
+pub(super) fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> Policy {
     let Needs { mut read, written, udp, tcp_ports, sctp_ports, binds, mut resolves } =
         Needs::of(&meter.export, run.spool.as_ref());
     read.extend(run.inputs.iter().cloned());
@@ -89,6 +105,16 @@ fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> anyhow::Result<Policy>
         // Counters of losses, of interfaces that may come and go.
         read.extend(["/sys/class/net", "/sys/devices"].map(PathBuf::from));
         resolves |= reopens == Some(Reopens::Libpcap) && filter.is_some();
+    }
+    if let Some(config) = run.config {
+        let Selection { exclude_net_file, only_net_file, .. } = &meter.metering.selection;
+        for path in
+            exclude_net_file.iter().chain(only_net_file).map(PathBuf::as_path).chain([config])
+        {
+            // An editor puts another file in the place of the old one.
+            read.extend(directory_of(path));
+            read.extend(fs::canonicalize(path).ok().and_then(|path| directory_of(&path)));
+        }
     }
     if resolves {
         read.extend(confine::resolver_files(is_root));
@@ -108,7 +134,7 @@ fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> anyhow::Result<Policy>
     let network = Network { udp, tcp_ports, sctp_ports, binds, resolves, answers };
     let files = Files { read, write: written, remove: remove.into_iter().chain(socket).collect() };
     let reopens = run.live.and_then(|live| live.reopens);
-    Ok(Policy { reopens, network, files })
+    Policy { reopens, network, files }
 }
 
 /// Makes the directory of the spool, as the user who will fill it.

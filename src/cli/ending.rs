@@ -63,7 +63,7 @@ pub(super) fn exporter(
 }
 
 /// RFC 7011 §10.3.2, §11: what leaves the host without TLS can be read, changed and lost on the way.
-fn plain_transport(targets: &[Target]) -> Option<String> {
+pub(super) fn plain_transport(targets: &[Target]) -> Option<String> {
     let plain: Vec<_> = targets
         .iter()
         .flat_map(Target::collectors)

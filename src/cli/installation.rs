@@ -47,7 +47,9 @@ pub(super) fn command_line(options: &[String]) -> Vec<OsString> {
 pub(super) fn capture_of(options: &[String]) -> Option<Capture> {
     let matches = Arguments::command().try_get_matches_from(command_line(options)).ok()?;
     match Arguments::from_arg_matches(&matches).ok()?.command {
-        Command::Capture(capture) => config::merged(capture, &command_line(options)).ok(),
+        Command::Capture(capture) => {
+            config::merged(capture, &command_line(options)).ok().map(|(capture, _)| capture)
+        }
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ mod flow_table;
 mod installation;
 mod manifest;
 pub mod profiles;
+mod reload;
 mod replay;
 mod selection;
 mod service;

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::capture::file;
 use crate::cli::args::{Meter, Replay};
+use crate::cli::confinement::Entered;
 use crate::cli::{confinement, ending, selection};
 use crate::export::{FileTarget, JsonOutput, JsonTarget, Metering, Pace, Target};
 use crate::flow::Seed;
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
         None => Arc::default(),
     };
     let run = confinement::Run { inputs: &paths, ..Default::default() };
-    let (confinement, summary) = confinement::enter(&confine, &meter, &run)?;
+    let Entered { confinement, summary, .. } = confinement::enter(&confine, &meter, &run)?;
     let flow = meter.metering.flow(Seed::Fixed, 1);
     let facts = Arc::new(ending::facts(&flow, filter.is_some(), None));
     let metering = Metering { facts, ..Metering::default() };

@@ -5,8 +5,9 @@ mod manager;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::cli::reload::Reloader;
 use crate::cli::summary::grouped;
-use crate::pipeline::{Pulse, Watch};
+use crate::pipeline::{Pulse, Running, Watch};
 
 pub(super) use manager::ServiceManager;
 
@@ -62,9 +63,21 @@ impl<'a> Keeper<'a> {
             self.told = Some((at, pulse.turns()));
         }
     }
-}
 
-impl Watch for Keeper<'_> {
+    /// The configuration is about to be read again.
+    fn reloading(&self) {
+        if self.is_ready {
+            self.manager.reloading();
+        }
+    }
+
+    /// It was, whatever came of it.
+    fn reloaded(&self, pulse: &Pulse) {
+        if self.is_ready {
+            self.manager.ready(&self.status(pulse));
+        }
+    }
+
     fn look(&mut self, pulse: &Pulse, at: Instant) {
         if !self.manager.is_there() {
             return;
@@ -90,9 +103,28 @@ impl Watch for Keeper<'_> {
         }
         self.told = Some((at, turns));
     }
+}
+
+/// Follows a live run: reads its configuration again when told to, and keeps the manager informed.
+#[derive(Debug)]
+pub(super) struct Attendant<'a> {
+    pub(super) keeper: Keeper<'a>,
+    /// None without a configuration file.
+    pub(super) reloader: Option<Reloader>,
+}
+
+impl Watch for Attendant<'_> {
+    fn look(&mut self, pulse: &Pulse, running: &Running<'_>, at: Instant) {
+        if let Some(reloader) = self.reloader.as_mut().filter(|reloader| reloader.is_ordered()) {
+            self.keeper.reloading();
+            reloader.follow(running);
+            self.keeper.reloaded(pulse);
+        }
+        self.keeper.look(pulse, at);
+    }
 
     fn ending(&mut self) {
-        self.manager.stopping();
+        self.keeper.manager.stopping();
     }
 }
 

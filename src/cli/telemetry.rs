@@ -3,8 +3,6 @@
 use std::io::{self, Write as _};
 
 use crate::cli::args::Meter;
-use crate::export::Target;
-use crate::privacy::Level;
 use crate::telemetry::{Address, Endpoint, Subject, Telemetry};
 
 /// Opens the socket. A probe without one is better than none: that it cannot be opened is said.
@@ -45,29 +43,6 @@ pub(super) fn serve(
             say(&format_args!("no telemetry: {error}"));
             None
         }
-    }
-}
-
-/// What is disclosed to each target, in plain words.
-pub(super) fn disclosures(targets: &[Target]) -> Vec<String> {
-    targets.iter().map(disclosure).collect()
-}
-
-fn disclosure(target: &Target) -> String {
-    if matches!(target, Target::Null) {
-        return "nothing: it keeps nothing".to_owned();
-    }
-    let levels = target.privacy().into_iter().map(|options| options.policy().level);
-    let mut words: Vec<_> = levels.map(in_words).collect();
-    words.dedup();
-    words.join("; ")
-}
-
-fn in_words(level: Level) -> &'static str {
-    match level {
-        Level::AsIs => "flow records as they are, addresses included; never payload",
-        Level::Obfuscated => "flow records with addresses replaced or cut",
-        Level::Statistical => "sums over classes of flows; no record of a single communication",
     }
 }
 

@@ -49,6 +49,11 @@ impl Totals {
         }
     }
 
+    /// This, but of nothing more than `other` has.
+    const fn at_most(self, other: Self) -> Self {
+        self.less(self.less(other))
+    }
+
     /// Whether there is nothing in it.
     pub const fn is_zero(&self) -> bool {
         self.records == 0 && self.packets == 0 && self.octets == 0
@@ -419,6 +424,24 @@ impl TargetReport {
     /// What was lost for `reason`.
     pub fn lost(&self, reason: LossReason) -> Totals {
         self.lost.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// Takes in what became of the same target after it had been closed and opened again. What waited in
+    /// the spool in between is neither left nor an earlier run's.
+    pub(crate) fn go_on(&mut self, later: Self) {
+        let handed_over = self.kept.at_most(later.carried_over);
+        self.kept = self.kept.less(handed_over);
+        self.given += later.given;
+        self.carried_over += later.carried_over.less(handed_over);
+        self.sent += later.sent;
+        self.kept += later.kept;
+        self.lost.iter_mut().zip(later.lost).for_each(|(sum, lost)| *sum += lost);
+        self.messages += later.messages;
+        self.message_octets += later.message_octets;
+        self.sessions.opened += later.sessions.opened;
+        self.sessions.failed += later.sessions.failed;
+        self.sessions.refused += later.sessions.refused;
+        self.first_error = self.first_error.take().or(later.first_error);
     }
 
     /// Whether everything is accounted for: what it was given and what was left for it was sent, lost,

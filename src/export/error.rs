@@ -11,6 +11,12 @@ use crate::key_file::KeyFileError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
+    /// It was a target until now, and still sends what it has.
+    #[error("{target}: is being closed as yet: try again in a minute")]
+    Closing {
+        /// The target as written.
+        target: String,
+    },
     /// The name of a Collector gives no address.
     #[error("{target}: cannot find the address: {source}")]
     Resolve {

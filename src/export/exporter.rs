@@ -1,11 +1,16 @@
 //! The Exporting Process: one queue and one thread for each target.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod replacing;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use replacing::Former;
+pub use replacing::Replaced;
 
 use crate::export::account::{Account, LossReason, TargetReport, Totals};
 use crate::export::clock::Clock;
@@ -18,7 +23,7 @@ use crate::export::json::JsonSink;
 use crate::export::sink::{NullSink, RecordSink};
 use crate::export::statistical::{AggregateSink, Statistical};
 use crate::export::target::{Collector, Group, GroupMode, Target};
-use crate::export::watch::Watch;
+use crate::export::watch::{Watch, Watches};
 use crate::flow::FlowRecord;
 use crate::privacy::Policy;
 use crate::time::Timestamp;
@@ -41,10 +46,12 @@ pub struct RecordBatch {
 /// files that are not complete disappear.
 #[derive(Debug)]
 pub struct Exporter {
-    pace: Pace,
-    drain_timeout: Duration,
-    ending: Arc<Ending>,
-    targets: Vec<TargetThread>,
+    config: Config,
+    targets: RwLock<Vec<TargetThread>>,
+    watches: Watches,
+    /// Targets that were opened so far: what they are called by does not come again.
+    opened: AtomicUsize,
+    former: Mutex<Former>,
 }
 
 impl Exporter {
@@ -59,36 +66,29 @@ impl Exporter {
         config: &Config,
         extra: Vec<(String, Box<dyn RecordSink>)>,
     ) -> Result<Self, ExportError> {
-        let ending = Arc::new(Ending::default());
         let whole = |(name, sink): (String, _)| Part {
-            watch: Arc::new(Watch::new(name.clone(), "own")),
+            watch: Arc::new(Watch::new(name.clone(), "own", Vec::new())),
             name,
+            target: None,
+            ending: Arc::default(),
             sink,
             share: Share::ALL,
             biflow: config.biflow,
         };
-        let mut parts: Vec<_> = extra.into_iter().map(whole).collect();
-        // Those that were opened before wait for nothing any more: dropping them would wait for them.
-        let abandon = |_: &ExportError| ending.abandon();
-        for (place, target) in config.targets.iter().enumerate() {
-            open((place + 1, target), config, &ending, &mut parts).inspect_err(abandon)?;
-        }
-        let mut exporter = Self {
-            pace: config.pace,
-            drain_timeout: config.drain_timeout,
-            ending: Arc::clone(&ending),
-            targets: Vec::new(),
-        };
-        for part in parts {
-            let thread = TargetThread::start(part, config, &ending).inspect_err(abandon)?;
-            exporter.targets.push(thread);
-        }
-        Ok(exporter)
+        let parts = extra.into_iter().map(whole).collect();
+        let targets = start_all(parts, (1, config.targets.iter()), config)?;
+        let watches = Watches::default();
+        watches.show(targets.iter().map(|target| &target.watch));
+        let opened = AtomicUsize::new(config.targets.len());
+        // Whoever replaces targets has other things to do than to wait for a Collector.
+        let config = Config { targets: Vec::new(), connects_first: false, ..config.clone() };
+        let (targets, former) = (RwLock::new(targets), Mutex::default());
+        Ok(Self { config, targets, watches, opened, former })
     }
 
     /// How the targets are, to be looked at any time, also by other threads.
-    pub fn watches(&self) -> Vec<Arc<Watch>> {
-        self.targets.iter().map(|target| Arc::clone(&target.watch)).collect()
+    pub fn watches(&self) -> Watches {
+        self.watches.clone()
     }
 
     /// Gives every target every record of `batch`.
@@ -99,8 +99,8 @@ impl Exporter {
         if batch.records.is_empty() {
             return;
         }
-        for target in &self.targets {
-            target.send(batch, self.pace);
+        for target in self.targets.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            target.send(batch, self.config.pace);
         }
     }
 
@@ -111,28 +111,40 @@ impl Exporter {
         if batch.records.is_empty() {
             return;
         }
-        for target in &self.targets {
-            match self.pace {
-                Pace::Replay => target.send(batch, self.pace),
-                Pace::Live => target.send_within(batch, self.drain_timeout),
+        for target in self.targets.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            match self.config.pace {
+                Pace::Replay => target.send(batch, self.config.pace),
+                Pace::Live => target.send_within(batch, self.config.drain_timeout),
             }
         }
     }
 
     /// Sends what waits, closes every target, and tells what became of each.
     pub fn finish(mut self) -> Vec<TargetReport> {
-        self.ending.finish();
-        // All queues close before the first thread is waited for, so that they drain side by side.
-        let threads: Vec<_> = self.targets.drain(..).map(TargetThread::close).collect();
-        threads.into_iter().map(ClosedTarget::join).collect()
+        let (closing, threads, former) = self.close_all(Ending::finish);
+        let closed = closing.into_iter().map(ClosedTarget::join).collect();
+        replacing::joined(threads.into_iter().map(ClosedTarget::join).collect(), closed, former)
+    }
+
+    /// Closes every queue, and gives out targets that were closing, those that were not, and what others
+    /// did. All queues close before the first thread is waited for, so that they drain side by side.
+    fn close_all(
+        &mut self,
+        end: impl Fn(&Ending),
+    ) -> (Vec<ClosedTarget>, Vec<ClosedTarget>, Vec<TargetReport>) {
+        let targets = self.targets.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Former { closing, reports } =
+            std::mem::take(self.former.get_mut().unwrap_or_else(PoisonError::into_inner));
+        targets.iter().for_each(|target| end(&target.ending));
+        closing.iter().for_each(|target| end(&target.ending));
+        (closing, targets.drain(..).map(TargetThread::close).collect(), reports)
     }
 }
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        self.ending.abandon();
-        let threads: Vec<_> = self.targets.drain(..).map(TargetThread::close).collect();
-        for thread in threads {
+        let (closing, threads, _) = self.close_all(Ending::abandon);
+        for thread in closing.into_iter().chain(threads) {
             thread.join();
         }
     }
@@ -141,11 +153,37 @@ impl Drop for Exporter {
 /// One target, or one member of a balanced group.
 struct Part {
     name: String,
+    /// None for a sink of the caller's.
+    target: Option<Target>,
+    ending: Arc<Ending>,
     sink: Box<dyn RecordSink>,
     share: Share,
     biflow: bool,
     /// Among the rest, what its queue had no room for: the Collector is told.
     watch: Arc<Watch>,
+}
+
+/// Opens `targets`, which are called by their number from `first` on, and starts threads for them and for `parts`; or leaves nothing behind.
+fn start_all<'a>(
+    mut parts: Vec<Part>,
+    (first, targets): (usize, impl Iterator<Item = &'a Target>),
+    config: &Config,
+) -> Result<Vec<TargetThread>, ExportError> {
+    let mut endings: Vec<Arc<Ending>> = Vec::new();
+    for target in (first..).zip(targets) {
+        endings.push(Arc::default());
+        let ending = endings.last().map(Arc::clone).unwrap_or_default();
+        // Those that were opened before wait for nothing any more: dropping them would wait for them.
+        open(target, config, &ending, &mut parts)
+            .inspect_err(|_| endings.iter().for_each(|ending| ending.abandon()))?;
+    }
+    let mut threads = Vec::new();
+    for part in parts {
+        let thread = TargetThread::start(part, config)
+            .inspect_err(|_| endings.iter().for_each(|ending| ending.abandon()))?;
+        threads.push(thread);
+    }
+    Ok(threads)
 }
 
 fn open(
@@ -155,9 +193,14 @@ fn open(
     parts: &mut Vec<Part>,
 ) -> Result<(), ExportError> {
     let name = target.name();
-    let watch = Arc::new(Watch::new(place.to_string(), kind(target)));
+    let levels = target.privacy().into_iter().map(|options| options.policy().level);
+    let mut levels: Vec<_> = levels.collect();
+    levels.dedup();
+    let watch = Arc::new(Watch::new(place.to_string(), kind(target), levels));
     let mut add = |name: String, biflow, share, sink, watch: &Arc<_>| {
-        parts.push(Part { name, sink, share, biflow, watch: Arc::clone(watch) });
+        let (target, ending) = (Some(target.clone()), Arc::clone(ending));
+        let watch = Arc::clone(watch);
+        parts.push(Part { name, target, ending, sink, share, biflow, watch });
     };
     let collectors = |members: &[Collector], name: &str, share, watch: &Arc<_>| {
         let sink = CollectorSink::start(members, share, name, config, ending, watch)?;
@@ -194,7 +237,8 @@ fn open(
                 let (name, share) =
                     (member.address().to_string(), Share::new(number, members.len()));
                 let label = format!("{place}.{}", number + 1);
-                let watch = Arc::new(Watch::new(label, member.transport.name()));
+                let level = member.options.privacy.policy().level;
+                let watch = Arc::new(Watch::new(label, member.transport.name(), vec![level]));
                 let member = std::slice::from_ref(member);
                 let (biflow, sink) = collectors(member, &name, share, &watch)?;
                 add(name, biflow, share, sink, &watch);
@@ -233,6 +277,9 @@ fn kind(target: &Target) -> &'static str {
 #[derive(Debug)]
 struct TargetThread {
     name: String,
+    target: Option<Target>,
+    /// Shared by the members of a group.
+    ending: Arc<Ending>,
     queue: Sender<Arc<RecordBatch>>,
     watch: Arc<Watch>,
     share: Share,
@@ -246,26 +293,27 @@ struct TargetThread {
 #[derive(Debug)]
 struct ClosedTarget {
     name: String,
+    target: Option<Target>,
+    ending: Arc<Ending>,
     watch: Arc<Watch>,
     thread: JoinHandle<Outcome>,
 }
 
 impl TargetThread {
     fn start(
-        Part { name, sink, share, biflow, watch }: Part,
+        Part { name, target, ending, sink, share, biflow, watch }: Part,
         config: &Config,
-        ending: &Arc<Ending>,
     ) -> Result<Self, ExportError> {
         let (queue, batches) = bounded(config.queue_batches.max(1));
         let account = Account::new(config.observer.clone());
-        let (ending, shown) = (Arc::clone(ending), Arc::clone(&watch));
+        let (seen, shown) = (Arc::clone(&ending), Arc::clone(&watch));
         let clock = Arc::clone(&config.clock);
         let thread = thread::Builder::new()
             .name("export".to_owned())
-            .spawn(move || run(sink, &batches, account, &ending, (&shown, &*clock)))
+            .spawn(move || run(sink, &batches, account, &seen, (&shown, &*clock)))
             .map_err(|source| ExportError::Thread { target: name.clone(), source })?;
         let stalled = AtomicBool::new(false);
-        Ok(Self { name, queue, watch, share, biflow, stalled, thread })
+        Ok(Self { name, target, ending, queue, watch, share, biflow, stalled, thread })
     }
 
     fn send(&self, batch: &Arc<RecordBatch>, pace: Pace) {
@@ -294,15 +342,15 @@ impl TargetThread {
     }
 
     fn close(self) -> ClosedTarget {
-        let Self { name, queue, watch, share: _, biflow: _, stalled: _, thread } = self;
+        let Self { name, target, ending, queue, watch, thread, .. } = self;
         drop(queue);
-        ClosedTarget { name, watch, thread }
+        ClosedTarget { name, target, ending, watch, thread }
     }
 }
 
 impl ClosedTarget {
     fn join(self) -> TargetReport {
-        let Self { name, watch, thread } = self;
+        let Self { name, watch, thread, .. } = self;
         let Outcome { mut account, failed } = thread.join().unwrap_or_else(|_| {
             let mut account = Account::default();
             account.trouble(ExportError::Panicked { target: name.clone() });

@@ -40,11 +40,13 @@ pub use clock::{Clock, SystemClock};
 pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use disclosed::Disclosed;
 pub use error::ExportError;
-pub use exporter::{Exporter, RecordBatch};
+pub use exporter::{Exporter, RecordBatch, Replaced};
 pub use json::each_data_record;
 pub use needs::Needs;
+pub(crate) use needs::directory_of;
 pub use options::{
-    Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints, Selection,
+    ChangedTimeouts, Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints,
+    Selection,
 };
 pub(crate) use output::reader_has_left;
 pub use profile::{
@@ -63,4 +65,4 @@ pub use target::{
 pub(crate) use target::{duration_text, nearest, parse_size, size_text};
 pub(crate) use transport::tls::check as check_tls;
 pub use transport::tls::{FileUse, TlsError};
-pub use watch::{SessionState, SpoolState, TargetState, Watch};
+pub use watch::{SessionState, SpoolState, TargetState, Watch, Watches};

@@ -96,7 +96,7 @@ impl Needs {
 }
 
 /// The directory that `path` is in.
-fn directory_of(path: &Path) -> Option<PathBuf> {
+pub(crate) fn directory_of(path: &Path) -> Option<PathBuf> {
     let directory = path.parent()?;
     Some(if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory.to_owned() })
 }

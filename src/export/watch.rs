@@ -3,17 +3,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::export::account::{LossReason, Sessions, SharedTotals, Totals};
+use crate::privacy::Level;
 use crate::time::Timestamp;
 
 /// A target at work. It is named by its place among the targets, never by its address: what is seen of
 /// a probe is not to say whom it reports to.
 #[derive(Debug)]
 pub struct Watch {
-    /// Its place, counted from 1; a member of a balanced group has that of the group before its own
-    /// (`2.1`).
+    /// Its place, counted from 1, or for one that came later the next number; a member of a balanced
+    /// group has that of the group before its own (`2.1`).
     pub label: String,
     /// What it is: a transport, `file`, `json`, `failover`.
     pub kind: &'static str,
+    /// How much its Collectors are told; one that is the program itself is told everything.
+    pub levels: Vec<Level>,
     pub(crate) given: Arc<SharedTotals>,
     pub(crate) queue_full: Arc<SharedTotals>,
     inner: Mutex<Inner>,
@@ -31,6 +34,21 @@ struct Inner {
     unreadable: Totals,
     last_sent: Option<Timestamp>,
     failed: bool,
+}
+
+/// The targets that get records, by whoever looks at them from another thread.
+#[derive(Clone, Debug, Default)]
+pub struct Watches(Arc<Mutex<Vec<Arc<Watch>>>>);
+
+impl Watches {
+    /// Those of now.
+    pub fn all(&self) -> Vec<Arc<Watch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn show<'a>(&self, watches: impl Iterator<Item = &'a Arc<Watch>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = watches.cloned().collect();
+    }
 }
 
 /// What one thread has accounted for so far.
@@ -102,9 +120,9 @@ impl TargetState {
 }
 
 impl Watch {
-    pub(crate) fn new(label: String, kind: &'static str) -> Self {
+    pub(crate) fn new(label: String, kind: &'static str, levels: Vec<Level>) -> Self {
         let (given, queue_full) = Default::default();
-        Self { label, kind, given, queue_full, inner: Mutex::default() }
+        Self { label, kind, levels, given, queue_full, inner: Mutex::default() }
     }
 
     /// How the target is now.
@@ -190,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_sent_nor_lost_nor_on_disk_is_queued() {
-        let watch = Watch::new("1".to_owned(), "tcp");
+        let watch = Watch::new("1".to_owned(), "tcp", vec![Level::AsIs]);
         let at = |seconds| Timestamp::from_parts(seconds, 0);
         let session = SessionState { is_open: true, member: 1 };
         let spool = SpoolState { records: 20, octets: 900, maximum_octets: 1000 };

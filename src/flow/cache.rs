@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ahash::RandomState;
 
@@ -193,6 +194,14 @@ impl FlowCache {
             shard.clear();
         }
         self.flows.store(0, Ordering::Relaxed);
+    }
+
+    /// Changes the timeouts from now on, shard by shard. Each waits as long as it takes to look at
+    /// its Flows, some 50 ns for one.
+    pub fn set_timeouts(&self, active: Duration, idle: Duration) {
+        for shard in &self.shards {
+            shard.lock().set_timeouts(active, idle);
+        }
     }
 
     /// Flows in the cache now.

@@ -135,11 +135,12 @@ impl Shard {
         flow_id_step: u64,
     ) -> Self {
         let Tables { index, hot, cold, endpoints, extra } = tables;
+        let [idle, linger, active] = nanos_of(config.active_timeout, config.idle_timeout);
         Self {
             config,
-            idle: saturating_nanos(config.idle_timeout),
-            linger: saturating_nanos(LINGER.min(config.idle_timeout)),
-            active: saturating_nanos(config.active_timeout),
+            idle,
+            linger,
+            active,
             capacity,
             hash,
             index,
@@ -260,6 +261,23 @@ impl Shard {
             }
         }
         false
+    }
+
+    /// Changes the timeouts, also of Flows that are in the cache. What thereby is over leaves with
+    /// the next sweep, by the timeout that was passed.
+    pub(super) fn set_timeouts(&mut self, active: Duration, idle: Duration) {
+        (self.config.active_timeout, self.config.idle_timeout) = (active, idle);
+        [self.idle, self.linger, self.active] = nanos_of(active, idle);
+        for slot in 0..self.hot.len() {
+            let flow = &self.hot[slot];
+            if flow.state.is_in_use() {
+                let deadline = self.deadline(flow);
+                #[expect(clippy::cast_possible_truncation, reason = "the capacity is below 2³¹")]
+                let slot = slot as Slot;
+                self.wheel.disarm(slot);
+                self.wheel.arm(slot, deadline.at);
+            }
+        }
     }
 
     /// Fetches what it takes to end the Flows that are next on the wheel: of the second one its
@@ -605,6 +623,12 @@ impl Shard {
 }
 
 /// So many nanoseconds after `at`.
+/// In nanoseconds: how long a Flow is kept without packets, how long once TCP has ended it, and how
+/// long a slice is.
+fn nanos_of(active: Duration, idle: Duration) -> [u64; 3] {
+    [idle, LINGER.min(idle), active].map(saturating_nanos)
+}
+
 #[inline]
 const fn after(at: Timestamp, nanoseconds: u64) -> Timestamp {
     Timestamp::from_nanos(at.as_nanos().saturating_add(nanoseconds))

@@ -75,6 +75,28 @@ fn the_earlier_timeout_gives_the_reason_however_late_it_is_noticed() {
 }
 
 #[test]
+fn changed_timeouts_are_those_of_flows_in_the_cache_too() {
+    let second = Duration::from_secs;
+    let mut meter = Meter::new(Config::default());
+    meter.see(udp(A, B).at(100.0));
+    meter.cache.set_timeouts(second(60), second(5));
+    meter.sweep(seconds(104.9));
+    assert_eq!(meter.records.len(), 0);
+    meter.sweep(seconds(105.1));
+    assert_eq!(meter.records[0].end_reason, FlowEndReason::IdleTimeout);
+    // Longer ones keep a Flow that would have left.
+    meter.see(udp(A, B).at(110.0));
+    meter.cache.set_timeouts(second(8), second(30));
+    meter.sweep(seconds(116.0));
+    assert_eq!(meter.records.len(), 1);
+    meter.see(udp(A, B).at(117.9));
+    meter.sweep(seconds(118.1));
+    assert_eq!(meter.records[1].end_reason, FlowEndReason::ActiveTimeout);
+    let records = meter.finish();
+    assert_eq!(records.iter().map(FlowRecord::packets).sum::<u64>(), 3);
+}
+
+#[test]
 fn the_initiator_sent_the_syn_even_if_its_answer_is_seen_first() {
     let mut meter = Meter::new(Config::default());
     meter.see(tcp(B, A, SYN_ACK).at(1.0));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 
-use crate::capture::live::{LiveSource, Notice};
+use crate::capture::live::{LiveSource, NewFilter, Notice};
 use crate::capture::{FrameSource, Polled};
 use crate::export::{Exporter, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
@@ -15,6 +15,7 @@ use crate::pipeline::arrivals::{Arrivals, Received};
 use crate::pipeline::clock::{Clocks, LiveClock};
 use crate::pipeline::departures::{Departures, Due};
 use crate::pipeline::open_books::OpenBooks;
+use crate::pipeline::orders::{Order, Orders, Running};
 use crate::pipeline::pulse::{Pulse, Watch};
 use crate::pipeline::worker::Worker;
 use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, close_books, now, since};
@@ -27,6 +28,9 @@ pub trait LiveFrames: FrameSource + Send {
 
     /// As [`LiveSource::notices`].
     fn notices(&mut self) -> Vec<Notice>;
+
+    /// As [`LiveSource::refilter`].
+    fn refilter(&mut self, filter: &NewFilter);
 }
 
 impl LiveFrames for LiveSource {
@@ -36,6 +40,10 @@ impl LiveFrames for LiveSource {
 
     fn notices(&mut self) -> Vec<Notice> {
         self.notices()
+    }
+
+    fn refilter(&mut self, filter: &NewFilter) {
+        self.refilter(filter);
     }
 }
 
@@ -61,7 +69,7 @@ pub struct LiveRun<S = LiveSource> {
 impl<S: LiveFrames> LiveRun<S> {
     /// Captures until told to stop, or until a source fails: then the other sources are emptied as
     /// well. `notify` hears of interfaces that go down and come back, from any thread; `watch` looks
-    /// after the workers from this one.
+    /// after the workers from this one, and may change what can be changed.
     pub fn run(
         self,
         exporter: Exporter,
@@ -76,6 +84,9 @@ impl<S: LiveFrames> LiveRun<S> {
         let pulse = Pulse::new(sources.len());
         // Not `stop` itself: a signal during the flush must not count as the second one.
         let ending = AtomicBool::new(false);
+        let orders = Orders::default();
+        let running =
+            Running { exporter: &exporter, cache: &cache, metering: &metering, orders: &orders };
         let cores = processors();
         let shares = thread::scope(|scope| {
             let threads: Vec<_> = sources
@@ -95,6 +106,8 @@ impl<S: LiveFrames> LiveRun<S> {
                         ending: &ending,
                         books: &books,
                         arrivals: Arrivals::default(),
+                        orders: &orders,
+                        order: 0,
                     };
                     let core = cores.get(number % cores.len().max(1)).copied();
                     let notify = &notify;
@@ -102,7 +115,7 @@ impl<S: LiveFrames> LiveRun<S> {
                 })
                 .collect();
             let until = duration.and_then(|duration| started.checked_add(duration));
-            wait(&threads, &stop, until, |at| watch.look(&pulse, at));
+            wait(&threads, &stop, until, |at| watch.look(&pulse, &running, at));
             watch.ending();
             ending.store(true, Ordering::Relaxed);
             threads.into_iter().map(ScopedJoinHandle::join).collect()
@@ -128,6 +141,9 @@ struct LiveWorker<'a, S> {
     ending: &'a AtomicBool,
     books: &'a OpenBooks,
     arrivals: Arrivals,
+    orders: &'a Orders,
+    /// The number of the order that was followed last.
+    order: u64,
 }
 
 impl<S: LiveFrames> LiveWorker<'_, S> {
@@ -148,6 +164,9 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             if self.ending.load(Ordering::Relaxed) && !stopped {
                 self.source.stop();
                 stopped = true;
+            }
+            if let Some(order) = self.orders.after(&mut self.order) {
+                self.follow(order);
             }
             let Self { worker, source, arrivals, .. } = &mut self;
             let polled = source.poll(BLOCK, patience, |frame| {
@@ -218,6 +237,18 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
 #[inline]
 fn received(worker: &Worker<'_>) -> Received {
     Received { packets: worker.ledger.received_packets, octets: worker.ledger.received_octets }
+}
+
+impl<S: LiveFrames> LiveWorker<'_, S> {
+    #[cold]
+    fn follow(&mut self, Order { packets, frames }: Order) {
+        if let Some(filter) = packets {
+            self.worker.set_filter(filter);
+        }
+        if let Some(filter) = frames {
+            self.source.refilter(&filter);
+        }
+    }
 }
 
 /// Waits until the run is to end: by order, by the clock, or because a worker has ended.

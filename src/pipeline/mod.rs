@@ -9,6 +9,7 @@ mod departures;
 mod ledger;
 mod live;
 mod open_books;
+mod orders;
 mod pulse;
 mod replay;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use departures::{Departures, LATENESS, PORT_RANGES, PROTOCOLS, SERVICES, Ser
 pub use ledger::{Imbalance, Ledger};
 pub use live::{LiveFrames, LiveRun, processors};
 pub use open_books::{OpenBooks, Page};
+pub use orders::Running;
 pub use pulse::{Pulse, Watch};
 pub use replay::{replay, replay_twins};
 pub use twin::{Filling, Replaced};

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::pipeline::orders::Running;
+
 /// The workers of a live run while it goes on.
 #[derive(Debug)]
 pub struct Pulse(Vec<Beat>);
@@ -20,8 +22,9 @@ struct Beat {
 
 /// Who follows a live run, on the thread that called [`LiveRun::run`](super::LiveRun::run).
 pub trait Watch {
-    /// Called every 20 ms or so while the workers capture; `at` is the time now.
-    fn look(&mut self, pulse: &Pulse, at: Instant);
+    /// Called every 20 ms or so while the workers capture; what can be changed of `running` may be
+    /// changed. `at` is the time now.
+    fn look(&mut self, pulse: &Pulse, running: &Running<'_>, at: Instant);
 
     /// Called once, when the run is to end, before it is flushed and its targets are closed.
     fn ending(&mut self);
@@ -29,7 +32,7 @@ pub trait Watch {
 
 /// Nobody.
 impl Watch for () {
-    fn look(&mut self, _: &Pulse, _: Instant) {}
+    fn look(&mut self, _: &Pulse, _: &Running<'_>, _: Instant) {}
     fn ending(&mut self) {}
 }
 

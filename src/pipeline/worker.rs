@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
     decode: decode::Config,
-    filter: Option<&'a PacketFilter>,
+    filter: Option<Arc<PacketFilter>>,
     cache: &'a FlowCache,
     exporter: &'a Exporter,
     metering: &'a Metering,
@@ -49,7 +49,7 @@ impl<'a> Worker<'a> {
     ) -> Self {
         Self {
             decode: config.decode,
-            filter: config.filter.as_deref(),
+            filter: config.filter.clone(),
             cache,
             exporter,
             metering,
@@ -66,6 +66,11 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Selects by another filter from now on.
+    pub(super) fn set_filter(&mut self, filter: Option<Arc<PacketFilter>>) {
+        self.filter = filter;
+    }
+
     /// Takes one frame in, of so many octets on the wire as its source says. The frame ends here; what
     /// goes on are its [`decode::Headers`].
     #[inline]
@@ -75,7 +80,7 @@ impl<'a> Worker<'a> {
         self.ledger.received_octets += octets;
         let taken = self.cache.enqueue_with(&mut self.batch, |headers| {
             decode::decode_into(frame, self.decode, headers).map_err(NotTaken::Ignored)?;
-            match self.filter {
+            match &self.filter {
                 Some(filter) if !filter.takes(headers) => Err(NotTaken::Filtered),
                 _ => Ok(()),
             }
@@ -123,7 +128,7 @@ impl<'a> Worker<'a> {
     /// Adds what was ignored and selected since the last call to what the Exporting Process reports.
     pub(super) fn tell_ignored(&mut self) {
         self.metering.counters.ignore(std::mem::take(&mut self.ignored));
-        if self.filter.is_some() {
+        if self.filter.is_some() || self.metering.facts.is_filtered {
             let selected = self.ledger.metered_packets;
             let observed = selected + self.ledger.filtered_packets;
             let so_far = Selection { observed, selected };

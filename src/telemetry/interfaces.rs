@@ -43,7 +43,7 @@ impl Interfaces {
             Notice::Payload { interface, cut } => {
                 return self.change(interface, |state| state.cut = cut.clone());
             }
-            Notice::IdleWorkers { .. } => return,
+            Notice::FilterRefused { .. } | Notice::IdleWorkers { .. } => return,
         };
         self.change(name, |state| {
             state.trouble = trouble.map(str::to_owned);

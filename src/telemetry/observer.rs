@@ -1,19 +1,20 @@
 //! Looks at a run once a second, and remembers what takes remembering: rates, the last hour, for how
 //! long something has been wrong.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::live::Cut;
 use crate::confine;
 use crate::decode::PacketAnomaly;
-use crate::export::{LossReason, TargetState, Watch};
+use crate::export::{LossReason, TargetState, Watch, Watches};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{
     LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
     size_limit,
 };
+use crate::privacy::Level;
 use crate::telemetry::health::{self, Findings, RECENTLY, TargetFindings};
 use crate::telemetry::held_back::{FEWEST, HeldBack};
 use crate::telemetry::history::{History, Point, STEP_SECONDS};
@@ -33,9 +34,7 @@ pub struct Subject {
     /// Its interfaces.
     pub interfaces: Arc<Interfaces>,
     /// Its targets.
-    pub targets: Vec<Arc<Watch>>,
-    /// What is disclosed to each target as it was given, in words.
-    pub disclosures: Vec<String>,
+    pub targets: Watches,
     /// What the process has given up.
     pub confinement: confine::Confinement,
     /// Workers that were started.
@@ -56,8 +55,10 @@ pub(super) struct Observer {
     looks: VecDeque<Look>,
     /// The look from which the next point of the history is reckoned.
     point: Option<Look>,
-    /// Since when there is no session, of each target.
-    away: Vec<Option<Duration>>,
+    /// The targets of the last look.
+    targets: Vec<Arc<Watch>>,
+    /// Since when there is no session, of targets by label.
+    away: HashMap<String, Duration>,
     status: Status,
 }
 
@@ -72,7 +73,7 @@ struct Look {
     /// In the order of the interfaces.
     interfaces: Vec<Received>,
     /// Lost records, in the order of the targets.
-    lost: Vec<u64>,
+    lost: HashMap<String, u64>,
 }
 
 impl Observer {
@@ -83,7 +84,8 @@ impl Observer {
             history: History::new(names),
             looks: VecDeque::new(),
             point: None,
-            away: vec![None; subject.targets.len()],
+            targets: Vec::new(),
+            away: HashMap::new(),
             status: Status::default(),
             subject,
         }
@@ -97,11 +99,16 @@ impl Observer {
     /// Looks, at a time told by two clocks.
     pub(super) fn look(&mut self, now: Timestamp, at: Duration) {
         let page = self.subject.books.read();
-        let states: Vec<_> = self.subject.targets.iter().map(|watch| watch.state()).collect();
+        // Others than a moment ago, if a new configuration says so.
+        self.targets = self.subject.targets.all();
+        let states: Vec<_> = self.targets.iter().map(|watch| watch.state()).collect();
         self.held_back.update(&page.departures);
-        for (away, state) in self.away.iter_mut().zip(&states) {
-            let is_away = state.session.is_some_and(|session| !session.is_open);
-            *away = is_away.then(|| away.unwrap_or(at));
+        let mut before = std::mem::take(&mut self.away);
+        for (watch, state) in self.targets.iter().zip(&states) {
+            if state.session.is_some_and(|session| !session.is_open) {
+                let since = before.remove(&watch.label).unwrap_or(at);
+                self.away.insert(watch.label.clone(), since);
+            }
         }
         let look = self.reckon(&page, &states, at);
         while self.looks.front().is_some_and(|old| at.saturating_sub(old.at) > RECENTLY) {
@@ -130,7 +137,12 @@ impl Observer {
                 .iter()
                 .map(|state| of(state.index))
                 .collect(),
-            lost: states.iter().map(|state| state.lost_totals().records).collect(),
+            lost: self
+                .targets
+                .iter()
+                .zip(states)
+                .map(|(watch, state)| (watch.label.clone(), state.lost_totals().records))
+                .collect(),
         }
     }
 
@@ -216,11 +228,10 @@ impl Observer {
     }
 
     fn targets(&self, states: &[TargetState], at: Duration) -> Vec<Target> {
-        let watched = self.subject.targets.iter().zip(states).zip(&self.away);
-        let described = watched.map(|((watch, state), away)| Target {
+        let described = self.targets.iter().zip(states).map(|(watch, state)| Target {
             label: watch.label.clone(),
             kind: watch.kind.to_owned(),
-            disclosure: self.disclosure(&watch.label),
+            disclosure: disclosure(watch),
             given_flows: state.given.records,
             recovered_flows: state.recovered.records,
             sent_flows: state.sent.records,
@@ -235,7 +246,7 @@ impl Observer {
             sessions: state.sessions.opened,
             failed_connects: state.sessions.failed,
             connected: state.session.map(|session| session.is_open),
-            away_seconds: away.map(|since| at.saturating_sub(since).as_secs()),
+            away_seconds: self.away_for(watch, at).map(|time| time.as_secs()),
             member: state.session.map(|session| session.member),
             last_success: state.last_sent.map(Timestamp::as_secs),
             failed: state.failed,
@@ -248,11 +259,9 @@ impl Observer {
         described.collect()
     }
 
-    /// A member of a group is told what the group is told.
-    fn disclosure(&self, label: &str) -> String {
-        let place = label.split('.').next().and_then(|place| place.parse::<usize>().ok());
-        let text = place.and_then(|place| self.subject.disclosures.get(place.checked_sub(1)?));
-        text.cloned().unwrap_or_else(|| "to this terminal, as it is".to_owned())
+    /// For how long there is no session with a target.
+    fn away_for(&self, watch: &Watch, at: Duration) -> Option<Duration> {
+        self.away.get(&watch.label).map(|&since| at.saturating_sub(since))
     }
 
     fn findings(
@@ -267,7 +276,6 @@ impl Observer {
             (Some(old), Some(new)) => of(new).saturating_sub(of(old)),
             _ => 0,
         };
-        let targets = self.subject.targets.iter().zip(states).enumerate();
         Findings {
             recent_drops: grown(&|look| look.drops),
             workers: self.subject.workers as u64,
@@ -277,17 +285,15 @@ impl Observer {
             flows: page.flows as u64,
             maximum_flows: self.subject.maximum_flows as u64,
             interfaces: interfaces.iter().map(|it| (it.name.clone(), it.trouble.clone())).collect(),
-            targets: targets
-                .map(|(place, (watch, state))| TargetFindings {
+            targets: self
+                .targets
+                .iter()
+                .zip(states)
+                .map(|(watch, state)| TargetFindings {
                     label: watch.label.clone(),
                     failed: state.failed,
-                    away: self
-                        .away
-                        .get(place)
-                        .copied()
-                        .flatten()
-                        .map(|since| at.saturating_sub(since)),
-                    recently_lost: grown(&|look| look.lost.get(place).copied().unwrap_or(0)),
+                    away: self.away_for(watch, at),
+                    recently_lost: grown(&|look| look.lost.get(&watch.label).copied().unwrap_or(0)),
                     spool: state.spool.map(|spool| (spool.octets, spool.maximum_octets)),
                 })
                 .collect(),
@@ -435,6 +441,24 @@ fn per_second(count: u64, time: Duration) -> u64 {
 
 /// Looks between the two that rates are reckoned from.
 const RATE_LOOKS: usize = 3;
+
+/// What a target is told, in plain words.
+fn disclosure(watch: &Watch) -> String {
+    let words: Vec<_> = watch.levels.iter().copied().map(in_words).collect();
+    match &words[..] {
+        [] if watch.kind == "null" => "nothing: it keeps nothing".to_owned(),
+        [] => "to this terminal, as it is".to_owned(),
+        words => words.join("; "),
+    }
+}
+
+const fn in_words(level: Level) -> &'static str {
+    match level {
+        Level::AsIs => "flow records as they are, addresses included; never payload",
+        Level::Obfuscated => "flow records with addresses replaced or cut",
+        Level::Statistical => "sums over classes of flows; no record of a single communication",
+    }
+}
 
 #[cfg(test)]
 mod tests;

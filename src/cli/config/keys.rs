@@ -105,6 +105,17 @@ impl Key {
         KEYS.iter().filter(move |key| key.section == section)
     }
 
+    /// Whether a probe that runs follows it.
+    pub(super) fn is_reloaded(&self) -> bool {
+        matches!(
+            (self.section, self.name),
+            ("networks", _)
+                | ("capture", "filter")
+                | ("meter", "active_timeout" | "idle_timeout")
+                | ("export", "targets")
+        )
+    }
+
     /// As it is called in messages.
     pub(super) fn path(&self) -> String {
         format!("{}.{}", self.section, self.name)

@@ -90,24 +90,48 @@ impl Effective {
         &self.matches
     }
 
+    /// What differs from `before` and takes a restart to change, by its keys.
+    pub(super) fn fixed_changes(&self, before: &Self) -> Vec<String> {
+        let (now, then) = (print::values(&self.matches), print::values(&before.matches));
+        let mut changed: Vec<_> = now
+            .into_iter()
+            .zip(then)
+            .filter(|((key, now), (_, before))| !key.is_reloaded() && now != before)
+            .map(|((key, _), _)| key.path())
+            .collect();
+        if (&self.capture.interface, &self.capture.described)
+            != (&before.capture.interface, &before.capture.described)
+        {
+            changed.insert(0, "interface".to_owned());
+        }
+        changed
+    }
+
     /// The same as TOML that can be used in its place.
     pub(super) fn text(&self) -> String {
         print::effective(&self.capture, &self.matches)
     }
 }
 
-/// The capture that `words` ask for, with what their file says if they name one.
+/// The capture that `words` ask for, with what their file says if they name one; then that is told
+/// besides.
 ///
 /// # Errors
 ///
 /// What is wrong with the file, or that nothing is to be observed.
-pub(super) fn merged(capture: Capture, words: &[OsString]) -> anyhow::Result<Capture> {
-    let capture = match &capture.config {
-        Some(file) => Effective::of(words, file)?.capture,
-        None => capture,
+pub(super) fn merged(
+    capture: Capture,
+    words: &[OsString],
+) -> anyhow::Result<(Capture, Option<Effective>)> {
+    let (capture, effective) = match &capture.config {
+        Some(file) => {
+            let effective = Effective::of(words, file)?;
+            (effective.capture.clone(), Some(effective))
+        }
+        None => (capture, None),
     };
     check_any_interface(&capture)?;
-    Ok(capture)
+    Ok((capture, effective))
 }
 
 /// As [`merged`], for a manifest; the unit of a service may name the interface beside the file.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::args::{Arguments, Capture, Described, Direction};
 use crate::cli::config::document::alone;
-use crate::cli::config::keys::{Key, SECTIONS, Shape};
+use crate::cli::config::keys::{KEYS, Key, SECTIONS, Shape};
 use crate::cli::config::targets::Tables;
 
 /// What `capture` asks for, with every default.
@@ -56,6 +56,12 @@ impl Direction {
             Self::Egress => "egress",
         }
     }
+}
+
+/// Every key with the value that it has in effect.
+pub(super) fn values(matches: &ArgMatches) -> Vec<(&'static Key, Option<String>)> {
+    let Some((_, matches)) = matches.subcommand() else { return Vec::new() };
+    KEYS.iter().map(|key| (key, value(key, matches))).collect()
 }
 
 /// The value that a key has in effect.

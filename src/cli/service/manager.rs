@@ -62,7 +62,6 @@ impl ServiceManager {
     }
 
     /// The configuration is being read again; [`Self::ready`] ends that, whatever came of it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a reload, once there is one"))]
     pub(in crate::cli) fn reloading(&self) {
         match monotonic_microseconds() {
             // By which the manager tells this reload from an earlier one (Type=notify-reload).

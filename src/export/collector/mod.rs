@@ -172,7 +172,9 @@ impl CollectorSink {
             // Said, as it is removed: nobody may think that it still waits.
             link.trouble(|target| ExportError::SpoolUnreadable { target, records });
         }
-        link.open()?;
+        if config.connects_first {
+            link.open()?;
+        }
         let link = thread::Builder::new()
             .name("send".to_owned())
             .spawn(move || link.run())

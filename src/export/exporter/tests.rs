@@ -130,6 +130,87 @@ fn a_target_that_cannot_be_opened_leaves_nothing_behind() {
 }
 
 #[test]
+fn targets_are_replaced_and_every_record_is_in_the_books_of_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (old, kept, new) =
+        (Target::file(path("old")), Target::file(path("kept")), Target::file(path("new")));
+    let seen = Arc::default();
+    let config = config(Pace::Replay, &[old.clone(), kept.clone()]);
+    let exporter = Exporter::start(&config, extra(TestSink::new(&seen))).unwrap();
+    (0..10).for_each(|n| exporter.send(&batch(vec![udp_uniflow(n)])));
+
+    // What cannot be opened changes nothing.
+    let bad = Target::file(path("missing/bad"));
+    assert!(exporter.replace(&[new.clone(), bad]).is_err());
+    (0..10).for_each(|n| exporter.send(&batch(vec![udp_uniflow(n)])));
+
+    let replaced = exporter.replace(&[kept.clone(), new.clone()]).unwrap();
+    assert_eq!(
+        (&replaced.added[..], &replaced.removed[..]),
+        (&[new.name()][..], &[old.name()][..])
+    );
+    (0..5).for_each(|n| exporter.send(&batch(vec![udp_uniflow(n)])));
+    // Another one with the same file waits until that is closed; one that is open stays as it is.
+    let private = format!("file:{}?privacy=obfuscated", path("new").display()).parse().unwrap();
+    let replaced = exporter.replace(&[kept.clone(), private]).unwrap();
+    assert_eq!(replaced, Replaced { unchanged: vec![new.name()], ..Replaced::default() });
+    let reports = exporter.finish();
+
+    let given: Vec<_> = reports.iter().map(|it| (it.target.clone(), it.given.records)).collect();
+    let expected = [("test".to_owned(), 25), (kept.name(), 25), (new.name(), 5), (old.name(), 20)];
+    assert_eq!(given, expected);
+    for report in &reports {
+        assert!(report.balances() && report.lost_totals().is_zero(), "{report:?}");
+    }
+    let read = |name| read_flows(&fs::read(path(name)).unwrap()).0;
+    assert_eq!([read("old"), read("kept"), read("new")], [20, 25, 5]);
+    assert_eq!(*seen.lock().unwrap(), 25);
+    assert_eq!(entries(directory.path()), 3);
+}
+
+#[test]
+fn a_target_that_comes_back_has_one_report_however_often_it_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = Target::file(directory.path().join("flows"));
+    let config = config(Pace::Replay, std::slice::from_ref(&target));
+    let exporter = Exporter::start(&config, Vec::new()).unwrap();
+    for _ in 0..5 {
+        exporter.send(&batch(vec![udp_uniflow(1)]));
+        exporter.replace(&[Target::Null]).unwrap();
+        exporter.send(&batch(vec![udp_uniflow(2)]));
+        // It closes beside us.
+        let mut tries = 0;
+        while let Err(error) = exporter.replace(std::slice::from_ref(&target)) {
+            assert!(matches!(error, ExportError::Closing { .. }), "{error}");
+            thread::sleep(Duration::from_millis(1));
+            tries += 1;
+            assert!(tries < 5_000, "it closes in time");
+        }
+    }
+    let reports = exporter.finish();
+    let given: Vec<_> = reports.iter().map(|it| (&it.target[..], it.given.records)).collect();
+    assert_eq!(given, [(&target.name()[..], 5), ("null:", 5)]);
+    assert!(reports.iter().all(TargetReport::balances));
+}
+
+#[test]
+fn what_waited_in_the_spool_in_between_is_counted_once() {
+    let records = |records| Totals { records, ..Totals::default() };
+    let mut earlier = Account::default();
+    earlier.sent(records(3));
+    earlier.keep(records(7));
+    let mut earlier = earlier.into_report("x".to_owned(), records(10));
+    let mut later = Account::default();
+    later.carry_over(records(7));
+    later.sent(records(11));
+    earlier.go_on(later.into_report("x".to_owned(), records(4)));
+    assert!(earlier.balances(), "{earlier:?}");
+    assert_eq!((earlier.given, earlier.sent), (records(14), records(14)));
+    assert_eq!((earlier.kept, earlier.carried_over), (records(0), records(0)));
+}
+
+#[test]
 fn an_abandoned_run_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let targets = [Target::file(directory.path().join("flows"))];

@@ -16,6 +16,27 @@ pub struct Metering {
     pub counters: Arc<MeteringCounters>,
     /// Where packets are observed.
     pub points: Arc<ObservationPoints>,
+    /// The timeouts, once they were changed.
+    pub timeouts: Arc<ChangedTimeouts>,
+}
+
+impl Metering {
+    /// `flowActiveTimeout` (IE 36) and `flowIdleTimeout` (IE 37) as they are now.
+    pub fn timeouts(&self) -> (Duration, Duration) {
+        let changed = *self.timeouts.0.read().unwrap_or_else(PoisonError::into_inner);
+        changed.unwrap_or((self.facts.active_timeout, self.facts.idle_timeout))
+    }
+}
+
+/// Timeouts that are no longer those of [`Facts`]: active and idle.
+#[derive(Debug, Default)]
+pub struct ChangedTimeouts(RwLock<Option<(Duration, Duration)>>);
+
+impl ChangedTimeouts {
+    /// Tells of others from now on.
+    pub fn set(&self, active: Duration, idle: Duration) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((active, idle));
+    }
 }
 
 /// What does not change while a run lasts.
@@ -25,9 +46,9 @@ pub struct Facts {
     pub metering_process: u32,
     /// `exportingProcessId` (IE 144).
     pub exporting_process: u32,
-    /// `flowActiveTimeout` (IE 36).
+    /// `flowActiveTimeout` (IE 36) at the start.
     pub active_timeout: Duration,
-    /// `flowIdleTimeout` (IE 37).
+    /// `flowIdleTimeout` (IE 37) at the start.
     pub idle_timeout: Duration,
     /// `systemInitTimeMilliseconds` (IE 160): when metering began; unknown in a replay.
     pub started: Option<Timestamp>,
@@ -241,6 +262,18 @@ mod tests {
             counters.ignored(),
             Ignored { packets: 4, octets: 240, first: at(3), last: at(9) }
         );
+    }
+
+    #[test]
+    fn timeouts_are_those_of_the_start_until_they_change_for_every_clone() {
+        let second = Duration::from_secs;
+        let facts =
+            Facts { active_timeout: second(60), idle_timeout: second(15), ..Facts::default() };
+        let metering = Metering { facts: Arc::new(facts), ..Metering::default() };
+        let clone = metering.clone();
+        assert_eq!(clone.timeouts(), (second(60), second(15)));
+        metering.timeouts.set(second(30), second(5));
+        assert_eq!(clone.timeouts(), (second(30), second(5)));
     }
 
     #[test]

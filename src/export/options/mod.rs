@@ -10,6 +10,7 @@ mod tests;
 mod text;
 
 pub use metering::{
-    Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints, Selection,
+    ChangedTimeouts, Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints,
+    Selection,
 };
 pub(crate) use records::{Exported, Options, OptionsRecord};

@@ -277,8 +277,8 @@ impl Options {
         }
         let facts = &self.metering.facts;
         let [domain, process] = self.metering_process();
-        let active = number(seconds(facts.active_timeout));
-        let idle = number(seconds(facts.idle_timeout));
+        let (active, idle) = self.metering.timeouts();
+        let [active, idle] = [active, idle].map(|timeout| number(seconds(timeout)));
         Some(match facts.started {
             None => self.record(Kind::Timeouts, &[domain, process, active, idle]),
             Some(started) => {

@@ -103,6 +103,38 @@ impl Target {
         }
     }
 
+    /// Whether both write the same file, or their records wait in the same directory of the spool, if
+    /// there `is_spool`: then only one of them can be open.
+    pub(crate) fn shares_place(&self, other: &Self, is_spool: bool) -> bool {
+        let path = self.output_path();
+        if path.is_some() && path == other.output_path() {
+            return true;
+        }
+        let standard = |target: &Self| {
+            matches!(target, Self::Json(JsonTarget { output: JsonOutput::Standard, .. }))
+        };
+        if standard(self) && standard(other) {
+            return true;
+        }
+        let encoded = |target: &Self| -> Vec<String> {
+            target.collectors().iter().map(Collector::as_encoded).collect()
+        };
+        match (self, other) {
+            _ if !is_spool => false,
+            (Self::Collector(_), Self::Collector(_)) => encoded(self) == encoded(other),
+            (Self::Group(one), Self::Group(two)) if one.mode != two.mode => false,
+            (Self::Group(Group { mode: GroupMode::Failover, .. }), Self::Group(_)) => {
+                encoded(self) == encoded(other)
+            }
+            // Each member has a directory of its own.
+            (Self::Group(_), Self::Group(_)) => {
+                let other = encoded(other);
+                encoded(self).iter().any(|member| other.contains(member))
+            }
+            _ => false,
+        }
+    }
+
     /// The Collectors of this target.
     pub fn collectors(&self) -> &[Collector] {
         match self {

@@ -56,7 +56,7 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
         endings: u32,
     }
     impl Watch for Watcher {
-        fn look(&mut self, pulse: &Pulse, _: Instant) {
+        fn look(&mut self, pulse: &Pulse, _: &Running<'_>, _: Instant) {
             let turns = pulse.turns();
             for (moved, (now, last)) in self.moved.iter_mut().zip(turns.iter().zip(&self.last)) {
                 *moved += u64::from(now != last);
@@ -81,6 +81,7 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
         stop: Arc::new(AtomicBool::new(false)),
         duration: Some(Duration::from_millis(1_300)),
         wall_clock: at(1_000),
+        books: Arc::new(OpenBooks::default()),
     };
     let mut watcher = Watcher::default();
     run.run(exporter, |_| {}, &mut watcher);
@@ -206,6 +207,8 @@ impl LiveFrames for Script {
     fn notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }
+
+    fn refilter(&mut self, _: &NewFilter) {}
 }
 
 impl FrameSource for Script {

@@ -9,8 +9,7 @@ fn observer() -> Observer {
     Observer::new(Subject {
         books: Arc::new(OpenBooks::new(1)),
         interfaces: Arc::new(interfaces),
-        targets: Vec::new(),
-        disclosures: Vec::new(),
+        targets: Watches::default(),
         confinement: confine::Confinement::Off,
         workers: 1,
         maximum_flows: 100,
