@@ -140,12 +140,20 @@ impl Reloader {
 /// What has changed, and what has not though it was asked for.
 fn told(replaced: &Replaced, fixed: &[String]) -> String {
     let Replaced { added, removed, unchanged } = replaced;
+    // One that was told other things until now left, and came.
+    let (anew, added): (Vec<_>, Vec<_>) =
+        added.iter().map(String::as_str).partition(|name| removed.iter().any(|it| it == name));
+    let gone = removed.iter().map(String::as_str).filter(|name| !anew.contains(name));
+    let gone: Vec<_> = gone.collect();
     let mut told = Vec::new();
-    if !added.is_empty() {
-        told.push(format!("exporting to {} from now on", added.join(", ")));
-    }
-    if !removed.is_empty() {
-        told.push(format!("no longer to {}", removed.join(", ")));
+    for (names, begin, end) in [
+        (&added, "exporting to ", " from now on"),
+        (&anew, "exporting to ", " with other options"),
+        (&gone, "no longer to ", ""),
+    ] {
+        if !names.is_empty() {
+            told.push(format!("{begin}{}{end}", names.join(", ")));
+        }
     }
     if told.is_empty() {
         told.push("the targets are the same".to_owned());
@@ -170,6 +178,9 @@ mod tests {
     fn what_changed_and_what_did_not_is_told_in_one_line() {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert_eq!(told(&Replaced::default(), &[]), "the targets are the same");
+        let other = words(&["tls://c:4740"]);
+        let anew = Replaced { added: other.clone(), removed: other, ..Replaced::default() };
+        assert_eq!(told(&anew, &[]), "exporting to tls://c:4740 with other options");
         let replaced = Replaced {
             added: words(&["udp://a:1"]),
             removed: words(&["udp://b:2", "json:-"]),
