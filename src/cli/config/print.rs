@@ -107,7 +107,15 @@ pub(in crate::cli) fn default_text() -> String {
         for key in Key::of(section) {
             let argument = capture.get_arguments().find(|it| it.get_id() == key.option);
             let help = argument.and_then(|it| it.get_help()).map(ToString::to_string);
-            for line in wrapped(&help.unwrap_or_default()) {
+            let help = help.unwrap_or_default();
+            let about = match key.shape {
+                // The option is for the opposite.
+                Shape::Unless => REOPEN,
+                // How several are given is another thing here.
+                Shape::List => help.split("; repeat it").next().unwrap_or_default(),
+                _ => &help,
+            };
+            for line in wrapped(about) {
                 let _ = writeln!(text, "# {line}");
             }
             let default = value(key, matches);
@@ -149,6 +157,8 @@ fn wrapped(text: &str) -> Vec<String> {
 }
 
 const WIDTH: usize = 96;
+/// Of `confinement.reopen`.
+const REOPEN: &str = "Keep CAP_NET_RAW, to open an interface again that was lost";
 
 const BEGIN: &str = "\
 # Configuration of flowtap, as TOML (https://toml.io). Its place is /etc/flowtap/flowtap.toml.

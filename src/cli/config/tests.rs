@@ -330,6 +330,12 @@ fn uncommented(text: &str) -> String {
 #[test]
 fn the_default_configuration_is_that_of_no_configuration() {
     assert_eq!(read(&default_text()).text(), read("").text());
+    // What is said of options for the opposite, and of how to repeat one, is not said of keys.
+    let is_opposite = |key: &&keys::Key| key.shape == keys::Shape::Unless;
+    let opposite: Vec<_> = keys::KEYS.iter().filter(is_opposite).map(|key| key.name).collect();
+    assert_eq!(opposite, ["reopen"]);
+    assert!(default_text().contains("# Keep CAP_NET_RAW, to open an interface again"));
+    assert!(!default_text().contains("repeat it"));
 }
 
 #[test]
