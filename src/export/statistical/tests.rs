@@ -193,6 +193,27 @@ fn members_of_a_balanced_group_sum_up_their_own_shares() {
 }
 
 #[test]
+fn what_a_full_disk_costs_is_in_the_books_too() {
+    let config = Config {
+        targets: vec!["json:/dev/full?privacy=statistical&k=2&interval=1s".parse().unwrap()],
+        pace: Pace::Replay,
+        ..Config::default()
+    };
+    let exporter = Exporter::start(&config, Vec::new()).unwrap();
+    for second in 0..3_000 {
+        exporter.send(&batch(flows(second * 3..second * 3 + 3), second.into()));
+    }
+    exporter.send(&batch(flows(0..1), 9_000));
+    let report = exporter.finish().remove(0);
+    assert!(report.balances() && report.first_error.is_some(), "{report:?}");
+    assert!(report.sent.is_zero(), "{report:?}");
+    assert_eq!(
+        report.given.packets,
+        report.aggregation.withheld.packets + report.lost_totals().packets
+    );
+}
+
+#[test]
 fn a_sink_that_is_handed_flow_records_all_the_same_writes_none() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flows.json");
