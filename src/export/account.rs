@@ -1,5 +1,7 @@
 //! The books of one target: what it was given is what it sent plus what it lost.
 
+mod aggregation;
+
 use std::fmt;
 use std::ops::AddAssign;
 use std::path::Path;
@@ -10,6 +12,8 @@ use crate::export::error::ExportError;
 use crate::export::mapping::Content;
 use crate::export::watch::Books;
 use crate::flow::FlowRecord;
+
+pub use aggregation::Aggregation;
 
 /// Sums over records.
 ///
@@ -157,33 +161,6 @@ pub struct Sessions {
     pub failed: u64,
     /// Those of them that failed because one side did not accept the other (RFC 7011 §11.6).
     pub refused: u64,
-}
-
-/// How Flow Records became Aggregated Flows (RFC 7015), for a target that no Flow Record leaves for.
-///
-/// Packets and octets of Aggregated Flows are those of the records in them; what is sent or lost then
-/// counts Aggregated Flows.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Aggregation {
-    /// Data Records that would have been, and are in Aggregated Flows: one for each direction of a
-    /// Flow Record that has packets.
-    pub records: u64,
-    /// Aggregated Flows that were made of them.
-    pub aggregates: u64,
-    /// Of `records` those in coarser classes than they should be: there were too many classes.
-    pub coarsened: u64,
-    /// What never left: the Flows were too few.
-    pub withheld: Totals,
-}
-
-impl AddAssign for Aggregation {
-    fn add_assign(&mut self, other: Self) {
-        let Self { records, aggregates, coarsened, withheld } = other;
-        self.records = self.records.saturating_add(records);
-        self.aggregates = self.aggregates.saturating_add(aggregates);
-        self.coarsened = self.coarsened.saturating_add(coarsened);
-        self.withheld += withheld;
-    }
 }
 
 /// What a target did, kept by its sink while it works.
@@ -382,15 +359,6 @@ impl Account {
             sessions,
             first_error,
         }
-    }
-}
-
-impl Aggregation {
-    /// Data Records that need not leave any more: they are in others, or withheld.
-    fn settled(&self) -> Totals {
-        let mut settled = Totals { records: self.records, ..Totals::default() };
-        settled += self.withheld;
-        settled
     }
 }
 
