@@ -151,7 +151,7 @@ pub(super) struct Capture {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(super) duration: Option<Duration>,
 
-    /// Where the probe tells of itself: metrics, health and a page (ADDRESS[:PORT], unix:PATH, off)
+    /// Where the probe tells of itself: metrics, health and a page (an address, unix:PATH, off)
     ///
     /// At http://127.0.0.1:9739/ without it. What others than this host can reach is refused, unless
     /// that is said: exposed:192.0.2.1:9739. Nothing it tells is of a single communication.
