@@ -275,7 +275,7 @@ fn who_attacks_the_endpoint_costs_no_packet_and_no_memory() {
     let (ended, said) = attack.end();
     assert!(ended.success(), "{said}");
     lab.unmirror();
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(2));
     let seen = status(&lab);
     assert_eq!(seen["health"]["healthy"], true, "{seen:#}");
     assert!(seen["ledger"]["received_packets"].as_u64() >= Some(5_000));

@@ -114,7 +114,7 @@ impl Departures {
                 packets: record.packets(),
                 octets: record.octets(),
             };
-            let place = PROTOCOLS.iter().position(|&(number, _)| number == record.protocol);
+            let place = PROTOCOLS.binary_search_by_key(&record.protocol, |&(number, _)| number);
             add(&mut self.protocols, place.unwrap_or(PROTOCOLS.len()), sums);
             match record.protocol {
                 TCP => add(&mut self.tcp, service(record), sums),

@@ -31,35 +31,24 @@ pub(crate) fn assert_silent(lab: &Lab, text: &str, what: &str) {
     }
 }
 
-#[test]
-#[ignore = "needs CAP_NET_ADMIN"]
-fn no_answer_names_anybody_who_talked_nor_where_records_go() {
-    let mut lab = Lab::new();
-    lab.start_servers();
-    let more = ["--export", "tcp://collector.invalid:4741", "--export", "udp://127.0.0.1:4742"];
-    let mut capture = start(&lab, &[&more[..], &["--idle-timeout", "1s"]].concat());
-    lab.mirror(&[("ingress", "span"), ("egress", "span")]);
-    (0..6).for_each(|_| lab.talk());
-    lab.unmirror();
-    wait_for(&lab, "distributions", |it| {
+/// Fails if any answer of the probe says who talked, or where records go.
+#[track_caller]
+pub(crate) fn assert_no_answer_names_anybody(lab: &Lab) {
+    wait_for(lab, "distributions", |it| {
         let tcp = it["distributions"]["tcp"].as_array().unwrap();
         tcp.iter().any(|it| it["name"] == "http" && it["flows"].as_u64() >= Some(10))
     });
     for path in ["/", "/status.json", "/metrics", "/health", "/../x", "/status.json?192.0.2.10"] {
-        let answer = get(&lab, path);
+        let answer = get(lab, path);
         assert!(!answer.is_empty(), "{path}");
-        assert_silent(&lab, &answer, path);
+        assert_silent(lab, &answer, path);
         // Nor does it say who is reported to.
-        for place in ["collector.invalid", "4741", "4742"] {
+        for place in ["collector.invalid", ":4741", ":4742"] {
             assert!(!answer.contains(place), "{place} in {path}: {answer}");
         }
     }
     // The port of one service is shown as that of nobody.
-    let seen = status(&lab);
+    let seen = status(lab);
     let udp = seen["distributions"]["udp"].as_array().unwrap();
     assert!(udp.iter().all(|it| it["flows"] == 0 || it["flows"].as_u64() >= Some(10)), "{udp:?}");
-    assert!(capture.is_running());
-    capture.signal("TERM");
-    let (ended, said) = capture.end();
-    assert!(ended.code().is_some(), "{said}");
 }

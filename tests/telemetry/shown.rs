@@ -4,17 +4,20 @@ use super::*;
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN and chromium"]
-fn the_page_shows_a_live_probe_on_a_phone_and_a_desk_by_day_and_by_night() {
+fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
     let mut lab = Lab::new();
     lab.start_servers();
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool").display().to_string();
     let more = ["--idle-timeout", "1s", "--export", "tcp://127.0.0.1:1?reconnect=1s"];
-    let more = [&more[..], &["--export", "null:", "--spool", &spool]].concat();
+    let elsewhere =
+        ["--export", "tcp://collector.invalid:4741", "--export", "udp://127.0.0.1:4742"];
+    let more = [&more[..], &["--export", "null:", "--spool", &spool], &elsewhere].concat();
     let mut capture = start(&lab, &more);
     lab.mirror(&[("ingress", "span"), ("egress", "span")]);
     (0..6).for_each(|_| lab.talk());
     lab.unmirror();
+    secrets::assert_no_answer_names_anybody(&lab);
     let found = browse(&lab, folder.path());
 
     assert_eq!(found["complaints"], serde_json::json!([]), "no error, no breach of the policy");
