@@ -122,7 +122,7 @@ def look(browser, folder, width, scheme):
         file.write(base64.b64decode(picture["data"]))
     return {
         "width": width, "scheme": scheme, "poor_contrast": browser.evaluate(CONTRAST),
-        "overflow": browser.evaluate("document.documentElement.scrollWidth - innerWidth"),
+        "overflow": browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"),
         "ground": browser.evaluate("getComputedStyle(document.body).backgroundColor"),
     }
 
