@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "what goes wrong in a helper fails the test that called it"
 )]
 

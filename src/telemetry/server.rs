@@ -277,9 +277,10 @@ impl Connection {
                 None => return Ok(()),
             }
         }
-        self.stream.end()?;
         self.state = State::Leaving;
-        self.until = now + TIME_TO_LEAVE;
+        // Who has gone with the answer, or with a part of it that was enough, was answered.
+        let is_there = self.stream.end().is_ok();
+        self.until = if is_there { now + TIME_TO_LEAVE } else { now };
         Ok(())
     }
 }
