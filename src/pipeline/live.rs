@@ -13,7 +13,7 @@ use crate::export::{Exporter, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
 use crate::pipeline::arrivals::{Arrivals, Received};
 use crate::pipeline::clock::{Clocks, LiveClock};
-use crate::pipeline::departures::{Departures, Due};
+use crate::pipeline::departures::Departures;
 use crate::pipeline::open_books::OpenBooks;
 use crate::pipeline::orders::{Order, Orders, Running};
 use crate::pipeline::pulse::{Pulse, Watch};
@@ -78,7 +78,6 @@ impl<S: LiveFrames> LiveRun<S> {
     ) -> Outcome {
         let started = now();
         let Self { config, metering, sources, stop, duration, wall_clock, books } = self;
-        let due = Due { active: config.flow.active_timeout, idle: config.flow.idle_timeout };
         let cache = FlowCache::new(config.flow);
         let clocks = Clocks::new(sources.len(), wall_clock, started);
         let pulse = Pulse::new(sources.len());
@@ -95,7 +94,7 @@ impl<S: LiveFrames> LiveRun<S> {
                 .map(|(number, source)| {
                     let mut worker = Worker::new(&config, &cache, &exporter, &metering, false);
                     worker.interfaces = metering.points.len();
-                    worker.departures = Some((Departures::default(), due));
+                    worker.departures = Some(Departures::default());
                     let thread = LiveWorker {
                         worker,
                         source,
@@ -225,7 +224,7 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             page.points.clear();
             page.points.extend_from_slice(arrivals.points(received));
             page.sizes = arrivals.sizes();
-            if let Some((departures, _)) = &worker.departures {
+            if let Some(departures) = &worker.departures {
                 page.departures.clone_from(departures);
             }
         });

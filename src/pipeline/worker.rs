@@ -36,7 +36,7 @@ pub(super) struct Worker<'a> {
     kernel_drops: u64,
     pub(super) ledger: Ledger,
     /// What is counted of records beyond the books; not in a replay.
-    pub(super) departures: Option<(Departures, Due)>,
+    pub(super) departures: Option<Departures>,
 }
 
 impl<'a> Worker<'a> {
@@ -151,8 +151,10 @@ impl<'a> Worker<'a> {
     fn send(&mut self, records: Vec<FlowRecord>, clock: Timestamp) {
         if !records.is_empty() {
             self.ledger.count_exported(&records);
-            if let Some((departures, due)) = &mut self.departures {
-                departures.count(&records, clock, due);
+            if let Some(departures) = &mut self.departures {
+                // They may have changed.
+                let (active, idle) = self.metering.timeouts();
+                departures.count(&records, clock, &Due { active, idle });
             }
             let interfaces = self.interfaces;
             self.exporter.send(&Arc::new(RecordBatch { records, clock, interfaces }));
