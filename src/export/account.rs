@@ -404,6 +404,7 @@ impl TargetReport {
         self.sent += later.sent;
         self.kept += later.kept;
         self.lost.iter_mut().zip(later.lost).for_each(|(sum, lost)| *sum += lost);
+        self.aggregation += later.aggregation;
         self.messages += later.messages;
         self.message_octets += later.message_octets;
         self.sessions.opened += later.sessions.opened;
