@@ -41,7 +41,7 @@ fn place(name: &str) -> PathBuf {
 }
 
 /// Files with a test of their own below.
-const RUN: [&str; 4] = ["carrier.toml", "partner.toml", "span.toml", "tap.toml"];
+const RUN: [&str; 5] = ["carrier.toml", "partner.toml", "span.toml", "statistics.toml", "tap.toml"];
 
 #[test]
 fn every_file_is_valid_says_when_to_use_it_and_is_run_by_a_test() {
@@ -138,6 +138,32 @@ fn partner_is_told_pseudonyms_also_by_a_target_of_flags() {
         for datagram in &datagrams {
             assert!(!datagram.windows(4).any(|octets| octets == [10, 0, 0, 1]));
         }
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn statistics_are_sums_in_which_nobody_is_found() {
+    inside("statistics_are_sums_in_which_nobody_is_found", || {
+        let receiver = || TcpReceiver::start_at("192.0.2.10:4739", 0);
+        let (summary, receiver) =
+            run_with("statistics.toml", &["eth1"], &[], receiver, |senders| {
+                for host in 1..=25 {
+                    let mut frame = udp(1, 100);
+                    frame.splice(26..30, [10, 1, 0, host]);
+                    senders[0].send(&frame);
+                }
+            });
+        assert_eq!(summary.count("metered_packets"), 25);
+        let streams = receiver.finish();
+        for host in 1..=25 {
+            assert!(!streams[0].windows(4).any(|octets| octets == [10, 1, 0, host]), "{host}");
+        }
+        let session = Session::of_stream(&streams[0]);
+        // packetDeltaCount (IE 2), originalFlowsPresent (IE 375): one sum, over more than 20 flows.
+        let told: Vec<_> =
+            session.flows().map(|record| (record.number(0, 2), record.number(0, 375))).collect();
+        assert_eq!(told, [(25, 25)]);
     });
 }
 

@@ -338,7 +338,7 @@ impl Record {
         Some(std::str::from_utf8(octets).expect("RFC 7011 §6.1.6").trim_end_matches('\0'))
     }
 
-    fn number(&self, enterprise: u32, id: u16) -> u64 {
+    pub(crate) fn number(&self, enterprise: u32, id: u16) -> u64 {
         self.octets(enterprise, id).map_or(0, big_endian)
     }
 }

@@ -76,6 +76,7 @@ pub(super) const KEYS: &[Key] = &[
     key("confinement", "user", "user", Shape::Text, r#""flowtap""#),
     key("confinement", "reopen", "no_reopen", Shape::Unless, "true"),
     key("confinement", "unconfined", "unconfined", Shape::Flag, "false"),
+    key("telemetry", "listen", "telemetry", Shape::Text, r#""127.0.0.1:9739""#),
     key("log", "quiet", "quiet", Shape::Flag, "false"),
     key("log", "summary", "summary", Shape::Text, r#""ledger.json""#),
 ];

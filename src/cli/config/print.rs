@@ -186,7 +186,8 @@ const BEGIN: &str = "\
 
 const TARGETS: &str = "
 # What leaves for targets that say nothing of privacy themselves. as-is is the default; obfuscated
-# gives addresses pseudonyms and leaves out what tells whose a communication is.
+# gives addresses pseudonyms and leaves out what tells whose a communication is; statistical gives
+# sums over many flows only.
 #[privacy]
 #level = \"obfuscated\"
 
@@ -272,4 +273,10 @@ const TARGETS: &str = "
 # One JSON object a flow; - is standard output.
 #[[json]]
 #path = \"flows.json\"
+# Sums over k flows at least, once an interval, by networks and more: no record of a single flow.
+#[json.privacy]
+#level = \"statistical\"
+#interval = \"1m\"
+#k = 10
+#net = [\"10.0.0.0/8\", \"2001:db8::/32\"]
 ";
