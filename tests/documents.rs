@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[path = "../packaging/documents.rs"]
+#[path = "../scripts/packaging/documents.rs"]
 #[allow(dead_code, reason = "it is a program, too")]
 mod documents;
 #[path = "support/program.rs"]

@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-#[path = "../packaging/documents.rs"]
+#[path = "../scripts/packaging/documents.rs"]
 #[allow(dead_code, reason = "it is a program, too")]
 mod documents;
 #[path = "support/program.rs"]
@@ -34,22 +34,22 @@ fn what_is_installed_by_hand_runs_and_is_removed_again_but_for_what_is_the_opera
     assert!(unit.contains("ExecStart=/usr/local/bin/flowtap capture"), "{unit}");
     let unit = machine.read("/usr/local/lib/systemd/system/flowtap-interface@.service");
     assert!(unit.contains("=/usr/local/lib/flowtap/flowtap-interface prepare"), "{unit}");
-    assert_eq!(machine.mode("/etc/flowtap/flowtap.env"), 0o640);
+    assert_eq!(machine.mode("/etc/flowtap/flowtap.toml"), 0o640);
     assert_eq!(machine.mode("/etc/flowtap"), 0o750);
 
     // Once more, as for another version: what the operator has written stays.
-    fs::write(machine.path("/etc/flowtap/flowtap.env"), "FLOWTAP_OPTIONS=mine\n").unwrap();
+    fs::write(machine.path("/etc/flowtap/flowtap.toml"), "FLOWTAP_OPTIONS=mine\n").unwrap();
     let told = machine.script("install", &[]);
-    assert!(told.contains("/etc/flowtap/flowtap.env is kept as it is"), "{told}");
+    assert!(told.contains("/etc/flowtap/flowtap.toml is kept as it is"), "{told}");
 
     fs::create_dir_all(machine.path("/var/lib/flowtap/spool")).unwrap();
     fs::write(machine.path("/var/lib/flowtap/spool.key"), "key").unwrap();
     fs::write(machine.path("/usr/local/bin/other"), "not ours").unwrap();
     let told = machine.script("uninstall", &[]);
     assert!(told.contains("kept: /etc/flowtap"), "{told}");
-    let left = ["/etc/flowtap/flowtap.env", "/usr/local/bin/other", "/var/lib/flowtap/spool.key"];
+    let left = ["/etc/flowtap/flowtap.toml", "/usr/local/bin/other", "/var/lib/flowtap/spool.key"];
     assert_eq!(machine.files(), left.map(str::to_owned).into());
-    assert_eq!(machine.read("/etc/flowtap/flowtap.env"), "FLOWTAP_OPTIONS=mine\n");
+    assert_eq!(machine.read("/etc/flowtap/flowtap.toml"), "FLOWTAP_OPTIONS=mine\n");
 
     machine.script("install", &[]);
     let told = machine.script("uninstall", &["--purge"]);

@@ -12,7 +12,7 @@ use crate::cli::config::{self, ConfigError, Effective};
 
 /// The configuration of the probes.
 pub(super) const CONFIGURATION_FILE: &str = "/etc/flowtap/flowtap.toml";
-/// Options of the probes (see `probe-config/flowtap.env`).
+/// Options that override it (see `probe-config/flowtap.env`).
 pub(super) const ENVIRONMENT_FILE: &str = "/etc/flowtap/flowtap.env";
 /// The directory of the probe (see `systemd/flowtap.service`), in which it is started.
 pub(super) const STATE_DIRECTORY: &str = "/var/lib/flowtap";

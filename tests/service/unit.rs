@@ -17,18 +17,25 @@ use crate::netns;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
-fn the_options_of_the_service_are_options_of_the_program() {
-    let path = Path::new(ROOT).join("probe-config/flowtap.env");
-    let text = fs::read_to_string(path).expect("the file is part of the project");
-    let options: Vec<_> =
-        text.lines().filter_map(|line| line.strip_prefix("FLOWTAP_OPTIONS=")).collect();
-    let [options] = options[..] else { panic!("one line of options: {options:?}") };
-    // This machine may have the one that is named there.
-    let options = options.replace("--interface eth1", "--interface no-such-link");
+fn the_command_of_the_service_is_one_of_the_program() {
+    let read = |path: &str| {
+        fs::read_to_string(Path::new(ROOT).join(path)).expect("the file is part of the project")
+    };
+    let (unit, environment) = (read("systemd/flowtap.service"), read("probe-config/flowtap.env"));
+    let one = |text: &str, begin: &str| {
+        let lines: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(begin)).collect();
+        let [line] = lines[..] else { panic!("one line of {begin}: {lines:?}") };
+        line.to_owned()
+    };
+    // This machine may have the interface that is named there.
+    let options = one(&environment, "FLOWTAP_OPTIONS=")
+        .replace("--interface eth2", "--interface no-such-link");
+    let command = one(&unit, "ExecStart=/usr/bin/flowtap ")
+        .replace("/etc/flowtap/flowtap.toml", &format!("{ROOT}/probe-config/span.toml"))
+        .replace("$FLOWTAP_OPTIONS", &options);
 
     let output = Command::new(env!("CARGO_BIN_EXE_flowtap"))
-        .arg("capture")
-        .args(options.split_whitespace())
+        .args(command.split_whitespace())
         .output()
         .expect("the program runs");
 
