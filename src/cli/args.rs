@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::capture::live;
 use crate::cli::UsageError;
 use crate::cli::installation;
 use crate::cli::profiles::ProfilesFormat;
@@ -53,6 +54,8 @@ pub(super) enum Command {
     Status(Status),
     /// Watch the probe on this host in the terminal
     Top(Top),
+    /// Say what collectors will receive and keep of this traffic, and what to configure for it
+    Plan(Plan),
     /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
     Profiles(Profiles),
 }
@@ -377,6 +380,104 @@ pub(super) enum VerifyFormat {
     /// For people
     Text,
     /// One JSON object a capture, a line each
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(long_about = PLAN_HELP)]
+pub(super) struct Plan {
+    /// Capture files, read one after the other; - is standard input
+    #[arg(value_name = "FILE", required_unless_present = "live", conflicts_with = "live")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Observe interfaces for this time instead, for example 1h
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = age,
+        requires = "interface",
+        help_heading = "Live"
+    )]
+    pub(super) live: Option<Duration>,
+
+    /// Interface to observe; repeat it for several
+    #[arg(
+        short,
+        long = "interface",
+        value_name = "IFACE",
+        requires = "live",
+        help_heading = "Live"
+    )]
+    pub(super) interface: Vec<String>,
+
+    /// How packets are taken from the kernel
+    #[arg(
+        long,
+        value_enum,
+        value_name = "BACKEND",
+        default_value_t = Backend::default(),
+        help_heading = "Live"
+    )]
+    pub(super) backend: Backend,
+
+    /// Worker threads, as in flowtap capture
+    #[arg(long, value_name = "N", value_parser = workers, requires = "live", help_heading = "Live")]
+    pub(super) workers: Option<NonZeroUsize>,
+
+    /// Observe only packets that match this BPF expression, as tcpdump(8) takes it
+    #[arg(long, value_name = "EXPRESSION", requires = "live", help_heading = "Live")]
+    pub(super) filter: Option<String>,
+
+    /// A collector or file to plan for, with the options that it will have; repeat it for several
+    ///
+    /// As in flowtap capture: udp:, tcp:, tls:, sctp:, failover:, balance: and file:. Nobody is
+    /// reached and nothing is written. Without any a collector over TCP is planned for.
+    #[arg(long, value_name = "TARGET", help_heading = "Output")]
+    pub(super) export: Vec<Target>,
+
+    /// How long a collector may be away, for the size of the spool
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = age, help_heading = "Output")]
+    pub(super) outage: Duration,
+
+    /// How to print it
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table",
+        help_heading = "Output"
+    )]
+    pub(super) format: PlanFormat,
+
+    /// Print the figures only, and errors
+    #[arg(long, short, help_heading = "Output")]
+    pub(super) quiet: bool,
+
+    /// Observation Domain ID in every IPFIX message
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]
+    pub(super) observation_domain: u32,
+
+    #[command(flatten)]
+    pub(super) confine: Confine,
+
+    #[command(flatten)]
+    pub(super) metering: Metering,
+}
+
+const PLAN_HELP: &str = "Say what collectors will receive and keep of this traffic, and what to configure for it.
+
+Packets are metered, and flow records encoded and compressed as in flowtap capture, but counted where \
+they would leave: nothing is sent and nothing is written. From that come octets a day, what 90 and 180 \
+days of it occupy, how that compares with a full packet capture, and sizes for flow cache and spool.
+
+A day is taken as the mean of what was seen, and where two minutes and more were seen also as if every \
+minute were as the busiest. What makes the figures uncertain is said below them.";
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people
+    Table,
+    /// One JSON object
     Json,
 }
 
@@ -747,6 +848,15 @@ pub(super) enum Switch {
 pub(super) enum Tunnels {
     Inner,
     Outer,
+}
+
+impl From<Backend> for live::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::AfPacket => Self::AfPacket,
+            Backend::Libpcap => Self::Libpcap,
+        }
+    }
 }
 
 impl Metering {

@@ -48,10 +48,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         workers.map_or_else(|| default_workers(backend, interface.len()), NonZeroUsize::get);
     // Signals first: whoever starts us may also stop us before the first packet.
     let stop = ending::stop_on_signals()?;
-    let backend = match backend {
-        Backend::AfPacket => live::Backend::AfPacket,
-        Backend::Libpcap => live::Backend::Libpcap,
-    };
+    let backend = backend.into();
     let reopens = (!no_reopen).then_some(match backend {
         live::Backend::AfPacket => Reopens::PacketSocket,
         live::Backend::Libpcap => Reopens::Libpcap,
@@ -143,6 +140,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         sources,
         stop,
         duration,
+        observer: ending::observer(&meter),
         wall_clock,
         books,
     };
@@ -192,7 +190,10 @@ fn points(sources: &[LiveSource]) -> Vec<ObservationPoint> {
 }
 
 /// The interfaces under observation, each once, with what their operator says of them.
-fn observation_points(sources: &[LiveSource], described: &[Described]) -> Vec<Interface> {
+pub(super) fn observation_points(
+    sources: &[LiveSource],
+    described: &[Described],
+) -> Vec<Interface> {
     let points: BTreeMap<_, _> = sources
         .iter()
         .flat_map(LiveSource::interfaces)
@@ -217,7 +218,7 @@ fn description(name: &str, described: &[Described]) -> Vec<u8> {
 }
 
 /// One for each processor; with libpcap, which cannot share an interface, no more than interfaces.
-fn default_workers(backend: Backend, interfaces: usize) -> usize {
+pub(super) fn default_workers(backend: Backend, interfaces: usize) -> usize {
     let processors = pipeline::processors().len().max(1);
     match backend {
         Backend::AfPacket => processors,
@@ -226,7 +227,7 @@ fn default_workers(backend: Backend, interfaces: usize) -> usize {
 }
 
 #[expect(clippy::disallowed_methods, reason = "where packet time begins, until a packet tells")]
-fn wall_clock() -> Timestamp {
+pub(super) fn wall_clock() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::EPOCH.saturating_add(since_epoch)
 }

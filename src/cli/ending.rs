@@ -44,7 +44,7 @@ pub(super) fn exporter(
         spool: spool.and_then(Spool::config),
         biflow: meter.metering.flow(flow::Seed::Fixed, 1).biflow,
         metering: metering.clone(),
-        observer: if meter.quiet { Observer::new(say_trouble) } else { Observer::new(say) },
+        observer: observer(meter),
         ..defaults
     };
     // A program that reads the summary from standard output wants to find nothing else there.
@@ -93,6 +93,11 @@ pub(super) fn facts(flow: &flow::Config, is_filtered: bool, started: Option<Time
         vlan_key: flow.vlan_key,
         is_filtered,
     }
+}
+
+/// Who hears of changes in the state of targets, and of the cache.
+pub(super) fn observer(meter: &Meter) -> Observer {
+    if meter.quiet { Observer::new(say_trouble) } else { Observer::new(say) }
 }
 
 /// A night of errors is not to be found out about in the morning.
@@ -168,7 +173,7 @@ fn say_what_did_not_arrive(report: &TargetReport) {
 }
 
 /// The first thing that failed is the error; the others are said before it.
-fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()> {
+pub(super) fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
     let Outcome { ledger, capture_errors, panics, targets } = outcome;
     failures.extend(capture_errors.iter().map(|error| anyhow!("{error}")));

@@ -9,6 +9,7 @@ mod ending;
 mod flow_table;
 mod installation;
 mod manifest;
+mod plan;
 pub mod profiles;
 mod reload;
 mod replay;
@@ -63,6 +64,10 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Command::Config => match io::stdout().write_all(config::default_text().as_bytes()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(Into::into),
+        },
+        Command::Plan(arguments) => match plan::run(arguments) {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            other => other,
         },
         Command::Profiles(arguments) => {
             match profiles::print(arguments.format, &mut io::stdout().lock()) {

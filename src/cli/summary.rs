@@ -50,6 +50,7 @@ pub(super) fn json(
         "packet_anomalies": anomalies,
         "ip_option_packets": ledger.option_packets,
         "peak_flows": ledger.peak_flows,
+        "cache_nearly_full": ledger.cache_nearly_full,
         "clock_steps": ledger.clock_steps,
         "interfaces": points.iter().map(interface).collect::<Vec<_>>(),
         "elapsed_seconds": ledger.elapsed.as_secs_f64(),
@@ -110,6 +111,7 @@ fn target(report: &TargetReport) -> Value {
         "lost_packets": lost.packets,
         "lost_octets": lost.octets,
         "lost_flows_by_reason": reasons,
+        "spool_nearly_full": report.spool_nearly_full,
         "sessions": report.sessions.opened,
         "failed_connects": report.sessions.failed,
         "refused_connects": report.sessions.refused,
@@ -168,6 +170,13 @@ pub(super) fn text(outcome: &Outcome) -> String {
             "dropped   {:>15} packets by the kernel, {} by the interface: never seen, in no flow",
             grouped(ledger.drops.kernel),
             grouped(ledger.drops.interface)
+        );
+    }
+    if ledger.cache_nearly_full > 0 {
+        let _ = writeln!(
+            text,
+            "warned    {:>15} times that the flow cache was nearly full",
+            grouped(ledger.cache_nearly_full)
         );
     }
     let anomalies = named(PacketAnomaly::ALL.map(PacketAnomaly::name), ledger.anomalies);

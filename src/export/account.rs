@@ -180,6 +180,7 @@ pub struct Account {
     messages: u64,
     message_octets: u64,
     sessions: Sessions,
+    spool_nearly_full: u64,
     first_error: Option<ExportError>,
     observer: Observer,
 }
@@ -257,6 +258,17 @@ impl Account {
         self.observer.notice(&Notice::Advice { target, text });
     }
 
+    /// The spool of the target has little room left.
+    pub(crate) fn spool_nearly_full(&mut self, target: &str, filled: u64, bound: u64) {
+        self.spool_nearly_full += 1;
+        self.observer.notice(&Notice::SpoolNearlyFull { target, filled, bound });
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn spool_nearly_full_times(&self) -> u64 {
+        self.spool_nearly_full
+    }
+
     /// The end of trouble.
     pub fn recovered(&self, target: &str) {
         self.observer.notice(&Notice::Recovered { target });
@@ -273,6 +285,7 @@ impl Account {
             messages,
             message_octets,
             sessions,
+            spool_nearly_full,
             first_error,
             observer: _,
         } = other;
@@ -286,6 +299,7 @@ impl Account {
         self.sessions.opened += sessions.opened;
         self.sessions.failed += sessions.failed;
         self.sessions.refused += sessions.refused;
+        self.spool_nearly_full += spool_nearly_full;
         if let Some(error) = first_error {
             self.first_error.get_or_insert(error);
         }
@@ -343,6 +357,7 @@ impl Account {
             messages,
             message_octets,
             sessions,
+            spool_nearly_full,
             first_error,
             observer: _,
         } = self;
@@ -357,6 +372,7 @@ impl Account {
             messages,
             message_octets,
             sessions,
+            spool_nearly_full,
             first_error,
         }
     }
@@ -384,6 +400,8 @@ pub struct TargetReport {
     pub message_octets: u64,
     /// How often the Collector was there.
     pub sessions: Sessions,
+    /// How often its spool became nearly full.
+    pub spool_nearly_full: u64,
     /// The first thing that went wrong.
     pub first_error: Option<ExportError>,
 }
@@ -449,6 +467,22 @@ pub enum Notice<'a> {
         /// What, and what to do about it.
         text: &'a str,
     },
+    /// The spool of a target has little room left; what does not fit any more is lost.
+    SpoolNearlyFull {
+        /// The target as written.
+        target: &'a str,
+        /// Octets in it.
+        filled: u64,
+        /// Octets that it may have.
+        bound: u64,
+    },
+    /// The Flow Cache has little room left; when it has none, Flows leave early.
+    CacheNearlyFull {
+        /// Flows in it.
+        flows: u64,
+        /// Flows that it may have.
+        bound: u64,
+    },
     /// A session is up again.
     Recovered {
         /// The target as written.
@@ -482,6 +516,16 @@ impl fmt::Display for Notice<'_> {
         match self {
             Self::Trouble(error) => error.fmt(f),
             Self::Advice { target, text } => write!(f, "{target}: {text}"),
+            Self::SpoolNearlyFull { target, filled, bound } => write!(
+                f,
+                "{target}: the spool is nearly full, {filled} of {bound} octets: what does not fit \
+                 is lost; bring the collector back, or use a larger --spool-size"
+            ),
+            Self::CacheNearlyFull { flows, bound } => write!(
+                f,
+                "the flow cache is nearly full, {flows} of {bound} flows: when it is full, flows \
+                 are exported early; use a larger --max-flows"
+            ),
             Self::Recovered { target } => write!(f, "{target}: session restored"),
             Self::Resumed { target } => write!(f, "{target}: written again"),
             Self::LeftOver { target, first, count } => {
@@ -511,7 +555,8 @@ impl Observer {
         Self(Some(Arc::new(observe)))
     }
 
-    pub(crate) fn notice(&self, notice: &Notice<'_>) {
+    /// Tells of `notice`.
+    pub fn notice(&self, notice: &Notice<'_>) {
         if let Some(observe) = &self.0 {
             observe(notice);
         }

@@ -57,6 +57,22 @@ impl Clock for SystemClock {
     }
 }
 
+/// A clock that stands still, for targets that wait for nobody: no timer of theirs is ever due.
+#[derive(Clone, Copy, Debug)]
+pub struct StillClock;
+
+impl Clock for StillClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) {}
+}
+
 /// A clock for tests: time passes when somebody sleeps or a test says so.
 #[cfg(test)]
 #[derive(Debug, Default)]

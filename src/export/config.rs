@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::export::account::Observer;
 use crate::export::clock::{Clock, SystemClock};
+use crate::export::counted::Counting;
 use crate::export::options::Metering;
 use crate::export::target::Target;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub metering: Metering,
     /// Real time.
     pub clock: Arc<dyn Clock>,
+    /// Nothing leaves: what would is counted here.
+    pub counting: Option<Counting>,
     /// Who hears of changes in the state of a target.
     pub observer: Observer,
 }
@@ -134,6 +137,7 @@ impl Default for Config {
             tcp: TcpConfig::default(),
             metering: Metering::default(),
             clock: Arc::new(SystemClock::new()),
+            counting: None,
             observer: Observer::default(),
         }
     }

@@ -9,12 +9,14 @@ mod body;
 mod clock;
 mod collector;
 mod config;
+mod counted;
 mod disclosed;
 mod ending;
 mod error;
 mod exporter;
 mod fields;
 mod file;
+mod high_water;
 mod json;
 mod layout;
 mod mapping;
@@ -36,11 +38,13 @@ pub(crate) mod testing;
 pub use account::{
     Account, Aggregation, LossReason, Notice, Observer, Sessions, TargetReport, Totals,
 };
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, StillClock, SystemClock};
 pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
+pub use counted::{Counted, Counting};
 pub use disclosed::Disclosed;
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch, Replaced};
+pub use high_water::HighWater;
 pub use json::each_data_record;
 pub use needs::Needs;
 pub(crate) use needs::directory_of;
@@ -54,7 +58,7 @@ pub use profile::{
     Reason, Refresh, SamplingElements, TimeUnit, UnknownProfile,
 };
 pub use sink::RecordSink;
-pub use spool::{SpoolError, SpoolInventory, SpoolSegment, SpoolTarget};
+pub use spool::{SpoolError, SpoolInventory, SpoolSegment, SpoolTarget, octets_in_spool};
 #[cfg(test)]
 pub(crate) use target::option_names;
 pub use target::{

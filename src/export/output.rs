@@ -11,6 +11,7 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 use crate::export::account::{Account, Totals};
+use crate::export::counted::Counter;
 use crate::export::error::ExportError;
 
 pub(crate) use temporary::{Naming, TemporaryFile, left_over, with_suffix};
@@ -40,6 +41,8 @@ enum Destination {
     Standard,
     /// Something that is no regular file, and cannot be renamed.
     Special(File),
+    /// Nothing is written.
+    Counted(Counter),
     /// `None` once there is nothing more to write.
     Regular(Option<TemporaryFile>),
 }
@@ -70,6 +73,11 @@ impl Output {
         Self::new(Destination::Regular(Some(file)))
     }
 
+    /// Counts what would be written.
+    pub(crate) fn counted(counter: Counter) -> Self {
+        Self::new(Destination::Counted(counter))
+    }
+
     /// The same, compressed by zstd (RFC 8878).
     pub(crate) fn compressed(mut self) -> io::Result<Self> {
         let mut compressor = Compressor::new(COMPRESSION_LEVEL)?;
@@ -96,7 +104,11 @@ impl Output {
         account: &mut Account,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> io::Result<()> {
+        let start = self.buffer.len();
         write(&mut self.buffer);
+        if let Destination::Counted(counter) = &self.destination {
+            counter.count_message(self.buffer.get(start..).unwrap_or_default());
+        }
         self.units.push((self.buffer.len(), totals));
         let enough = if self.compressor.is_some() { FRAME_SIZE } else { BUFFER_SIZE };
         if self.buffer.len() >= enough { self.flush(account) } else { Ok(()) }
@@ -122,6 +134,10 @@ impl Output {
             }
             Destination::Special(file) | Destination::Regular(Some(TemporaryFile { file, .. })) => {
                 write_all(file, octets)
+            }
+            Destination::Counted(counter) => {
+                counter.count_octets(octets.len());
+                (octets.len(), Ok(()))
             }
             Destination::Regular(None) => (0, Err(io::ErrorKind::NotConnected.into())),
         };

@@ -45,6 +45,8 @@ pub struct Ledger {
     pub drops: Drops,
     /// The most Flows the cache held.
     pub peak_flows: u64,
+    /// How often the cache became nearly full; live only.
+    pub cache_nearly_full: u64,
     /// How often the capture's clock was set back.
     pub clock_steps: u64,
     /// How long the run took.
@@ -152,6 +154,7 @@ impl Ledger {
             expired,
             drops,
             peak_flows,
+            cache_nearly_full,
             clock_steps,
             elapsed,
         } = other;
@@ -174,6 +177,7 @@ impl Ledger {
         self.drops.kernel += drops.kernel;
         self.drops.interface += drops.interface;
         self.peak_flows = self.peak_flows.max(*peak_flows);
+        self.cache_nearly_full += cache_nearly_full;
         // Every worker follows the same steps.
         self.clock_steps = self.clock_steps.max(*clock_steps);
         self.elapsed = self.elapsed.max(*elapsed);

@@ -9,8 +9,8 @@ use core_affinity::CoreId;
 
 use crate::capture::live::{LiveSource, NewFilter, Notice};
 use crate::capture::{FrameSource, Polled};
-use crate::export::{Exporter, Metering};
-use crate::flow::{FlowCache, Sweep, Turn};
+use crate::export::{self, Exporter, HighWater, Metering, Observer};
+use crate::flow::{self, FlowCache, Sweep, Turn};
 use crate::pipeline::arrivals::{Arrivals, Received};
 use crate::pipeline::clock::{Clocks, LiveClock};
 use crate::pipeline::departures::Departures;
@@ -60,6 +60,8 @@ pub struct LiveRun<S = LiveSource> {
     pub stop: Arc<AtomicBool>,
     /// Stop after this time; a time beyond all clocks is never.
     pub duration: Option<Duration>,
+    /// Hears of a Flow Cache that becomes nearly full.
+    pub observer: Observer,
     /// The wall clock now: where packet time begins until the first packet tells.
     pub wall_clock: Timestamp,
     /// Where the run shows how it goes; made for as many workers as there are sources.
@@ -77,7 +79,8 @@ impl<S: LiveFrames> LiveRun<S> {
         watch: &mut impl Watch,
     ) -> Outcome {
         let started = now();
-        let Self { config, metering, sources, stop, duration, wall_clock, books } = self;
+        let Self { config, metering, sources, stop, duration, observer, wall_clock, books } = self;
+        let mut mark = HighWater::default();
         let cache = FlowCache::new(config.flow);
         let clocks = Clocks::new(sources.len(), wall_clock, started);
         let pulse = Pulse::new(sources.len());
@@ -114,12 +117,17 @@ impl<S: LiveFrames> LiveRun<S> {
                 })
                 .collect();
             let until = duration.and_then(|duration| started.checked_add(duration));
-            wait(&threads, &stop, until, |at| watch.look(&pulse, &running, at));
+            wait(&threads, &stop, until, |at| {
+                watch.look(&pulse, &running, at);
+                look(&cache, &config.flow, &mut mark, &observer);
+            });
             watch.ending();
             ending.store(true, Ordering::Relaxed);
             threads.into_iter().map(ScopedJoinHandle::join).collect()
         });
-        close_books(shares, &cache, exporter, &metering, started)
+        let mut outcome = close_books(shares, &cache, exporter, &metering, started);
+        outcome.ledger.cache_nearly_full = mark.times();
+        outcome
     }
 }
 
@@ -247,6 +255,14 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
         if let Some(filter) = frames {
             self.source.refilter(&filter);
         }
+    }
+}
+
+/// Tells of a cache that becomes nearly full.
+fn look(cache: &FlowCache, config: &flow::Config, mark: &mut HighWater, observer: &Observer) {
+    let (flows, bound) = (cache.flows() as u64, config.max_flows as u64);
+    if mark.look(flows, bound) {
+        observer.notice(&export::Notice::CacheNearlyFull { flows, bound });
     }
 }
 

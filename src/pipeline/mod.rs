@@ -14,6 +14,7 @@ mod pulse;
 mod replay;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod twin;
 mod worker;
 
@@ -24,7 +25,8 @@ pub use live::{LiveFrames, LiveRun, processors};
 pub use open_books::{OpenBooks, Page};
 pub use orders::Running;
 pub use pulse::{Pulse, Watch};
-pub use replay::{replay, replay_twins};
+pub use replay::{replay, replay_counted, replay_twins};
+pub use traffic::{CountedSource, PerUnit, Traffic, TrafficTotal};
 pub use twin::{Filling, Replaced};
 
 use std::any::Any;

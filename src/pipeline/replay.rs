@@ -11,6 +11,7 @@ use crate::capture::{FrameSource, Polled};
 use crate::export::{Exporter, Interface, Metering};
 use crate::flow::{FlowCache, Sweep, Turn};
 use crate::frame::Frame;
+use crate::pipeline::traffic::{Count, TrafficTotal};
 use crate::pipeline::twin::{Filling, Replaced, Twins};
 use crate::pipeline::worker::Worker;
 use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, close_books, now, reach};
@@ -33,6 +34,19 @@ pub fn replay(
 ) -> Outcome {
     let reach = reach(config.decode);
     replay_with(config, metering, files, exporter, stop, || Cut(reach)).0
+}
+
+/// As [`replay`], and counts the frames by their times.
+pub fn replay_counted(
+    config: Config,
+    metering: &Metering,
+    files: &Replay,
+    exporter: Exporter,
+    stop: &AtomicBool,
+    traffic: &TrafficTotal,
+) -> Outcome {
+    let reach = reach(config.decode);
+    replay_with(config, metering, files, exporter, stop, || Count::new(reach, traffic)).0
 }
 
 /// As [`replay`], but of the twins of the frames, which have this in the place of every octet behind

@@ -17,12 +17,13 @@ use crate::export::collector::store::{Next, Store};
 use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
 use crate::export::error::ExportError;
+use crate::export::high_water::HighWater;
 use crate::export::options::{Exported, Options};
 use crate::export::pacing::Pacer;
 use crate::export::profile::Refresh;
 use crate::export::spool::PushError;
 use crate::export::transport::ConnectError;
-use crate::export::watch::{SessionState, Watch};
+use crate::export::watch::{SessionState, SpoolState, Watch};
 use crate::ipfix::message::{MessageWriter, Refused};
 use crate::time::Timestamp;
 
@@ -59,6 +60,7 @@ pub(super) struct Link {
     missed: bool,
     /// A datagram could not be sent, and that was said.
     failing: bool,
+    spool_mark: HighWater,
 }
 
 /// What a [`Link`] is made of.
@@ -141,6 +143,7 @@ impl Link {
             over_since: None,
             missed: false,
             failing: false,
+            spool_mark: HighWater::default(),
             config,
         }
     }
@@ -460,6 +463,11 @@ impl Link {
         let (losses, trouble) = self.store.tick(self.now());
         for (reason, totals) in losses {
             self.account.lost(reason, totals);
+        }
+        if let Some(SpoolState { octets, maximum_octets, .. }) = self.store.spool()
+            && self.spool_mark.look(octets, maximum_octets)
+        {
+            self.account.spool_nearly_full(&self.target, octets, maximum_octets);
         }
         if let Some(source) = trouble {
             let source = match source {

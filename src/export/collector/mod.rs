@@ -86,7 +86,8 @@ impl CollectorSink {
         let Some(first) = members.first() else {
             unreachable!("a target has a collector, and a group has two")
         };
-        for member in members.iter().filter(|member| member.transport == Transport::Tls) {
+        let is_sent = config.counting.is_none();
+        for member in members.iter().filter(|m| is_sent && m.transport == Transport::Tls) {
             // What is wrong with our own files will not mend by itself.
             tls::check(member)
                 .map_err(|source| ExportError::Tls { target: target.to_owned(), source })?;

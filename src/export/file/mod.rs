@@ -120,7 +120,10 @@ impl FileSink {
         let failed = |source| ExportError::Create { target: target.to_owned(), source };
         let FileTarget { path, rotate, size, compress, options } = file;
         let rotation = Rotation { period: *rotate, size: *size };
-        let place = Place::new(path.clone(), rotation, *compress).map_err(failed)?;
+        let place = match &config.counting {
+            Some(counting) => Place::nowhere(counting.counter(&file.to_string()), *compress),
+            None => Place::new(path.clone(), rotation, *compress).map_err(failed)?,
+        };
         let start = rotation.start(config.clock.wall());
         let is_live = config.pace == Pace::Live;
         let observation_domain = options.observation_domain.unwrap_or(config.observation_domain);

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::export::counted::Counter;
 use crate::export::file::ipfix_file::MESSAGE_SIZE;
 use crate::export::file::name::NamePattern;
 use crate::export::file::rotation::Rotation;
@@ -25,6 +26,8 @@ pub(super) struct Place {
 enum Name {
     Fixed(PathBuf),
     Pattern(NamePattern),
+    /// What would be in the files is counted.
+    Nowhere(Counter),
 }
 
 impl Place {
@@ -56,12 +59,18 @@ impl Place {
         }
     }
 
+    /// No place at all: what would be written is counted.
+    pub(super) const fn nowhere(counter: Counter, compress: bool) -> Self {
+        Self { name: Name::Nowhere(counter), compress }
+    }
+
     /// What has to be writable.
     pub(super) fn written(&self) -> Option<PathBuf> {
         match &self.name {
             Name::Fixed(path) => written_place(path),
             Name::Pattern(pattern) if pattern.root() == Path::new("") => Some(PathBuf::from(".")),
             Name::Pattern(pattern) => Some(pattern.root().to_owned()),
+            Name::Nowhere(_) => None,
         }
     }
 
@@ -69,6 +78,7 @@ impl Place {
     pub(super) fn create(&self, start: Timestamp) -> io::Result<Output> {
         let output = match &self.name {
             Name::Fixed(path) => Output::create(path)?,
+            Name::Nowhere(counter) => Output::counted(counter.clone()),
             Name::Pattern(pattern) => {
                 Output::to_file(TemporaryFile::create(pattern.prepare(start)?, Naming::Number)?)
             }
@@ -79,7 +89,7 @@ impl Place {
     /// Makes sure that files can be created, as far as that can be known before their names are.
     pub(super) fn check_writable(&self) -> io::Result<()> {
         match &self.name {
-            Name::Fixed(_) => Ok(()),
+            Name::Fixed(_) | Name::Nowhere(_) => Ok(()),
             Name::Pattern(pattern) => {
                 // Names may begin with the time; the directory is not to be taken for a name.
                 let name = format!("{}0", pattern.prefix());
@@ -91,6 +101,7 @@ impl Place {
     /// What a run that was killed has left, where our first files will be.
     pub(super) fn left_over(&self, rotation: Rotation, start: Timestamp) -> Vec<PathBuf> {
         match &self.name {
+            Name::Nowhere(_) => Vec::new(),
             Name::Fixed(path) => {
                 let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
                 let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {

@@ -135,6 +135,11 @@ impl Spool {
         Ok((spool, recovery))
     }
 
+    /// Octets that there may be.
+    pub(crate) const fn maximum_octets(&self) -> u64 {
+        self.maximum_octets
+    }
+
     /// Puts `body` at the end of the queue.
     ///
     /// # Errors
@@ -324,11 +329,6 @@ impl Spool {
         self.octets
     }
 
-    /// Octets on disk at most.
-    pub(crate) const fn maximum_octets(&self) -> u64 {
-        self.maximum_octets
-    }
-
     /// Ends in order: with a key file everything stays for the next run, with a key in memory the
     /// files are removed, for nobody could ever read them.
     pub(crate) fn close(mut self) -> Closed {
@@ -482,6 +482,13 @@ impl Spool {
         self.octets = self.octets.saturating_sub(segment.end.offset);
         let _ = fs::remove_file(&segment.path);
     }
+}
+
+/// Octets on disk of so many bodies that have so many octets together.
+pub fn octets_in_spool(octets: u64, bodies: u64) -> u64 {
+    let records = octets.saturating_add(record_length(0).saturating_mul(bodies));
+    let segments = records.div_ceil(SEGMENT_MAXIMUM - HEADER_LENGTH as u64);
+    records.saturating_add(segments.saturating_mul(HEADER_LENGTH as u64))
 }
 
 /// The number of the first segment: there is room before it and behind it.

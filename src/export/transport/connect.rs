@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::export::clock::Clock;
 use crate::export::config::Config;
+use crate::export::counted::{Counting, CountingSession};
 use crate::export::error::ExportError;
 use crate::export::target::{Collector, Transport};
 use crate::export::transport::sctp::SctpSession;
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) message_size: usize,
     /// Octets of a Message at most, over UDP; what the path takes if `None`, and never more.
     pub(crate) udp_message_size: Option<usize>,
+    /// There are no sessions: what they would carry is counted.
+    pub(crate) counting: Option<Counting>,
 }
 
 impl Settings {
@@ -41,6 +44,7 @@ impl Settings {
             dead_after: config.tcp.stall_timeout.saturating_add(GRACE).max(SHORTEST_DEATH),
             message_size: config.tcp.message_size,
             udp_message_size: config.udp.message_size,
+            counting: config.counting.clone(),
         }
     }
 }
@@ -90,6 +94,10 @@ pub(crate) fn connect(
     let Collector { transport, options, .. } = collector;
     if options.mtu.is_some_and(|mtu| mtu < SMALLEST_PACKET) {
         return Err(ConnectError::Unsupported("an mtu below 512 leaves no room for records"));
+    }
+    if let Some(counting) = &settings.counting {
+        let counter = counting.counter(&collector.to_string());
+        return Ok(Box::new(CountingSession::new(collector, counter, settings.message_size)));
     }
     let addresses = resolve(collector)?;
     let source = options.source;

@@ -21,6 +21,7 @@ pub(super) fn settings() -> Settings {
         dead_after: Duration::from_secs(60),
         message_size: 16_384,
         udp_message_size: None,
+        counting: None,
     }
 }
 

@@ -82,6 +82,7 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
         duration: Some(Duration::from_millis(1_300)),
         wall_clock: at(1_000),
         books: Arc::new(OpenBooks::default()),
+        observer: Observer::default(),
     };
     let mut watcher = Watcher::default();
     run.run(exporter, |_| {}, &mut watcher);
@@ -130,6 +131,22 @@ fn a_duration_may_be_nothing_or_beyond_all_clocks() {
     assert_eq!(run.stop().ledger.exported_packets, 1);
 }
 
+#[test]
+fn a_cache_that_fills_up_is_told_of_before_it_is_full() {
+    let flow = flow::Config { max_flows: 100, ..flow::Config::default() };
+    let (tell, told) = std::sync::mpsc::channel();
+    let observer = Observer::new(move |notice| {
+        let _ = tell.send(notice.to_string());
+    });
+    let script = Script::of((1..=85).map(|port| Act::Packet(at(1_000), port)));
+    let run = Run::start_watched(vec![script], flow, None, observer);
+    let notice = told.recv_timeout(Duration::from_secs(5)).expect("it is told");
+    assert!(notice.contains("85 of 100 flows"), "{notice}");
+    let ledger = run.stop().ledger;
+    assert_eq!((ledger.check(), ledger.cache_nearly_full), (Ok(()), 1));
+    assert!(told.try_recv().is_err(), "told once");
+}
+
 /// A run in a thread of its own.
 struct Run {
     stop: Arc<AtomicBool>,
@@ -140,10 +157,20 @@ struct Run {
 
 impl Run {
     fn start(sources: Vec<Script>, flow: flow::Config, duration: Option<Duration>) -> Self {
+        Self::start_watched(sources, flow, duration, Observer::default())
+    }
+
+    fn start_watched(
+        sources: Vec<Script>,
+        flow: flow::Config,
+        duration: Option<Duration>,
+        observer: Observer,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (exporter, got) = exporter(Pace::Live);
         let metering = Metering::default();
         let run = LiveRun {
+            observer,
             config: config(flow, sources.len()),
             metering: metering.clone(),
             sources,

@@ -131,6 +131,38 @@ fn sends(_: usize, _: &[u8], _: &AtomicUsize) -> Result<(), SendError> {
     Ok(())
 }
 
+#[test]
+fn a_spool_that_fills_up_is_told_of_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = crate::export::config::SpoolConfig {
+        directory: directory.path().join("spool"),
+        maximum_octets: 1_000_000,
+        maximum_age: Duration::from_secs(3_600),
+        key_file: None,
+    };
+    let context = context(1).to_string();
+    let (spool, _) =
+        crate::export::spool::Spool::open(&config, "udp://c", &context, Timestamp::EPOCH).unwrap();
+    let (mut link, _) = link(&context);
+    link.store = Arc::new(Store::new(1 << 20, 1_452, Pace::Live, &context, Some(spool)));
+    let mut warned_at = None;
+    for _ in 0..900 {
+        push(&link.store, 15);
+        link.tick_store();
+        let SpoolState { octets: filled, maximum_octets, .. } = link.store.spool().unwrap();
+        assert_eq!(maximum_octets, 1_000_000);
+        if link.account.spool_nearly_full_times() == 1 {
+            warned_at.get_or_insert(filled);
+        }
+        if filled > 950_000 {
+            break;
+        }
+    }
+    let warned_at = warned_at.expect("it is told");
+    assert!((800_000..810_000).contains(&warned_at), "{warned_at}");
+    assert_eq!(link.account.spool_nearly_full_times(), 1);
+}
+
 fn has_flows(message: &[u8]) -> bool {
     matches!(message.get(16..18), Some([high, low]) if (256..65_000)
         .contains(&u16::from_be_bytes([*high, *low])))

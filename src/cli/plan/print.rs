@@ -1,0 +1,350 @@
+//! The figures for people and for programs.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::plan::figures::{Day, Seen, float, full_capture, spool_size, whole};
+use crate::cli::plan::targets::Planned;
+use crate::cli::summary::grouped;
+use crate::export::Counted;
+use crate::ipfix::date_time::{DateTime, Precision};
+
+/// Everything that is told.
+#[derive(Debug)]
+pub(super) struct Report<'a> {
+    pub(super) seen: &'a Seen,
+    pub(super) planned: &'a [Planned],
+    /// How long a Collector may be away.
+    pub(super) outage: Duration,
+}
+
+impl Report<'_> {
+    /// A table.
+    pub(super) fn text(&self) -> String {
+        let planned = self.planned;
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_traffic(&mut text);
+        for one in planned {
+            let _ = self.write_target(one, &mut text);
+        }
+        let _ = self.write_advice(&mut text);
+        let doubts = self.doubts();
+        if !doubts.is_empty() {
+            text.push_str("\nUncertain, because\n");
+            doubts.iter().for_each(|doubt| wrapped(doubt, &mut text));
+        }
+        text
+    }
+
+    fn write_traffic(&self, text: &mut String) -> std::fmt::Result {
+        let Seen { ledger, traffic, flows, seconds, .. } = self.seen;
+        let rate = |count: u64| float(count) / seconds;
+        let [packets, octets] = traffic.seconds.most();
+        let [new] = flows.new_by_second.most();
+        let [records] = flows.records_by_minute.most();
+        if let Some((first, last)) = traffic.period {
+            let (first, last) = (time(first.as_secs()), time(last.as_secs()));
+            writeln!(text, "Seen {first} to {last}, {} s", decimal(*seconds))?;
+        }
+        writeln!(text, "{:<36}{:>14}{:>20}", "", "mean", "busiest second")?;
+        let mut row = |name: &str, mean: f64, most: f64| {
+            writeln!(text, "  {name:<34}{:>14}{:>20}", scaled(mean), scaled(most))
+        };
+        row("packets a second", rate(ledger.received_packets), float(packets))?;
+        row("bits a second", 8.0 * rate(ledger.received_octets), 8.0 * float(octets))?;
+        row("new flows a second", rate(flows.new), float(new))?;
+        writeln!(
+            text,
+            "  {:<34}{:>14}{:>20}  (busiest minute)",
+            "flow records a second",
+            scaled(rate(flows.records)),
+            scaled(float(records) / 60.0)
+        )?;
+        let (alive, second) = flows.most_alive;
+        let (alive, at) = (grouped(alive), time(second));
+        writeln!(text, "  {:<34}{alive:>34}  at {at}", "flows alive at most")
+    }
+
+    fn write_target(&self, planned: &Planned, text: &mut String) -> std::fmt::Result {
+        let seen = self.seen;
+        let mean = seen.mean_day();
+        writeln!(
+            text,
+            "\n{:<36}{:>14}{:>14}{:>14}",
+            planned.target, "a day", "90 days", "180 days"
+        )?;
+        let mut row = |name: &str, day: f64| {
+            let [day, quarter, half] = [1.0, 90.0, 180.0].map(|days| octets(day * days));
+            writeln!(text, "  {name:<34}{day:>14}{quarter:>14}{half:>14}")
+        };
+        let busiest = seen.busiest_day();
+        if let Some(sent) = planned.exported(seen, mean) {
+            row("exported, at the mean rate", sent)?;
+        }
+        if let Some(sent) = busiest.and_then(|day| planned.exported(seen, day)) {
+            row("  every minute as the busiest", sent)?;
+        }
+        let (raw, zstd) = planned.stored(seen, mean);
+        row("stored as IPFIX, at the mean rate", raw)?;
+        if let Some(day) = busiest {
+            row("  every minute as the busiest", planned.stored(seen, day).0)?;
+        }
+        row("stored with zstd, at the mean rate", zstd)?;
+        if let Some(day) = busiest {
+            row("  every minute as the busiest", planned.stored(seen, day).1)?;
+        }
+        let full = full_capture(mean);
+        row("a full packet capture instead", full)?;
+        writeln!(text, "  of it, stored: {}, with zstd {}", ratio(full, raw), ratio(full, zstd))?;
+        let Counted { octets: sent, messages, .. } = planned.sent.unwrap_or(planned.raw);
+        writeln!(
+            text,
+            "  measured: {} records in {} messages of {} octets; as a file {} octets, {} with zstd",
+            grouped(planned.records),
+            grouped(messages),
+            grouped(sent),
+            grouped(planned.raw.octets),
+            grouped(planned.zstd.octets)
+        )
+    }
+
+    fn write_advice(&self, text: &mut String) -> std::fmt::Result {
+        let flows = self.seen.max_flows();
+        writeln!(text, "\nConfigure")?;
+        writeln!(
+            text,
+            "  {:<32}twice the most alive; {} of memory when full",
+            format!("--max-flows {flows}"),
+            octets(float(cache_octets(flows)))
+        )?;
+        let outage = humantime::format_duration(self.outage);
+        for planned in self.planned {
+            if let Some(octets) = self.spooled(planned) {
+                writeln!(
+                    text,
+                    "  {:<32}away for {outage}, {}, and a fifth: {}",
+                    format!("--spool-size {}", size(spool_size(octets))),
+                    match self.seen.busiest_day() {
+                        Some(_) => "every minute as the busiest",
+                        None => "at the mean rate",
+                    },
+                    planned.target
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = self.seen.doubts();
+        if self.planned.iter().any(|planned| planned.raw.octets < ENOUGH_TO_COMPRESS) {
+            doubts.push("less than 1 MB was compressed: zstd does better with more".to_owned());
+        }
+        doubts
+    }
+
+    fn spooled(&self, planned: &Planned) -> Option<f64> {
+        let day = self.seen.busiest_day().unwrap_or_else(|| self.seen.mean_day());
+        planned.spooled(self.seen, day, self.outage)
+    }
+
+    /// A JSON object.
+    pub(super) fn json(&self) -> String {
+        let Seen { ledger, traffic, flows, seconds, is_live, .. } = self.seen;
+        let rate = |count: u64| float(count) / seconds;
+        let [packets, octets] = traffic.seconds.most();
+        let [new] = flows.new_by_second.most();
+        let [records] = flows.records_by_minute.most();
+        let (alive, second) = flows.most_alive;
+        let (first, last) = traffic.period.unwrap_or_default();
+        let value = json!({
+            "start": time(first.as_secs()),
+            "end": time(last.as_secs()),
+            "seconds": seconds,
+            "live": is_live,
+            "packets": ledger.received_packets,
+            "octets": ledger.received_octets,
+            "ignored_packets": ledger.ignored_packets(),
+            "filtered_packets": ledger.filtered_packets,
+            "kernel_dropped_packets": ledger.drops.kernel,
+            "packets_captured_in_part": traffic.in_part,
+            "packets_per_second": { "mean": rate(ledger.received_packets), "busiest": packets },
+            "bits_per_second": {
+                "mean": 8.0 * rate(ledger.received_octets),
+                "busiest": octets.saturating_mul(8),
+            },
+            "flows": flows.new,
+            "new_flows_per_second": { "mean": rate(flows.new), "busiest": new },
+            "flow_records": flows.records,
+            "flow_records_per_second": {
+                "mean": rate(flows.records),
+                "busiest_minute": float(records) / 60.0,
+            },
+            "flow_records_cut_off": flows.cut_off,
+            "flow_records_crowded_out": flows.crowded_out,
+            "most_flows_alive": { "flows": alive, "at": time(second) },
+            "configure": {
+                "max_flows": self.seen.max_flows(),
+                "max_flows_memory_octets": cache_octets(self.seen.max_flows()),
+                "outage_seconds": self.outage.as_secs_f64(),
+            },
+            "targets": self.planned.iter().map(|one| self.target(one)).collect::<Vec<_>>(),
+            "uncertain": self.doubts(),
+        });
+        format!("{value:#}\n")
+    }
+
+    fn target(&self, planned: &Planned) -> Value {
+        let seen = self.seen;
+        let mean = seen.mean_day();
+        let day = |day: Day| {
+            let (raw, zstd) = planned.stored(seen, day);
+            let kept = |days: f64| json!({ "raw": whole(raw * days), "zstd": whole(zstd * days) });
+            json!({
+                "exported_octets": planned.exported(seen, day).map(whole),
+                "stored_octets": { "1": kept(1.0), "90": kept(90.0), "180": kept(180.0) },
+            })
+        };
+        let full = full_capture(mean);
+        let (raw, zstd) = planned.stored(seen, mean);
+        json!({
+            "target": planned.target.to_string(),
+            "records": planned.records,
+            "measured": {
+                "sent": planned.sent.map(counted),
+                "file": counted(planned.raw),
+                "file_zstd": { "octets": planned.zstd.octets, "messages": planned.zstd.messages },
+            },
+            "day_at_mean": day(mean),
+            "day_at_busiest_minute": seen.busiest_day().map(day),
+            "full_packet_capture_octets_a_day": whole(full),
+            "full_packet_capture_to_stored": { "raw": full / raw, "zstd": full / zstd },
+            "spool_size": self.spooled(planned).map(spool_size),
+        })
+    }
+}
+
+fn counted(counted: Counted) -> Value {
+    let Counted { octets, messages, flow_messages, flow_octets, template_octets, options_octets } =
+        counted;
+    json!({
+        "octets": octets,
+        "messages": messages,
+        "flow_messages": flow_messages,
+        "flow_octets": flow_octets,
+        "template_octets": template_octets,
+        "options_octets": options_octets,
+    })
+}
+
+/// What a full cache takes at most.
+const fn cache_octets(flows: u64) -> u64 {
+    flows.saturating_mul(OCTETS_PER_FLOW)
+}
+
+/// A second of UTC.
+fn time(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    DateTime { seconds, nanoseconds: 0, precision: Precision::Seconds }.to_string()
+}
+
+/// `1/630 of it`, as people say it.
+fn ratio(full: f64, part: f64) -> String {
+    let times = full / part.max(1.0);
+    if times >= 1.0 { format!("1/{}", scaled(times)) } else { format!("{times:.1} times as much") }
+}
+
+fn octets(number: f64) -> String {
+    let (number, prefix) = divided(number);
+    format!("{} {prefix}B", decimal(number))
+}
+
+fn scaled(number: f64) -> String {
+    match divided(number) {
+        (number, "") => decimal(number),
+        (number, prefix) => format!("{} {prefix}", decimal(number)),
+    }
+}
+
+/// By powers of a thousand.
+fn divided(mut number: f64) -> (f64, &'static str) {
+    for prefix in ["", "k", "M", "G", "T"] {
+        if number < 999.5 {
+            return (number, prefix);
+        }
+        number /= 1000.0;
+    }
+    (number, "P")
+}
+
+/// Three digits, or as many as stand before the point.
+fn decimal(number: f64) -> String {
+    match number {
+        0.0..9.995 => format!("{number:.2}"),
+        9.995..99.95 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
+}
+
+/// As `--spool-size` takes it.
+fn size(octets: u64) -> String {
+    for (unit, suffix) in [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")] {
+        if octets.is_multiple_of(unit) {
+            return format!("{}{suffix}", octets / unit);
+        }
+    }
+    octets.to_string()
+}
+
+/// A paragraph in a list.
+fn wrapped(paragraph: &str, text: &mut String) {
+    let mut column = WIDTH;
+    for (place, word) in paragraph.split_whitespace().enumerate() {
+        if column + word.len() + 1 > WIDTH {
+            let start = match (place, text.ends_with('\n')) {
+                (0, true) => "  - ",
+                (0, false) => "\n  - ",
+                _ => "\n    ",
+            };
+            text.push_str(start);
+            column = 4;
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.len();
+    }
+    text.push('\n');
+}
+
+/// What the help says of `--max-flows`: a Flow, and what a tunnel adds to it.
+const OCTETS_PER_FLOW: u64 = 270 + 60;
+/// What zstd compresses together in files.
+const ENOUGH_TO_COMPRESS: u64 = 1_000_000;
+const WIDTH: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_and_a_unit() {
+        let texts = [0.0, 9.0, 12.34, 999.4, 999.6, 1_234_000.0, 5e15].map(scaled);
+        assert_eq!(texts, ["0.00", "9.00", "12.3", "999", "1.00 k", "1.23 M", "5.00 P"]);
+        assert_eq!(octets(1_500.0), "1.50 kB");
+        assert_eq!([1_000_000, 12_000_000_000, 3_600_000].map(size), ["1M", "12G", "3600k"]);
+        assert_eq!([ratio(1_000.0, 10.0), ratio(10.0, 25.0)], ["1/100", "0.4 times as much"]);
+    }
+
+    #[test]
+    fn long_paragraphs_are_broken_between_words() {
+        let mut text = String::new();
+        wrapped(&"word ".repeat(40), &mut text);
+        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+        assert_eq!(text.split_whitespace().filter(|word| *word == "word").count(), 40);
+    }
+}
