@@ -397,6 +397,11 @@ pub fn alias(name: &str) -> Vec<u8> {
     alias_in(Path::new("/sys/class/net"), name)
 }
 
+/// The MTU of an interface, in octets of an IP packet; `None` where the system does not say.
+pub fn mtu(name: &str) -> Option<u32> {
+    fs::read_to_string(Path::new("/sys/class/net").join(name).join("mtu")).ok()?.trim().parse().ok()
+}
+
 fn alias_in(interfaces: &Path, name: &str) -> Vec<u8> {
     let mut alias = fs::read(interfaces.join(name).join("ifalias")).unwrap_or_default();
     if alias.last() == Some(&b'\n') {

@@ -44,6 +44,9 @@ pub(super) enum Command {
     Wipe(Wipe),
     /// Write an archive for a vendor's support: versions, counters, redacted configuration
     SupportBundle(SupportBundle),
+    /// Look at this machine and its traffic, and say what to put right, each with the command for it
+    #[cfg(target_os = "linux")]
+    Doctor(Doctor),
     /// Say what leaves the probe, for whom, and what stays where: something to put under a contract
     Manifest(Manifest),
     /// Validate a configuration file, and print what is in effect with it
@@ -176,6 +179,41 @@ pub(super) struct Capture {
 
     #[command(flatten)]
     pub(super) meter: Meter,
+}
+
+/// Looks at this machine, its interfaces, some seconds of their traffic and the collectors, and says what
+/// to put right before and while a probe runs here, each with the command that does it. Nothing is
+/// exported or kept, and nothing of what passes is printed but counts.
+///
+/// Exit status: 0 nothing to put right, 1 something to put right, 2 wrong usage.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Interface to look at; repeat it for several, as for capture
+    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
+    pub(super) interface: Vec<String>,
+
+    /// How long to look at the traffic, 1s to 1h
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = survey_duration)]
+    pub(super) duration: Duration,
+
+    /// Where flows will go, as for capture: is it reached, and does its traffic pass here?
+    #[arg(long, value_name = "TARGET")]
+    pub(super) export: Vec<Target>,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: DoctorFormat,
+
+    #[command(flatten)]
+    pub(super) spool: Spool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum DoctorFormat {
+    /// For people
+    Text,
+    /// An object with every check
+    Json,
 }
 
 /// What the process gives up before it reads the first packet.
@@ -927,6 +965,15 @@ fn age(text: &str) -> Result<Duration, String> {
         Ok(age) if age < Duration::from_secs(1) => Err("must be 1s or more".to_owned()),
         Ok(age) => Ok(age),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn survey_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("must be between 1s and 1h".to_owned())
     }
 }
 

@@ -11,15 +11,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
-use crate::cli::args::{Backend, Capture, Described};
+use crate::cli::args::{Backend, Capture, Described, Meter};
 use crate::cli::confinement::Entered;
 use crate::cli::reload::{self, Reloader};
 use crate::cli::service::{Attendant, Keeper, ServiceManager};
-use crate::cli::{config, confinement, ending, selection, telemetry};
+use crate::cli::{config, confinement, ending, selection, symptoms, telemetry};
 use crate::confine::{self, Reopens};
-use crate::export::{Interface, Metering, Pace};
+use crate::export::{Collector, Interface, Metering, Pace, Target};
 use crate::flow::Seed;
-use crate::pipeline::{self, LiveRun, OpenBooks};
+use crate::pipeline::{self, LiveRun, OpenBooks, Suspects, Symptoms};
 use crate::telemetry::{Interfaces, Subject};
 use crate::time::Timestamp;
 
@@ -129,6 +129,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         started: wall_clock,
     };
     let telemetry = telemetry::serve(endpoint, &address, subject, &meter);
+    let symptoms = Arc::new(Symptoms::new(suspects(&points, &meter)));
     let run = LiveRun {
         config: pipeline::Config {
             decode: meter.metering.decode(),
@@ -143,7 +144,9 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         observer: ending::observer(&meter),
         wall_clock,
         books,
+        symptoms: Arc::clone(&symptoms),
     };
+    let watch = (!meter.quiet).then(|| symptoms::Watch::start(symptoms, say_trouble));
     let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {
         if matches!(notice, Notice::InterfaceBack(_)) {
@@ -167,8 +170,24 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     });
     let keeper = Keeper::new(&manager, &names, &captures, say_trouble);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader });
+    if let Some(watch) = watch {
+        watch.finish();
+    }
     drop(telemetry);
     ending::report(&outcome, &meter, &confinement, summary, &points)
+}
+
+/// What the records of this run may show of mirror and box.
+///
+/// Of collectors those that are named by address: nobody waits for a resolver here.
+fn suspects(points: &[ObservationPoint], meter: &Meter) -> Suspects {
+    let collectors = meter.export.iter().flat_map(Target::collectors);
+    let address = |collector: &Collector| Some((collector.host.parse().ok()?, collector.port));
+    Suspects {
+        mtus: points.iter().filter_map(|it| Some((it.index, live::mtu(&it.name)?))).collect(),
+        collectors: collectors.filter_map(address).collect(),
+        biflow: meter.metering.is_biflow(),
+    }
 }
 
 /// Also with `--quiet`.

@@ -175,7 +175,7 @@ fn say_what_did_not_arrive(report: &TargetReport) {
 /// The first thing that failed is the error; the others are said before it.
 pub(super) fn failure(outcome: &Outcome, summary: anyhow::Result<()>) -> anyhow::Result<()> {
     let mut failures: Vec<anyhow::Error> = Vec::new();
-    let Outcome { ledger, capture_errors, panics, targets } = outcome;
+    let Outcome { ledger, capture_errors, panics, targets, symptoms: _ } = outcome;
     failures.extend(capture_errors.iter().map(|error| anyhow!("{error}")));
     failures.extend(targets.iter().filter_map(fault));
     failures.extend(targets.iter().filter(|target| !target.balances()).map(|report| {

@@ -5,7 +5,10 @@ mod capture;
 mod check;
 mod config;
 mod confinement;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod ending;
+mod finding;
 mod flow_table;
 mod installation;
 mod manifest;
@@ -19,6 +22,7 @@ pub mod show;
 mod status;
 mod summary;
 mod support;
+mod symptoms;
 pub mod table;
 mod telemetry;
 mod top;
@@ -81,6 +85,12 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         },
         Command::SupportBundle(arguments) => support::run(&arguments),
         Command::Wipe(arguments) => wipe::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(arguments) => match doctor::run(&arguments) {
+            Ok(code) => return code,
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            Err(error) => Err(error),
+        },
         Command::Manifest(arguments) => match manifest::run(arguments, &words) {
             Err(error) if is_broken_pipe(&error) => Ok(()),
             other => other,

@@ -10,7 +10,7 @@ use crate::confine::Confinement;
 use crate::decode::PacketAnomaly;
 use crate::export::{Account, LossReason, TargetReport, Totals};
 use crate::flow::FlowEndReason;
-use crate::pipeline::{Ledger, Outcome};
+use crate::pipeline::{Ledger, Outcome, SymptomCounts};
 
 /// The ledger as a JSON object. Counts are numbers, times seconds; `received_octets`,
 /// `ignored_octets` and `filtered_octets` are octets on the wire, all other octets are those of IP packets.
@@ -52,6 +52,7 @@ pub(super) fn json(
         "peak_flows": ledger.peak_flows,
         "cache_nearly_full": ledger.cache_nearly_full,
         "clock_steps": ledger.clock_steps,
+        "symptoms": outcome.symptoms.as_ref().map(symptoms),
         "interfaces": points.iter().map(interface).collect::<Vec<_>>(),
         "elapsed_seconds": ledger.elapsed.as_secs_f64(),
         "confinement": confinement::json(confinement),
@@ -66,8 +67,20 @@ pub(super) fn blank() -> Value {
         capture_errors: Vec::new(),
         panics: Vec::new(),
         targets: vec![Account::default().into_report(String::new(), Totals::default())],
+        symptoms: Some(SymptomCounts::default()),
     };
     json(&outcome, &Confinement::Off, &[])
+}
+
+/// What `flowtap doctor` looks at as well.
+fn symptoms(counts: &SymptomCounts) -> Value {
+    json!({
+        "flows": counts.flows,
+        "long_packet_flows": counts.long_packet_flows,
+        "tcp_flows": counts.tcp_flows,
+        "one_direction_tcp_flows": counts.one_direction_tcp_flows,
+        "collector_packets": counts.collector_packets,
+    })
 }
 
 /// An interface and where its payload was cut off when capture began.

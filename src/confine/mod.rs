@@ -58,7 +58,7 @@ pub use elsewhere::{
 pub use policy::{Files, Network, Policy, Reopens};
 #[cfg(target_os = "linux")]
 pub use privileges::{Access, check_place, give_up_privileges, limit_descriptors};
-pub use report::{Confinement, Fence, Privileges, State};
+pub use report::{Confinement, Fence, FileFence, Privileges, State, SystemCallFence};
 pub use resolver::resolver_files;
 
 /// Why the process could not be confined as it was told to; what the kernel cannot do is no error.

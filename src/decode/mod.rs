@@ -17,6 +17,7 @@ mod anomaly;
 mod error;
 mod extension;
 mod headers;
+mod identity;
 mod ip;
 mod link;
 mod octets;
@@ -31,6 +32,7 @@ pub use error::{DecodeError, Layer};
 pub use headers::{
     Address, Fragment, Headers, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags,
 };
+pub use identity::{Identity, identity};
 
 use crate::decode::ip::Carried;
 use crate::decode::link::Link;

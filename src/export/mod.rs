@@ -25,6 +25,7 @@ mod options;
 mod output;
 mod pacing;
 mod profile;
+mod reach;
 mod sink;
 mod spool;
 mod statistical;
@@ -57,6 +58,7 @@ pub use profile::{
     InterfaceScope, Mapping, MappingError, OptionsDomain, OptionsRules, Profile, ProfileRules,
     Reason, Refresh, SamplingElements, TimeUnit, UnknownProfile,
 };
+pub use reach::{addresses, reach};
 pub use sink::RecordSink;
 pub use spool::{SpoolError, SpoolInventory, SpoolSegment, SpoolTarget, octets_in_spool};
 #[cfg(test)]

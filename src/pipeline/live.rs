@@ -18,7 +18,7 @@ use crate::pipeline::open_books::OpenBooks;
 use crate::pipeline::orders::{Order, Orders, Running};
 use crate::pipeline::pulse::{Pulse, Watch};
 use crate::pipeline::worker::Worker;
-use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, close_books, now, since};
+use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, Symptoms, close_books, now, since};
 use crate::time::Timestamp;
 
 /// What a live run reads: a [`LiveSource`], or a stand-in for one.
@@ -66,6 +66,8 @@ pub struct LiveRun<S = LiveSource> {
     pub wall_clock: Timestamp,
     /// Where the run shows how it goes; made for as many workers as there are sources.
     pub books: Arc<OpenBooks>,
+    /// What the records tell of the mirror and of the box, while the run goes on.
+    pub symptoms: Arc<Symptoms>,
 }
 
 impl<S: LiveFrames> LiveRun<S> {
@@ -79,7 +81,17 @@ impl<S: LiveFrames> LiveRun<S> {
         watch: &mut impl Watch,
     ) -> Outcome {
         let started = now();
-        let Self { config, metering, sources, stop, duration, observer, wall_clock, books } = self;
+        let Self {
+            config,
+            metering,
+            sources,
+            stop,
+            duration,
+            observer,
+            wall_clock,
+            books,
+            symptoms,
+        } = self;
         let mut mark = HighWater::default();
         let cache = FlowCache::new(config.flow);
         let clocks = Clocks::new(sources.len(), wall_clock, started);
@@ -98,6 +110,7 @@ impl<S: LiveFrames> LiveRun<S> {
                     let mut worker = Worker::new(&config, &cache, &exporter, &metering, false);
                     worker.interfaces = metering.points.len();
                     worker.departures = Some(Departures::default());
+                    worker.symptoms = Some(&symptoms);
                     let thread = LiveWorker {
                         worker,
                         source,
@@ -125,7 +138,8 @@ impl<S: LiveFrames> LiveRun<S> {
             ending.store(true, Ordering::Relaxed);
             threads.into_iter().map(ScopedJoinHandle::join).collect()
         });
-        let mut outcome = close_books(shares, &cache, exporter, &metering, started);
+        let mut outcome =
+            close_books(shares, &cache, exporter, &metering, Some(&symptoms), started);
         outcome.ledger.cache_nearly_full = mark.times();
         outcome
     }

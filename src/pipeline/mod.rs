@@ -12,6 +12,8 @@ mod open_books;
 mod orders;
 mod pulse;
 mod replay;
+mod survey;
+mod symptoms;
 #[cfg(test)]
 mod testing;
 mod traffic;
@@ -26,6 +28,8 @@ pub use open_books::{OpenBooks, Page};
 pub use orders::Running;
 pub use pulse::{Pulse, Watch};
 pub use replay::{replay, replay_counted, replay_twins};
+pub use survey::{Survey, SurveyConfig, survey};
+pub use symptoms::{Suspects, SymptomCounts, Symptoms};
 pub use traffic::{CountedSource, PerUnit, Traffic, TrafficTotal};
 pub use twin::{Filling, Replaced};
 
@@ -73,6 +77,8 @@ pub struct Outcome {
     pub panics: Vec<String>,
     /// What became of the records at each target.
     pub targets: Vec<TargetReport>,
+    /// Live: what the records told of the mirror and of the box.
+    pub symptoms: Option<SymptomCounts>,
 }
 
 /// What a worker brings home.
@@ -89,6 +95,7 @@ fn close_books(
     cache: &FlowCache,
     exporter: Exporter,
     metering: &Metering,
+    symptoms: Option<&Symptoms>,
     started: Instant,
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -96,6 +103,7 @@ fn close_books(
         capture_errors: Vec::new(),
         panics: Vec::new(),
         targets: Vec::new(),
+        symptoms: None,
     };
     let mut clock = (0, Timestamp::EPOCH);
     for share in shares {
@@ -111,9 +119,13 @@ fn close_books(
     let interfaces = metering.points.len();
     cache.flush(clock.1, |records| {
         outcome.ledger.count_exported(&records);
+        if let Some(symptoms) = symptoms {
+            symptoms.look_at(&records);
+        }
         exporter.send_patiently(&Arc::new(RecordBatch { records, clock: clock.1, interfaces }));
     });
     outcome.ledger.peak_flows = cache.peak_flows() as u64;
+    outcome.symptoms = symptoms.map(Symptoms::counts);
     outcome.targets = exporter.finish();
     outcome.ledger.elapsed = since(started);
     outcome

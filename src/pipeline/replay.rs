@@ -117,7 +117,7 @@ fn replay_with<T: Treatment>(
         threads.into_iter().map(|thread| thread.join()).collect()
     });
     learn_interfaces(metering, files, usize::MAX);
-    let mut outcome = close_books(shares, &cache, exporter, metering, started);
+    let mut outcome = close_books(shares, &cache, exporter, metering, None, started);
     outcome.ledger.clock_steps = files.clock_steps();
     (outcome, replaced.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

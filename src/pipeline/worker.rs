@@ -7,9 +7,9 @@ use crate::decode::{self, DecodeError, PacketAnomaly};
 use crate::export::{Exporter, Ignored, Metering, RecordBatch, Selection};
 use crate::flow::{Batch, FlowCache, FlowRecord, PacketFilter, Sweep, Turn};
 use crate::frame::Frame;
-use crate::pipeline::Config;
 use crate::pipeline::departures::{Departures, Due};
 use crate::pipeline::ledger::Ledger;
+use crate::pipeline::{Config, Symptoms};
 use crate::time::Timestamp;
 
 /// What a worker carries from frame to frame.
@@ -34,6 +34,10 @@ pub(super) struct Worker<'a> {
     selected: Selection,
     /// Packets dropped by the kernel, as far as they were told.
     kernel_drops: u64,
+    /// Live: who looks at the records on their way.
+    pub(super) symptoms: Option<&'a Symptoms>,
+    /// What it was told of arrivals.
+    arrived: (u64, Drops),
     pub(super) ledger: Ledger,
     /// What is counted of records beyond the books; not in a replay.
     pub(super) departures: Option<Departures>,
@@ -61,6 +65,8 @@ impl<'a> Worker<'a> {
             ignored: Ignored::default(),
             selected: Selection::default(),
             kernel_drops: 0,
+            symptoms: None,
+            arrived: (0, Drops::default()),
             ledger: Ledger::default(),
             departures: None,
         }
@@ -109,6 +115,15 @@ impl<'a> Worker<'a> {
     /// Tells what the source says the kernel dropped since the start; when, it cannot say.
     pub(super) fn count_drops(&mut self, drops: Drops, clock: Timestamp) {
         self.ledger.drops = drops;
+        if let Some(symptoms) = self.symptoms {
+            let received = self.ledger.received_packets;
+            let (before, dropped) = std::mem::replace(&mut self.arrived, (received, drops));
+            let news = Drops {
+                kernel: drops.kernel.saturating_sub(dropped.kernel),
+                interface: drops.interface.saturating_sub(dropped.interface),
+            };
+            symptoms.arrived(received - before, news);
+        }
         if let Some(news @ 1..) = drops.kernel.checked_sub(self.kernel_drops) {
             self.kernel_drops = drops.kernel;
             self.ignored.add(news, 0, clock);
@@ -155,6 +170,9 @@ impl<'a> Worker<'a> {
                 // They may have changed.
                 let (active, idle) = self.metering.timeouts();
                 departures.count(&records, clock, &Due { active, idle });
+            }
+            if let Some(symptoms) = self.symptoms {
+                symptoms.look_at(&records);
             }
             let interfaces = self.interfaces;
             self.exporter.send(&Arc::new(RecordBatch { records, clock, interfaces }));

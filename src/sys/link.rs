@@ -15,6 +15,8 @@ pub struct Link {
 
 #[cfg(target_os = "linux")]
 pub use linux::Links;
+#[cfg(target_os = "linux")]
+pub(super) use linux::named_request;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::Links;
@@ -123,7 +125,7 @@ mod linux {
     }
 
     /// A request about `name`; none when no interface can have it.
-    fn named_request(name: &str) -> Option<libc::ifreq> {
+    pub(in crate::sys) fn named_request(name: &str) -> Option<libc::ifreq> {
         let mut request = empty_request();
         let octets = name.as_bytes();
         if octets.is_empty() || octets.len() >= request.ifr_name.len() || octets.contains(&0) {

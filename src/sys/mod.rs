@@ -9,7 +9,13 @@ pub mod block_ring;
 #[cfg(target_os = "linux")]
 mod bus_error;
 
+#[cfg(target_os = "linux")]
+pub mod ethtool;
+
 pub mod file_mapping;
+
+#[cfg(target_os = "linux")]
+pub mod kernel_clock;
 
 pub mod link;
 

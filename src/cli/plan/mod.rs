@@ -167,6 +167,7 @@ impl Rehearsal {
             observer: ending::observer(&self.meter),
             wall_clock,
             books: Arc::default(),
+            symptoms: Arc::default(),
         };
         let outcome = run.run(exporter, |notice| say(notice), &mut ());
         self.seen(outcome, &counters, true)

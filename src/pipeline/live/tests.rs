@@ -83,6 +83,7 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
         wall_clock: at(1_000),
         books: Arc::new(OpenBooks::default()),
         observer: Observer::default(),
+        symptoms: Arc::default(),
     };
     let mut watcher = Watcher::default();
     run.run(exporter, |_| {}, &mut watcher);
@@ -178,6 +179,7 @@ impl Run {
             duration,
             wall_clock: at(1_000),
             books: Arc::new(OpenBooks::default()),
+            symptoms: Arc::default(),
         };
         Self {
             stop,

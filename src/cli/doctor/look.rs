@@ -1,0 +1,126 @@
+//! What the system says: files below /sys and /proc, and some questions to the kernel.
+
+use std::fs;
+use std::path::Path;
+
+use caps::{CapSet, Capability};
+use nix::sys::statvfs::statvfs;
+
+use crate::cli::doctor::interface::{Interface, Losses};
+use crate::sys::ethtool::Ethtool;
+use crate::sys::kernel_clock::{KernelClock, kernel_clock};
+use crate::sys::link::Links;
+
+/// Whether this process may open packet sockets.
+pub(super) fn may_capture() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_RAW).unwrap_or(false)
+}
+
+pub(super) fn clock() -> Option<KernelClock> {
+    kernel_clock().ok()
+}
+
+/// The frequency governor of each processor that has one.
+pub(super) fn governors() -> Vec<String> {
+    let processors = fs::read_dir("/sys/devices/system/cpu").into_iter().flatten().flatten();
+    processors.filter_map(|it| text(&it.path().join("cpufreq/scaling_governor"))).collect()
+}
+
+/// Octets that are free for this user where `directory` is or will be.
+pub(super) fn free_octets(directory: &Path) -> Option<u64> {
+    let there = directory.ancestors().find_map(|place| {
+        let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
+        statvfs(place).ok()
+    })?;
+    #[allow(clippy::useless_conversion, reason = "32 bits on processors of 32")]
+    let (blocks, size) = (u64::from(there.blocks_available()), u64::from(there.fragment_size()));
+    Some(blocks.saturating_mul(size))
+}
+
+/// Whether the interface takes what is not addressed to it, now.
+pub(super) fn is_promiscuous(name: &str) -> Option<bool> {
+    // SIOCGIFFLAGS does not tell of sockets that asked for it; this file does.
+    let flags = text(&class(name).join("flags"))?;
+    let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok()?;
+    Some(flags & u32::try_from(libc::IFF_PROMISC).unwrap_or_default() != 0)
+}
+
+pub(super) fn interface(name: &str) -> Interface {
+    let link = Links::open().ok().and_then(|links| links.named(name));
+    let Some(link) = link else {
+        return Interface { name: name.to_owned(), ..Interface::default() };
+    };
+    let directory = class(name);
+    let ethtool = Ethtool::open().ok();
+    let queues = fs::read_dir(directory.join("queues")).into_iter().flatten().flatten();
+    let is_receive = |name: &str| name.starts_with("rx-");
+    let queues = queues.filter(|it| it.file_name().to_str().is_some_and(is_receive)).count();
+    let statistic = |name: &str| number(&directory.join("statistics").join(name));
+    Interface {
+        name: name.to_owned(),
+        index: Some(link.index),
+        up: link.up,
+        carrier: number(&directory.join("carrier")).map(|on| on != 0),
+        mtu: number(&directory.join("mtu")).and_then(|mtu| mtu.try_into().ok()),
+        addresses: addresses(name),
+        speaks_ipv6: number(&Path::new("/proc/sys/net/ipv6/conf").join(name).join("disable_ipv6"))
+            .map(|disabled| disabled == 0),
+        offloads: ethtool.as_ref().map(|it| it.offloads(name)).unwrap_or_default(),
+        ring: ethtool.as_ref().and_then(|it| it.receive_ring(name).ok()),
+        queues,
+        hashing: ethtool.as_ref().and_then(|it| it.hashing(name).ok()),
+        losses: Losses {
+            missed: statistic("rx_missed_errors").unwrap_or(0)
+                + statistic("rx_fifo_errors").unwrap_or(0),
+            damaged: statistic("rx_crc_errors").unwrap_or(0)
+                + statistic("rx_frame_errors").unwrap_or(0),
+            length: statistic("rx_length_errors").unwrap_or(0),
+        },
+    }
+}
+
+/// How many addresses the interface has but for those of the link, which come with IPv6 itself.
+fn addresses(name: &str) -> usize {
+    let Ok(all) = nix::ifaddrs::getifaddrs() else { return 0 };
+    all.filter(|it| it.interface_name == name)
+        .filter_map(|it| it.address)
+        .filter(|address| {
+            address.as_sockaddr_in().is_some()
+                || address.as_sockaddr_in6().is_some_and(|it| !it.ip().is_unicast_link_local())
+        })
+        .count()
+}
+
+fn class(name: &str) -> std::path::PathBuf {
+    Path::new("/sys/class/net").join(name)
+}
+
+fn text(path: &Path) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+fn number(path: &Path) -> Option<u64> {
+    text(path)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_is_looked_at() {
+        let lo = interface("lo");
+        assert!(lo.index.is_some() && lo.mtu.is_some_and(|mtu| mtu > 1500), "{lo:?}");
+        assert_eq!(lo.ring, None);
+        assert_eq!(interface("not-there-1").index, None);
+        assert_eq!(is_promiscuous("not-there-1"), None);
+    }
+
+    #[test]
+    fn room_on_disk_is_that_where_a_directory_will_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let octets = free_octets(&directory.path().join("not/made/yet"));
+        assert!(octets.is_some_and(|octets| octets > 0), "{octets:?}");
+        assert!(free_octets(Path::new("relative/and/not/there")).is_some());
+    }
+}

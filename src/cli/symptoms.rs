@@ -1,0 +1,253 @@
+//! What counts of records and packets say of the mirror and of the box: findings for `flowtap doctor`,
+//! and warnings while a capture runs.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::cli::finding::{Check, Finding, Verdict};
+use crate::cli::summary::grouped;
+use crate::pipeline::{SymptomCounts, Symptoms};
+
+/// What can be told from counts alone.
+pub(super) fn findings(counts: &SymptomCounts) -> [Finding; 4] {
+    [kernel_drops(counts), frame_length(counts), one_direction(counts), own_export(counts)]
+}
+
+fn kernel_drops(counts: &SymptomCounts) -> Finding {
+    let dropped = counts.kernel_dropped_packets;
+    if dropped == 0 {
+        return Finding::new(Check::KernelDrops, Verdict::Ok, "the kernel dropped no packet");
+    }
+    let of = grouped(counts.received_packets + dropped);
+    let text = format!("the kernel dropped {} of {of} packets for lack of room", grouped(dropped));
+    Finding::new(Check::KernelDrops, Verdict::Error, text).fixed_by(
+        "flowtap capture --workers N, one for each processor that has nothing else to do; or less \
+         traffic by --filter",
+    )
+}
+
+fn frame_length(counts: &SymptomCounts) -> Finding {
+    let (long, flows) = (counts.long_packet_flows, counts.flows);
+    if flows == 0 {
+        let text = "there was no packet to measure";
+        return Finding::new(Check::FrameLength, Verdict::NotPossible, text);
+    }
+    if long == 0 {
+        return Finding::new(Check::FrameLength, Verdict::Ok, "no packet was longer than the MTU");
+    }
+    let text =
+        format!("{} of {} flows had a packet longer than the MTU", grouped(long), grouped(flows));
+    Finding::new(Check::FrameLength, Verdict::Error, text).fixed_by(
+        "ethtool -K IFACE gro off lro off; on a virtual network also ethtool -K SENDER tso off gso \
+         off; for jumbo frames ip link set dev IFACE mtu 9000",
+    )
+}
+
+fn one_direction(counts: &SymptomCounts) -> Finding {
+    let (one, all) = (counts.one_direction_tcp_flows, counts.tcp_flows);
+    if all < FEWEST_FLOWS {
+        let text = format!("only {all} TCP connections were seen, too few to judge");
+        return Finding::new(Check::OneDirection, Verdict::NotPossible, text);
+    }
+    let verdict = match one.saturating_mul(100) / all {
+        50.. => Verdict::Error,
+        10..50 => Verdict::Warning,
+        1..10 => Verdict::Note,
+        0 => Verdict::Ok,
+    };
+    let text = if one == 0 {
+        format!("both directions of all {} TCP connections were seen", grouped(all))
+    } else {
+        format!(
+            "of {} of {} TCP connections one direction only was seen",
+            grouped(one),
+            grouped(all)
+        )
+    };
+    let finding = Finding::new(Check::OneDirection, verdict, text);
+    if verdict.is_trouble() {
+        finding.fixed_by(
+            "mirror both directions on the switch (Cisco: monitor session 1 source interface PORT \
+             both); of a TAP name both interfaces: -i IFACE1 -i IFACE2",
+        )
+    } else {
+        finding
+    }
+}
+
+fn own_export(counts: &SymptomCounts) -> Finding {
+    let packets = counts.collector_packets;
+    if packets == 0 {
+        let text = "no packet from or to a configured collector passed";
+        return Finding::new(Check::OwnExport, Verdict::Ok, text);
+    }
+    let text = format!("{} packets from or to a configured collector passed", grouped(packets));
+    Finding::new(Check::OwnExport, Verdict::Warning, text).fixed_by(
+        "flowtap capture --filter 'not (host COLLECTOR and port PORT)'; or export over another network",
+    )
+}
+
+/// Looks at the counts of a running capture now and then, in a thread of its own.
+#[derive(Debug)]
+pub(super) struct Watch {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    /// `say` hears what begins to be wrong, and what is right again: each once.
+    pub(super) fn start(symptoms: Arc<Symptoms>, say: impl Fn(&str) + Send + 'static) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut judge = Judge::default();
+            loop {
+                let over = stopped.recv_timeout(WINDOW) != Err(RecvTimeoutError::Timeout);
+                judge.look(&symptoms.counts()).iter().for_each(|text| say(text));
+                if over {
+                    return;
+                }
+            }
+        });
+        Self { stop, thread }
+    }
+
+    /// Looks once more, now that all records have left, and ends.
+    pub(super) fn finish(self) {
+        let Self { stop, thread } = self;
+        // It is gone only if it panicked, which the run has outlived.
+        let _ = stop.send(());
+        let _ = thread.join();
+    }
+}
+
+/// What is wrong at the moment, as far as it was said.
+#[derive(Debug, Default)]
+struct Judge {
+    before: SymptomCounts,
+    /// Checks that were said to be wrong, and windows since then in which they were not.
+    wrong: Vec<(Check, u32)>,
+}
+
+impl Judge {
+    /// What is to be said after another window.
+    fn look(&mut self, counts: &SymptomCounts) -> Vec<String> {
+        let window = counts.since(&self.before);
+        self.before = *counts;
+        findings(&window).iter().filter_map(|finding| self.hear(finding)).collect()
+    }
+
+    /// Trouble is told when it begins; that it is over, after some windows without it.
+    fn hear(&mut self, finding: &Finding) -> Option<String> {
+        let Finding { check, verdict, .. } = finding;
+        let place = self.wrong.iter().position(|(known, _)| known == check);
+        match place {
+            None if verdict.is_trouble() => {
+                self.wrong.push((*check, 0));
+                Some(warning(finding))
+            }
+            None => None,
+            Some(_) if *verdict == Verdict::NotPossible => None,
+            Some(place) => {
+                let (_, calm) = self.wrong.get_mut(place)?;
+                *calm = if verdict.is_trouble() { 0 } else { *calm + 1 };
+                if *calm < CALM_WINDOWS {
+                    return None;
+                }
+                self.wrong.remove(place);
+                Some(format!("{}: over: {}", check.name(), finding.finding))
+            }
+        }
+    }
+}
+
+fn warning(finding: &Finding) -> String {
+    let Finding { check, finding, fix, .. } = finding;
+    let fix = fix.as_deref().map(|fix| format!("; {fix}")).unwrap_or_default();
+    format!("warning: {}: {finding}: {}{fix}", check.name(), check.why())
+}
+
+/// Fewer connections may all be odd by chance.
+const FEWEST_FLOWS: u64 = 10;
+const WINDOW: Duration = Duration::from_secs(30);
+/// Five minutes without it.
+const CALM_WINDOWS: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> SymptomCounts {
+        SymptomCounts { received_packets: 1000, flows: 100, tcp_flows: 50, ..Default::default() }
+    }
+
+    fn verdicts(counts: &SymptomCounts) -> [Verdict; 4] {
+        findings(counts).map(|finding| finding.verdict)
+    }
+
+    #[test]
+    fn healthy_counts_give_nothing_to_put_right() {
+        assert_eq!(verdicts(&counts()), [Verdict::Ok; 4]);
+        for finding in findings(&counts()) {
+            assert_eq!(finding.fix, None, "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn each_count_has_its_verdict_and_its_fix() {
+        use Verdict::{Error, NotPossible, Note, Ok, Warning};
+        let base = counts();
+        for (counts, expected) in [
+            (SymptomCounts { kernel_dropped_packets: 1, ..base }, [Error, Ok, Ok, Ok]),
+            (SymptomCounts { long_packet_flows: 1, ..base }, [Ok, Error, Ok, Ok]),
+            (SymptomCounts { one_direction_tcp_flows: 1, ..base }, [Ok, Ok, Note, Ok]),
+            (SymptomCounts { one_direction_tcp_flows: 5, ..base }, [Ok, Ok, Warning, Ok]),
+            (SymptomCounts { one_direction_tcp_flows: 25, ..base }, [Ok, Ok, Error, Ok]),
+            (
+                SymptomCounts { tcp_flows: 9, one_direction_tcp_flows: 9, ..base },
+                [Ok, Ok, NotPossible, Ok],
+            ),
+            (SymptomCounts { collector_packets: 3, ..base }, [Ok, Ok, Ok, Warning]),
+            (SymptomCounts::default(), [Ok, NotPossible, NotPossible, Ok]),
+        ] {
+            assert_eq!(verdicts(&counts), expected, "{counts:?}");
+            for finding in findings(&counts) {
+                assert_eq!(finding.fix.is_some(), finding.verdict.is_trouble(), "{finding:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_warning_is_said_once_and_its_end_after_a_while() {
+        let mut judge = Judge::default();
+        let mut total = SymptomCounts::default();
+        let mut window = |collector_packets| {
+            let [received, kernel, interface, flows, long, tcp, one, own] = total.all();
+            total = SymptomCounts {
+                received_packets: received + 1000,
+                kernel_dropped_packets: kernel,
+                interface_dropped_packets: interface,
+                flows: flows + 100,
+                long_packet_flows: long,
+                tcp_flows: tcp + 50,
+                one_direction_tcp_flows: one,
+                collector_packets: own + collector_packets,
+            };
+            judge.look(&total)
+        };
+        assert_eq!(window(0), [""; 0]);
+        let said = window(7);
+        assert_eq!(said.len(), 1);
+        assert!(said[0].starts_with("warning: own-export: 7 packets"), "{said:?}");
+        for _ in 0..20 {
+            // It comes and goes: that is one trouble, and no news.
+            assert_eq!((window(0), window(5)), (vec![], vec![]));
+        }
+        for _ in 1..CALM_WINDOWS {
+            assert_eq!(window(0), [""; 0]);
+        }
+        assert!(window(0)[0].starts_with("own-export: over: "));
+        assert_eq!(window(3).len(), 1, "a new trouble");
+    }
+}
