@@ -117,19 +117,20 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let plural = if workers == 1 { "" } else { "s" };
     say(&format_args!("capturing on {names} with {workers} worker{plural}"));
     let books = Arc::new(OpenBooks::new(workers));
+    let symptoms = Arc::new(Symptoms::new(suspects(&points, &meter)));
     let interfaces = points.iter().map(|it| (it.index, it.name.clone(), it.cut.clone()));
     let interfaces = Arc::new(Interfaces::new(interfaces));
     let subject = Subject {
         books: Arc::clone(&books),
         interfaces: Arc::clone(&interfaces),
         targets: exporter.watches(),
+        symptoms: Arc::clone(&symptoms),
         confinement: confinement.clone(),
         workers,
         maximum_flows: meter.metering.max_flows,
         started: wall_clock,
     };
     let telemetry = telemetry::serve(endpoint, &address, subject, &meter);
-    let symptoms = Arc::new(Symptoms::new(suspects(&points, &meter)));
     let run = LiveRun {
         config: pipeline::Config {
             decode: meter.metering.decode(),

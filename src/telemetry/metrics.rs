@@ -7,13 +7,14 @@ mod encode;
 
 use encode::{Family, Value, counter, gauge, histogram, info};
 
-use crate::telemetry::status::{Count, Share, Status, Target};
+use crate::telemetry::status::{Count, Share, Status, Symptoms, Target};
 
 /// The text of a scrape.
 pub(super) fn text(status: &Status) -> String {
     let mut families = run(status);
     families.extend(ledger(status));
     families.extend(interfaces(status));
+    families.extend(symptoms(status));
     families.extend(distributions(status));
     families.extend(targets(&status.targets));
     encode::text(families)
@@ -112,6 +113,21 @@ fn interfaces(status: &Status) -> Vec<Family> {
         octets.add(&labels, interface.octets);
     }
     vec![up, cut, packets, octets]
+}
+
+/// What `flowtap doctor` looks for, as far as a capture sees it anyway.
+fn symptoms(status: &Status) -> Vec<Family> {
+    let Symptoms { long_packet_flows, tcp_flows, one_direction_tcp_flows, collector_packets } =
+        status.symptoms;
+    vec![
+        counter("long_packet_records", "Flow records with a packet longer than the MTU")
+            .of(long_packet_flows),
+        counter("tcp_records", "Flow records of TCP connections under way").of(tcp_flows),
+        counter("one_direction_tcp_records", "Those of which one direction only was seen")
+            .of(one_direction_tcp_flows),
+        counter("collector_packets", "Packets from or to a collector of the probe, observed")
+            .of(collector_packets),
+    ]
 }
 
 fn distributions(status: &Status) -> Vec<Family> {

@@ -11,8 +11,8 @@ use crate::decode::PacketAnomaly;
 use crate::export::{LossReason, TargetState, Watch, Watches};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{
-    LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
-    size_limit,
+    self, LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
+    SymptomCounts, size_limit,
 };
 use crate::privacy::Level;
 use crate::telemetry::health::{self, Findings, RECENTLY, TargetFindings};
@@ -22,7 +22,7 @@ use crate::telemetry::interfaces::Interfaces;
 use crate::telemetry::server::{Outcome, Outcomes};
 use crate::telemetry::status::{
     Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Rates, Share, Spool,
-    Status, Target,
+    Status, Symptoms, Target,
 };
 use crate::time::Timestamp;
 
@@ -35,6 +35,8 @@ pub struct Subject {
     pub interfaces: Arc<Interfaces>,
     /// Its targets.
     pub targets: Watches,
+    /// What its records tell of mirror and box.
+    pub symptoms: Arc<pipeline::Symptoms>,
     /// What the process has given up.
     pub confinement: confine::Confinement,
     /// Workers that were started.
@@ -197,6 +199,7 @@ impl Observer {
                 maximum: self.subject.maximum_flows as u64,
             },
             expiry: expiry(page),
+            symptoms: symptoms(self.subject.symptoms.counts()),
             distributions: self.distributions(page),
             targets,
             confinement: confinement(&self.subject.confinement),
@@ -441,6 +444,17 @@ fn per_second(count: u64, time: Duration) -> u64 {
 
 /// Looks between the two that rates are reckoned from.
 const RATE_LOOKS: usize = 3;
+
+const fn symptoms(counts: SymptomCounts) -> Symptoms {
+    let SymptomCounts {
+        long_packet_flows,
+        tcp_flows,
+        one_direction_tcp_flows,
+        collector_packets,
+        ..
+    } = counts;
+    Symptoms { long_packet_flows, tcp_flows, one_direction_tcp_flows, collector_packets }
+}
 
 /// What a target is told, in plain words.
 fn disclosure(watch: &Watch) -> String {

@@ -29,6 +29,8 @@ pub struct Status {
     pub cache: Cache,
     /// How late records leave.
     pub expiry: Expiry,
+    /// What the traffic tells of mirror and box.
+    pub symptoms: Symptoms,
     /// The traffic as a whole (requirement U2).
     pub distributions: Distributions,
     /// Where records go.
@@ -109,6 +111,19 @@ pub struct Cache {
     pub peak: u64,
     /// The most there can be.
     pub maximum: u64,
+}
+
+/// What flow records tell of mirror and box.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Symptoms {
+    /// Flow records with a packet longer than the MTU of their interface: something merges packets.
+    pub long_packet_flows: u64,
+    /// TCP connections that were under way.
+    pub tcp_flows: u64,
+    /// Those of them of which one direction only was seen.
+    pub one_direction_tcp_flows: u64,
+    /// Packets from or to a Collector of the probe, seen where it observes.
+    pub collector_packets: u64,
 }
 
 /// How late records left: behind the timeout that let them leave.
