@@ -5,6 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "a key that is missing fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
@@ -122,6 +123,30 @@ fn a_healthy_mirror_and_each_fault_of_one() {
         down.troubled_by(&["carrier", "addresses"]);
         assert_eq!((down.verdicts["traffic"].as_str(), down.packets), ("not_possible", None));
         assert_eq!(down.fixes("carrier"), "ip link set dev tap0 up");
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_configuration_says_what_to_look_at_and_flags_override_it() {
+    inside("a_configuration_says_what_to_look_at_and_flags_override_it", || {
+        cable("tap0", "src0");
+        ip("link set dev lo up");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("flowtap.toml");
+        let text =
+            "[[interface]]\nname = \"tap0\"\n[[collector]]\nurl = \"tcp://127.0.0.1:4739\"\n";
+        fs::write(&file, text).expect("it is ours");
+        let config = file.to_str().expect("a name of ours");
+        let arguments = ["doctor", "--config", config, "--duration", "1s", "--format", "json"];
+        // Nobody listens over TCP, and over UDP somebody does.
+        let look = |more: &[&str]| {
+            let ended = while_sending(both_directions, || flowtap(arguments.iter().chain(more)));
+            Report::from(&ended)
+        };
+        look(&[]).troubled_by(&["collector"]);
+        let _collector = UdpSocket::bind("127.0.0.1:4739").expect("our own address");
+        look(&["--export", "udp://127.0.0.1:4739"]).troubled_by(&[]);
     });
 }
 
@@ -261,6 +286,7 @@ fn wrong_usage_is_said_before_anything_is_looked_at() {
         &["doctor", "-i", "eth1", "-i", "eth1"],
         &["doctor", "-i", "eth1", "--export", "udp:c"],
         &["doctor", "-i", "eth1", "--spool-size", "5M"],
+        &["doctor", "--config", "/no/such/file.toml"],
     ] {
         flowtap(arguments).with(2);
     }

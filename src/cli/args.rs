@@ -188,8 +188,12 @@ pub(super) struct Capture {
 /// Exit status: 0 nothing to put right, 1 something to put right, 2 wrong usage.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
+    /// Look at what this configuration names; flags override it
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
     /// Interface to look at; repeat it for several, as for capture
-    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
+    #[arg(short, long = "interface", value_name = "IFACE", required_unless_present = "config")]
     pub(super) interface: Vec<String>,
 
     /// How long to look at the traffic, 1s to 1h

@@ -20,7 +20,8 @@ use anyhow::bail;
 use crate::capture::CaptureError;
 use crate::capture::live::{self, Backend, Cut, LiveConfig, LiveSource};
 use crate::cli::UsageError;
-use crate::cli::args::{Doctor, DoctorFormat};
+use crate::cli::args::{Capture, Doctor, DoctorFormat};
+use crate::cli::config;
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::confine::{self, Confinement, Files, Policy};
 use crate::decode;
@@ -39,8 +40,9 @@ struct Report {
 }
 
 /// Looks, prints, and tells by the exit status whether there is something to put right.
-pub(super) fn run(arguments: &Doctor) -> anyhow::Result<ExitCode> {
-    let report = examine(arguments)?;
+pub(super) fn run(arguments: Doctor) -> anyhow::Result<ExitCode> {
+    let arguments = configured(arguments)?;
+    let report = examine(&arguments)?;
     let mut out = io::stdout().lock();
     match arguments.format {
         DoctorFormat::Json => print::json(&report, &mut out)?,
@@ -52,6 +54,25 @@ pub(super) fn run(arguments: &Doctor) -> anyhow::Result<ExitCode> {
     out.flush()?;
     let is_trouble = report.findings.iter().any(|finding| finding.verdict.is_trouble());
     Ok(if is_trouble { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What is not said by flags is that of the configuration, if there is one.
+fn configured(mut arguments: Doctor) -> anyhow::Result<Doctor> {
+    let Some(file) = &arguments.config else { return Ok(arguments) };
+    let Capture { interface, meter, spool, .. } = config::of_file(file)?.capture;
+    if arguments.interface.is_empty() {
+        arguments.interface = interface;
+    }
+    if arguments.export.is_empty() {
+        arguments.export = meter.export;
+    }
+    if arguments.spool.directory.is_none() {
+        arguments.spool = spool;
+    }
+    if arguments.interface.is_empty() {
+        bail!(UsageError(format!("{} names no interface: give -i IFACE", file.display())));
+    }
+    Ok(arguments)
 }
 
 fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
