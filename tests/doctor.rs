@@ -176,9 +176,9 @@ fn packets_that_gro_merged_are_found() {
         // The sender in a namespace of its own: in one, nothing would take the cable.
         let other = Program::start(Command::new("unshare").args(["--net", "sleep", "60"]));
         let namespace = format!("/proc/{}/ns/net", other.id());
-        let ours = std::fs::read_link("/proc/self/ns/net").expect("a namespace");
+        let ours = fs::read_link("/proc/self/ns/net").expect("a namespace");
         program::wait_until("its namespace", || {
-            std::fs::read_link(&namespace).is_ok_and(|theirs| theirs != ours)
+            fs::read_link(&namespace).is_ok_and(|theirs| theirs != ours)
         });
         let there = |line: &str| {
             let net = format!("--net={namespace}");
