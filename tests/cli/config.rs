@@ -1,0 +1,156 @@
+//! The configuration file: what `flowtap check`, `config` and `manifest` say of it, and that a probe is
+//! what its file says.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a helper fails the test that called it"
+)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::run::flowtap;
+use tempfile::TempDir;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+#[test]
+fn the_default_configuration_is_valid_and_what_is_in_effect_is_valid_again() {
+    let folder = Folder::new();
+    let printed = flowtap(["config"]).well();
+    let file = folder.write("flowtap.toml", printed.text());
+    let checked = flowtap(["check", &file]).well();
+    assert!(checked.stderr.contains("no [[interface]]"), "{}", checked.stderr);
+    let again = folder.write("again.toml", checked.text());
+    assert_eq!(flowtap(["check", &again]).well().text(), checked.text());
+    // Whoever has seen enough closes the pipe.
+    assert!(printed.text().lines().all(|line| line.len() <= 100));
+}
+
+#[test]
+fn the_example_of_the_readme_is_valid() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let folder = Folder::new();
+    let checked = flowtap(["check", &folder.write("flowtap.toml", example)]).well();
+    assert!(checked.text().contains("url = \"tls://collector.example:4740\""), "{example}");
+    assert!(checked.text().contains("level = \"obfuscated\""), "it is of all: {example}");
+}
+
+#[test]
+fn a_wrong_file_is_status_2_and_one_line_that_says_where_and_what() {
+    let folder = Folder::new();
+    let file = folder.write("flowtap.toml", "[meter]\n\nidle_timeout = \"soon\"\n");
+    for arguments in [&["check", &file][..], &["capture", "--config", &file], &["manifest", &file]]
+    {
+        let ended = flowtap(arguments).with(2);
+        let expected = format!("flowtap: {file}:3:16: `meter.idle_timeout`: `soon`: ");
+        assert!(ended.stderr.starts_with(&expected), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(ended.stdout.is_empty());
+    }
+    let ended = flowtap(["capture", "--config", "/nonexistent.toml"]).with(2);
+    assert!(ended.stderr.contains("cannot read /nonexistent.toml"), "{}", ended.stderr);
+    let empty = folder.write("empty.toml", "");
+    for arguments in [&["capture"][..], &["capture", "--config", &empty]] {
+        let ended = flowtap(arguments).with(2);
+        assert!(ended.stderr.contains("[[interface]]"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
+    let folder = Folder::new();
+    let secret = folder.write("probe.key", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n");
+    let text = format!(
+        "[[interface]]\nname = 'no-such-link'\n[confinement]\nuser = 'nobody-of-this-name'\n\
+         [networks]\nexclude_files = ['/nonexistent/list']\n[spool]\ndirectory = '/nonexistent/spool'\n\
+         [[collector]]\nurl = 'tls://collector.invalid'\ntls = {{ cert = '{secret}', key = '{secret}' }}\n\
+         [[file]]\npath = '/nonexistent/flows'\n"
+    );
+    let file = folder.write("flowtap.toml", &text);
+    let checked = flowtap(["check", &file]).well();
+    for note in [
+        "note: no-such-link: no such interface",
+        "note: --user nobody-of-this-name: ",
+        "note: cannot read /nonexistent/list",
+        "note: /nonexistent/spool: its directory /nonexistent: No such file",
+        "note: /nonexistent/flows: its directory",
+        "note: tls://collector.invalid:4740: ",
+    ] {
+        assert!(checked.stderr.contains(note), "{note}: {}", checked.stderr);
+    }
+    assert!(checked.text().contains(&secret), "its path is told");
+    for said in [checked.text(), &checked.stderr] {
+        assert!(!said.contains("MIIEv") && !said.contains("BEGIN"), "{said}");
+    }
+}
+
+#[test]
+fn a_manifest_is_that_of_the_same_flags() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "flowtap.toml",
+        "[[interface]]\nname = 'eth1'\n[meter]\nactive_timeout = '5m'\n[spool]\ndirectory = 's'\n\
+         [[collector]]\nurl = 'tls://collector.example'\n[collector.privacy]\nlevel = 'obfuscated'\n",
+    );
+    let by_flags = [
+        "manifest",
+        "-i",
+        "eth1",
+        "--active-timeout=5m",
+        "--spool=s",
+        "--export=tls://collector.example?privacy=obfuscated",
+    ];
+    let by_flags = flowtap(by_flags).well();
+    assert_eq!(flowtap(["manifest", &file]).well().text(), by_flags.text());
+    assert_eq!(flowtap(["manifest", "--config", &file]).well().text(), by_flags.text());
+    let json = flowtap(["manifest", &file, "--format", "json", "-i", "eth2"]).well();
+    assert!(json.text().contains("eth2") && !json.text().contains("eth1"), "{}", json.text());
+    flowtap(["manifest", &file, "--config", &file]).with(2);
+}
+
+#[test]
+fn a_support_bundle_redacts_the_file() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "flowtap.toml",
+        "[[interface]]\nname = 'eth-acme'\n[capture]\nfilter = 'host acme'\n[meter]\nmax_flows = 5000\n\
+         [[collector]]\nurl = 'tls://acme.example'\nprofile = 'nfdump'\ntls = { ca = '/acme.pem' }\n",
+    );
+    let bundle = |file: &str| {
+        let nowhere = folder.path("nowhere").display().to_string();
+        let places = ["--environment-file", &nowhere, "--state-directory", &nowhere];
+        let made = flowtap([&["support-bundle", "-", "--config", file], &places[..]].concat());
+        String::from_utf8_lossy(&zstd::decode_all(&made.well().stdout[..]).unwrap()).into_owned()
+    };
+    let text = bundle(&file);
+    for line in [
+        "a configuration file with 1 interfaces and:\n",
+        "--max-flows 5000\n",
+        "--filter (left out)\n",
+        "--export tls profile=nfdump ca=(left out)\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(!text.contains("acme"), "{text}");
+    let wrong = bundle(&folder.write("wrong.toml", "acme = 1\n"));
+    assert!(wrong.contains("not valid: left out") && !wrong.contains("acme"), "{wrong}");
+}

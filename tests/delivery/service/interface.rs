@@ -1,0 +1,181 @@
+//! The preparation of a capture interface, and its undoing, on a real one.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::netns::{cable, inside, ip};
+use crate::program::run;
+
+#[test]
+#[ignore = "needs root and ethtool"]
+fn a_prepared_interface_hears_all_says_nothing_and_is_put_back_as_it_was() {
+    inside(
+        "service::interface::a_prepared_interface_hears_all_says_nothing_and_is_put_back_as_it_was",
+        || {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            for (up, more) in [(true, &[][..]), (false, &["promisc on", "arp off"])] {
+                used_interface(up, more);
+                assert!(!up || answers(), "as long as nobody prevents it");
+                let before = state();
+                assert!(act("prepare", folder.path()).contains("tap0: ready for capture"));
+                is_ready_for_capture();
+                assert!(!answers());
+                // Once more, as after a crash of the manager: what was before is not forgotten.
+                act("prepare", folder.path());
+                assert!(act("restore", folder.path()).contains("tap0: as it was"));
+                assert_eq!(state(), before);
+                // What was put back is not put back again.
+                ip("link set dev tap0 promisc off");
+                act("restore", folder.path());
+                assert!(!words("ip -o link show dev tap0").contains("PROMISC"));
+                ip("link delete dev tap0");
+            }
+        },
+    );
+}
+
+#[test]
+#[ignore = "needs root and ethtool"]
+fn an_interface_that_was_made_again_is_left_alone_and_so_is_the_way_to_this_machine() {
+    let test = "service::interface::an_interface_that_was_made_again_is_left_alone_and_so_is_the_way_to_this_machine";
+    inside(test, || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        used_interface(true, &[]);
+        act("prepare", folder.path());
+        ip("link delete dev tap0");
+        cable("tap0", "src0");
+        let before = state();
+        assert!(act("restore", folder.path()).contains("nothing to restore"));
+        assert_eq!(state(), before);
+
+        ip("address add 192.0.2.1/24 dev tap0");
+        ip("route add default via 192.0.2.254");
+        let before = state();
+        for (interface, reason) in
+            [("tap0", "how this machine is reached"), ("tap9", "there is no interface tap9")]
+        {
+            let output = script("prepare", interface, folder.path());
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success() && told.contains(reason), "{told}");
+        }
+        assert_eq!(state(), before);
+    });
+}
+
+/// `tap0`, with addresses, routes and offloads of its own, and `src0` at the other end.
+fn used_interface(up: bool, more: &[&str]) {
+    cable("tap0", "src0");
+    for (setting, value) in [("disable_ipv6", "0"), ("accept_dad", "0"), ("accept_ra", "0")] {
+        fs::write(format!("/proc/sys/net/ipv6/conf/tap0/{setting}"), value).expect("root may");
+    }
+    run(Command::new("ethtool").args(["-K", "tap0", "gro", "on", "tx-tcp6-segmentation", "off"]));
+    if up {
+        ip("address add 192.0.2.1/24 dev tap0");
+        ip("address add 192.0.2.2/32 dev tap0 label tap0:more");
+        ip("address add 2001:db8::1/64 dev tap0 nodad");
+        ip("route add 198.51.100.0/24 via 192.0.2.9");
+        ip("route add 2001:db8:1::/48 via 2001:db8::9");
+    } else {
+        ip("link set dev tap0 down");
+    }
+    for words in more {
+        ip(&format!("link set dev tap0 {words}"));
+    }
+    settle();
+}
+
+/// All that there is to be said of `tap0`.
+fn state() -> Vec<String> {
+    settle();
+    let commands = [
+        "ip -d link show dev tap0",
+        "ip address show dev tap0",
+        "ip -4 route show dev tap0",
+        "ip -6 route show dev tap0",
+        "ethtool -k tap0",
+    ];
+    let ipv6 = "/proc/sys/net/ipv6/conf/tap0/disable_ipv6";
+    let ipv6 = fs::read_to_string(ipv6).expect("a file of the kernel");
+    commands.into_iter().map(words).chain([ipv6]).collect()
+}
+
+/// IPv6 looks for a moment whether anybody else has its addresses.
+fn settle() {
+    for _ in 0..100 {
+        if !words("ip address show dev tap0").contains("tentative") {
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("an address stays tentative");
+}
+
+fn is_ready_for_capture() {
+    let link = words("ip -o link show dev tap0");
+    for flag in ["PROMISC", "NOARP", ",UP"] {
+        assert!(link.contains(flag), "{flag}: {link}");
+    }
+    assert_eq!(words("ip -o address show dev tap0"), "");
+    let features = words("ethtool -k tap0");
+    for feature in [
+        "generic-receive-offload",
+        "tcp-segmentation-offload",
+        "generic-segmentation-offload",
+        "rx-vlan-offload",
+        "tx-vlan-offload",
+    ] {
+        assert!(features.contains(&format!("{feature}: off")), "{feature}: {features}");
+    }
+}
+
+/// Whether `tap0` answers who asks there for an address of another interface of this machine, as Linux
+/// does, or says anything else meanwhile.
+fn answers() -> bool {
+    cable("own0", "own1");
+    ip("address add 203.0.113.1/24 dev own0");
+    for scope in ["all", "tap0"] {
+        fs::write(format!("/proc/sys/net/ipv4/conf/{scope}/rp_filter"), "0").expect("root may");
+    }
+    let count = |name: &str| -> u64 {
+        let path = format!("/sys/class/net/tap0/statistics/{name}");
+        fs::read_to_string(path).expect("a counter").trim().parse().expect("a number")
+    };
+    let before = ["rx_packets", "tx_packets"].map(count);
+    // RFC 826: who has 203.0.113.1, tell 203.0.113.77.
+    let ask = "import socket
+source = bytes.fromhex('020000000077')
+frame = b'\\xff' * 6 + source + bytes.fromhex('0806000108000604' '0001') + source
+frame += socket.inet_aton('203.0.113.77') + bytes(6) + socket.inet_aton('203.0.113.1')
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(('src0', 0))
+wire.send(frame)";
+    run(Command::new("python3").args(["-c", ask]));
+    thread::sleep(Duration::from_millis(200));
+    let [heard, said] = ["rx_packets", "tx_packets"].map(count);
+    assert!(heard > before[0], "it was asked");
+    ip("link delete dev own0");
+    said > before[1]
+}
+
+fn act(what: &str, folder: &Path) -> String {
+    let output = script(what, "tap0", folder);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.is_empty(), "{what}: {told}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn script(what: &str, interface: &str, folder: &Path) -> std::process::Output {
+    Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/flowtap-interface"))
+        .args([what, interface])
+        .env("RUNTIME_DIRECTORY", folder.join(interface))
+        .output()
+        .expect("the script is part of the project")
+}
+
+fn words(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    run(Command::new(words.next().expect("a program")).args(words))
+}

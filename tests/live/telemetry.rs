@@ -1,0 +1,367 @@
+//! What a probe tells of itself: scraped, looked at and attacked while it captures real traffic.
+//!
+//! `cargo test --test live telemetry:: -- --include-ignored --test-threads=1`, as root.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what goes wrong in a helper fails the test that called it"
+)]
+
+use crate::program;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::lab::Lab;
+use crate::program::Program;
+use crate::run::{FLOWTAP, Summary, flowtap};
+use serde_json::Value;
+
+mod secrets;
+mod shown;
+
+/// Asks the probe in `lab`, by curl(1); fails unless it is answered.
+fn get(lab: &Lab, path: &str) -> String {
+    let url = format!("http://127.0.0.1:9739{path}");
+    program::run(lab.command("probe", "curl").args(["--silent", "--max-time", "5", &url]))
+}
+
+fn status(lab: &Lab) -> Value {
+    serde_json::from_str(&get(lab, "/status.json")).unwrap()
+}
+
+/// Waits until what the probe says of itself is as it should be.
+#[track_caller]
+fn wait_for(lab: &Lab, what: &str, ready: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Value::Null;
+    for _ in 0..100 {
+        last = status(lab);
+        if ready(&last) {
+            return last;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{what} did not come: {last:#}");
+}
+
+/// A probe on `span`, ready.
+fn start(lab: &Lab, more: &[&str]) -> Program {
+    let mut command = lab.command("probe", FLOWTAP);
+    command.args(["capture", "-i", "span", "--workers", "2"]).args(more);
+    let mut capture = Program::start(&mut command);
+    lab.wait_for_packet_sockets(&mut capture, 2);
+    capture
+}
+
+/// Metrics by name and labels.
+fn metrics(text: &str) -> BTreeMap<String, f64> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn what_is_told_while_it_runs_is_what_the_summary_says_at_the_end() {
+    let mut lab = Lab::new();
+    lab.start_servers();
+    let folder = tempfile::tempdir().unwrap();
+    let summary = folder.path().join("summary.json");
+    let summary_text = summary.display().to_string();
+    let capture =
+        start(&lab, &["--export", "null:", "--idle-timeout", "1s", "--summary", &summary_text]);
+    lab.mirror(&[("ingress", "span"), ("egress", "span")]);
+    (0..3).for_each(|_| lab.talk());
+    lab.unmirror();
+    // All flows have left, so nothing is on its way any more.
+    let seen = wait_for(&lab, "an empty cache", |it| {
+        it["cache"]["flows"] == 0
+            && it["ledger"]["metered_packets"] == it["ledger"]["exported_packets"]
+            && it["ledger"]["received_packets"].as_u64() > Some(100)
+    });
+    let told = metrics(&get(&lab, "/metrics"));
+    let [packets, octets, _] = lab.counters("span");
+    capture.signal("TERM");
+    let (ended, said) = capture.end();
+    assert!(ended.success(), "{said}");
+    let ledger = Summary::read(&summary);
+    ledger.assert_balanced();
+
+    let count = |name: &str| seen["ledger"][name].as_u64().unwrap();
+    for name in [
+        "received_packets",
+        "received_octets",
+        "metered_packets",
+        "metered_octets",
+        "ignored_octets",
+        "filtered_packets",
+        "kernel_dropped_packets",
+        "interface_dropped_packets",
+        "exported_flows",
+        "exported_packets",
+        "exported_octets",
+        "ip_option_packets",
+        "clock_steps",
+    ] {
+        assert_eq!(count(name), ledger.count(name), "{name}");
+    }
+    let interface = &seen["interfaces"][0];
+    assert_eq!((&interface["name"], &interface["up"]), (&"span".into(), &true.into()));
+    assert_eq!(interface["packets"], packets);
+    assert_eq!(interface["octets"], octets, "what the kernel counted on the wire");
+    assert_eq!(interface["payload_cut_in_kernel"], true);
+    let sizes: u64 = seen["distributions"]["sizes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(sizes, packets);
+    // Two fragmented echoes each time, of three fragments and both ways: curl and ping make the rest.
+    assert!(seen["distributions"]["fragments"].as_u64() >= Some(3 * 6), "{seen:#}");
+
+    #[expect(clippy::cast_precision_loss, reason = "metrics are floating point")]
+    for (metric, count) in [
+        ("flowtap_received_packets_total", packets),
+        ("flowtap_received_bytes_total", octets),
+        ("flowtap_interface_received_packets_total{interface=\"span\"}", packets),
+        ("flowtap_frame_size_bytes_count", packets),
+        ("flowtap_frame_size_bytes_sum", octets),
+        (
+            "flowtap_export_sent_records_total{target=\"1\",kind=\"null\"}",
+            ledger.count("exported_flows"),
+        ),
+        ("flowtap_export_queued_records{target=\"1\",kind=\"null\"}", 0),
+        ("flowtap_confined", 1),
+        ("flowtap_healthy", 1),
+    ] {
+        assert_eq!(told.get(metric), Some(&(count as f64)), "{metric}: {told:#?}");
+    }
+    assert!(said.contains("telemetry at http://127.0.0.1:9739/"), "{said}");
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn what_is_wrong_is_told_with_its_reason_and_until_it_is_mended() {
+    let lab = Lab::new();
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool").display().to_string();
+    // Nobody listens there.
+    let capture = start(&lab, &["--export", "tcp://127.0.0.1:1?reconnect=1s", "--spool", &spool]);
+    let state = wait_for(&lab, "a first look", |it| it["targets"][0]["failed_connects"] != 0);
+    assert_eq!(state["targets"][0]["connected"], false);
+    assert_eq!(state["targets"][0]["label"], "1");
+    assert_eq!(state["health"]["healthy"], true, "a minute is given: {state:#}");
+    lab.shell("probe", "ip link set span down");
+    let state = wait_for(&lab, "trouble", |it| it["health"]["healthy"] == false);
+    let faults: Vec<_> = state["health"]["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["healthy"] == false)
+        .collect();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(
+        (&faults[0]["check"], &faults[0]["of"], &faults[0]["text"]),
+        (&"interface".into(), &"span".into(), &"is down".into())
+    );
+    let code = "--output /dev/null --silent --write-out %{http_code}";
+    let code = || lab.shell("probe", &format!("curl {code} http://127.0.0.1:9739/health"));
+    assert_eq!(code(), "503");
+    let ask = |more: &str| {
+        let mut command = lab.command("probe", FLOWTAP);
+        let output = command.arg("status").args(more.split_whitespace()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (exit, told) = ask("");
+    assert_eq!(exit, Some(1), "{told}");
+    assert!(told.contains("NOT HEALTHY") && told.contains("interface span: is down"), "{told}");
+    lab.shell("probe", "ip link set span up");
+    wait_for(&lab, "recovery", |it| it["health"]["healthy"] == true);
+    assert_eq!(code(), "200");
+    let (exit, told) = ask("--json");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((exit, &told["health"]["healthy"]), (Some(0), &true.into()));
+    assert_eq!((&told["interfaces"][0]["name"], told.get("history")), (&"span".into(), None));
+    let (exit, _) = ask("--probe 127.0.0.1:9");
+    assert_eq!(exit, Some(1), "nobody is there");
+    assert!(get(&lab, "/metrics").contains("flowtap_interface_up{interface=\"span\"} 1"));
+    drop(capture);
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn prometheus_reads_every_line_and_all_that_rules_and_dashboard_ask_for_is_there() {
+    let lab = Lab::new();
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool").display().to_string();
+    let capture = start(&lab, &["--export", "tcp://127.0.0.1:1?reconnect=1s", "--spool", &spool]);
+    // What is counted by reason has a line when it has happened: who is asked for is not IP.
+    lab.mirror(&[("ingress", "span")]);
+    lab.shell("client", "ping -n -q -c 1 192.0.2.80 >/dev/null");
+    lab.unmirror();
+    wait_for(&lab, "what is not IP", |it| {
+        it["ledger"]["ignored_packets"].as_array().is_some_and(|it| !it.is_empty())
+    });
+    let text = get(&lab, "/metrics");
+    drop(capture);
+    // The parser of the reference implementation, which takes nothing that is not OpenMetrics.
+    let file = folder.path().join("metrics");
+    fs::write(&file, &text).unwrap();
+    let names = program::run(Command::new("/usr/bin/python3").args(["-c", OPENMETRICS]).arg(&file));
+    let names: BTreeSet<&str> = names.split_whitespace().collect();
+    assert!(names.len() > 50, "{names:?}");
+    let mut used = 0;
+    for file in ["probe-config/prometheus-alerts.yml", "probe-config/grafana-dashboard.json"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let asked = fs::read_to_string(path).unwrap();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        for name in asked.split(|c| !is_name(c)).filter(|word| word.starts_with("flowtap_")) {
+            assert!(names.contains(name), "{file} asks for {name}, which there is not");
+            used += 1;
+        }
+    }
+    assert!(used > 30, "{used}");
+    let dashboard =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("probe-config/grafana-dashboard.json"));
+    let dashboard: Value = serde_json::from_slice(&dashboard.unwrap()).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() >= 8);
+}
+
+/// Prints the name of every sample.
+const OPENMETRICS: &str = "
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+for family in text_string_to_metric_families(open(sys.argv[1]).read()):
+    assert family.documentation, family
+    for sample in family.samples:
+        print(sample.name)
+";
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn who_attacks_the_endpoint_costs_no_packet_and_no_memory() {
+    let mut lab = Lab::new();
+    lab.start_servers();
+    let mut capture = start(&lab, &["--export", "null:"]);
+    wait_for(&lab, "a first look", |it| it["health"]["healthy"] == true);
+    let memory = |capture: &Program| {
+        let status = fs::read_to_string(format!("/proc/{}/status", capture.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    lab.mirror(&[("ingress", "span")]);
+    // The first packet of a shard takes memory.
+    lab.blast(100, 100);
+    get(&lab, "/");
+    let before = memory(&capture);
+    let attack = Program::start(lab.command("probe", "python3").args(["-c", ATTACK]));
+    lab.blast(5_000, 100);
+    let (ended, said) = attack.end();
+    assert!(ended.success(), "{said}");
+    lab.unmirror();
+    thread::sleep(Duration::from_secs(1));
+    let seen = status(&lab);
+    assert_eq!(seen["health"]["healthy"], true, "{seen:#}");
+    assert!(seen["ledger"]["received_packets"].as_u64() >= Some(5_000));
+    assert_eq!(seen["ledger"]["kernel_dropped_packets"], 0);
+    let of = |name: &str| {
+        let connections = seen["connections"].as_array().unwrap();
+        connections.iter().find(|it| it["name"] == name).unwrap()["count"].as_u64().unwrap()
+    };
+    for name in ["malformed", "too_large", "too_slow", "evicted", "method", "host", "not_found"] {
+        assert!(of(name) > 0, "{name}: {seen:#}");
+    }
+    let grown = memory(&capture).saturating_sub(before);
+    // A flow that is the first of a shard takes some; 60 MB of requests are not kept.
+    assert!(grown < 16 << 10, "{grown} KiB");
+    assert!(capture.is_running());
+    capture.signal("TERM");
+    assert!(capture.end().0.success());
+}
+
+const ATTACK: &str = "
+import os, socket
+def connect():
+    s = socket.create_connection(('127.0.0.1', 9739), timeout=10)
+    return s
+def send(data, read=True):
+    s = connect()
+    try:
+        s.sendall(data)
+        if read: s.recv(100)
+    except OSError:
+        pass
+    s.close()
+send(b'\\x16\\x03\\x01' + os.urandom(500))
+send(b'GET / HTTP/1.1\\r\\n' + b'X: y\\r\\n' * 5000)
+for _ in range(60):
+    send(b'GET /' + b'x' * 1000000)
+send(b'POST / HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 999999999\\r\\n\\r\\n')
+send(b'GET /status.json HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n')
+send(b'GET /../../etc/passwd HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')
+slow = []
+for _ in range(50):
+    s = connect()
+    s.sendall(b'GET /status.json HT')
+    slow.append(s)
+for _ in range(20):
+    s = connect()
+    s.sendall(b'GET /status.json HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')
+    slow.append(s) # asked, and never read
+import time
+time.sleep(5) # connections of one second may have to wait for the next
+";
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_taken_port_is_said_and_costs_no_packet_and_a_unix_socket_serves_as_well() {
+    let lab = Lab::new();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("telemetry.sock");
+    let first = start(&lab, &["--export", "null:"]);
+    wait_for(&lab, "the first one", |it| it["health"]["healthy"] == true);
+    let second = lab
+        .command("probe", FLOWTAP)
+        .args(["capture", "-i", "tap0", "--export", "null:", "--duration", "500ms"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(second.status.success(), "{said}");
+    assert!(said.contains("no telemetry at 127.0.0.1:9739: Address already in use"), "{said}");
+    drop(first);
+    let capture =
+        start(&lab, &["--export", "null:", "--telemetry", &format!("unix:{}", socket.display())]);
+    let curl = format!("curl --silent --unix-socket {} http://probe/health", socket.display());
+    program::wait_until("health", || lab.shell("probe", &curl).contains("\"healthy\":true"));
+    let place = format!("--probe unix:{}", socket.display());
+    let status = lab.shell("probe", &format!("{FLOWTAP} status {place}"));
+    assert!(status.contains(": healthy, "), "{status}");
+    // In a terminal, until somebody has seen enough.
+    let top = format!("stty cols 100 rows 32; {FLOWTAP} top {place}");
+    let shown = lab
+        .shell("probe", &format!("(sleep 2; printf q) | timeout 10 script -qec '{top}' /dev/null"));
+    for word in ["healthy", "packets/s", "span", "cache", "written"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let listening = lab.shell("probe", "ss --no-header --listening --numeric -t");
+    assert_eq!(listening, "", "and no port is open");
+    capture.signal("TERM");
+    assert!(capture.end().0.success());
+    assert!(!socket.exists(), "it is removed at the end");
+}
+
+#[test]
+fn nobody_is_exposed_by_mistake() {
+    let ended = flowtap(["capture", "-i", "lo", "--telemetry", "0.0.0.0:9739"]).with(2);
+    assert!(ended.stderr.contains("exposed:0.0.0.0:9739"), "{}", ended.stderr);
+}

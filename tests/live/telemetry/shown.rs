@@ -1,0 +1,74 @@
+//! The status page in a real browser, over a live probe.
+
+use super::*;
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN and chromium"]
+fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
+    let mut lab = Lab::new();
+    lab.start_servers();
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool").display().to_string();
+    let more = ["--idle-timeout", "1s", "--export", "tcp://127.0.0.1:1?reconnect=1s"];
+    let elsewhere =
+        ["--export", "tcp://collector.invalid:4741", "--export", "udp://127.0.0.1:4742"];
+    let more = [&more[..], &["--export", "null:", "--spool", &spool], &elsewhere].concat();
+    let mut capture = start(&lab, &more);
+    lab.mirror(&[("ingress", "span"), ("egress", "span")]);
+    (0..6).for_each(|_| lab.talk());
+    lab.unmirror();
+    secrets::assert_no_answer_names_anybody(&lab);
+    let found = browse(&lab, folder.path());
+
+    assert_eq!(found["complaints"], serde_json::json!([]), "no error, no breach of the policy");
+    let asked = ["http://127.0.0.1:9739/", "http://127.0.0.1:9739/status.json", "data:,"];
+    for url in found["asked"].as_array().unwrap() {
+        assert!(asked.contains(&url.as_str().unwrap()), "nothing from elsewhere: {url}");
+    }
+    assert_eq!(found["unreachable"], serde_json::json!([]), "by keyboard or screen reader");
+    let views = found["views"].as_array().unwrap();
+    assert_eq!(views.len(), 4);
+    for view in views {
+        assert_eq!(view["poor_contrast"], serde_json::json!([]), "{view}");
+        assert_eq!(view["overflow"], 0, "nothing is cut off: {view}");
+    }
+    assert_ne!(views[0]["ground"], views[1]["ground"], "night is darker than day");
+    let text = found["text"].as_str().unwrap();
+    for shown in [
+        "All is well",
+        "Packets a second",
+        "span",
+        "capturing",
+        "payload cut in the kernel",
+        "out of reach",
+        "http",
+        "fragments",
+        "1 (tcp)",
+        "2 (null)",
+        "flow records as they are, addresses included",
+        "can start no program",
+        "records",
+    ] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    // The line of packets is not flat: there was traffic.
+    let path = found["paths"][0].as_str().unwrap();
+    let heights: BTreeSet<_> =
+        path.split(['M', 'L']).filter_map(|at| at.split_once(' ')).map(|at| at.1).collect();
+    assert!(heights.len() > 1 && found["paths"].as_array().unwrap().len() == 4, "{found}");
+    let (summary, readout) =
+        (found["summary"].as_str().unwrap(), found["readout"].as_str().unwrap());
+    assert!(summary.starts_with("Now ") && readout.contains(':'), "{summary} {readout}");
+    secrets::assert_silent(&lab, found["html"].as_str().unwrap(), "the page");
+    assert!(capture.is_running());
+}
+
+/// What the browser finds, and pictures in `folder`, or where `FLOWTAP_TEST_PICTURES` says.
+fn browse(lab: &Lab, folder: &Path) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/telemetry/browser.py");
+    let kept = std::env::var_os("FLOWTAP_TEST_PICTURES");
+    let pictures = kept.as_deref().map_or(folder, Path::new);
+    let mut python = lab.command("probe", "python3");
+    python.arg(script).arg("http://127.0.0.1:9739/").arg(pictures);
+    serde_json::from_str(&program::run(&mut python)).unwrap()
+}
