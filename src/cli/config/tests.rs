@@ -1,8 +1,9 @@
 use std::fs;
 
 use super::*;
-use crate::cli::args::{Direction, Switch};
+use crate::cli::args::Direction;
 use crate::export::{Collector, Profile, Transport};
+use crate::flow::Seed;
 
 fn words(line: &str) -> Vec<OsString> {
     line.split_whitespace().map(OsString::from).collect()
@@ -153,8 +154,8 @@ fn flags_override_the_file_and_the_file_overrides_defaults() {
     assert_eq!(described.len(), 2, "what is said of interfaces stays");
     assert_eq!(meter.metering.idle_timeout.as_secs(), 9);
     assert_eq!(meter.metering.active_timeout.as_secs(), 7);
-    assert_eq!(meter.metering.biflow, Switch::Off);
-    assert_eq!(meter.metering.vlan_key, Switch::On);
+    let flow = meter.metering.flow(Seed::Fixed, 1);
+    assert_eq!((flow.biflow, flow.vlan_key), (false, true));
     assert_eq!(meter.metering.selection.exclude_net, ["192.0.2.0/24".parse().unwrap()]);
     assert_eq!(meter.export, [Target::Null]);
     let manifest = with("flowtap manifest x --format json --lang=ja --idle-timeout 9s", file);

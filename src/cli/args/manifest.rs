@@ -1,0 +1,59 @@
+//! What reads a configuration, and starts nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::args::Capture;
+use crate::cli::installation;
+
+/// Takes a configuration file, or the arguments of `flowtap capture`, starts nothing, and says what
+/// that would send and keep: every Information Element for each target, by which transport and how
+/// protected, and what stays on the probe, where, for how long.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Manifest {
+    /// Configuration file, as --config
+    #[arg(value_name = "CONFIG", conflicts_with = "config")]
+    pub(in crate::cli) file: Option<PathBuf>,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(in crate::cli) format: ManifestFormat,
+
+    /// In which language
+    #[arg(long = "lang", value_enum, value_name = "LANGUAGE", default_value = "en")]
+    pub(in crate::cli) language: Language,
+
+    #[command(flatten)]
+    pub(in crate::cli) capture: Capture,
+}
+
+/// Reads a configuration file, checks all that it says and how that goes together, and prints the
+/// configuration that is in effect with it, defaults and all: TOML that can be used in its place. It
+/// holds paths of keys, and no key.
+///
+/// What only this machine can tell is noted on standard error: interfaces, files and users that are
+/// not there, certificates and keys that cannot be used. No name is resolved, and nothing is sent.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Check {
+    /// Configuration file
+    #[arg(value_name = "FILE", default_value = installation::CONFIGURATION_FILE)]
+    pub(in crate::cli) file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum ManifestFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Languages of documents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum Language {
+    /// English
+    En,
+    /// Japanese
+    Ja,
+}

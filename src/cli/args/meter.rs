@@ -1,0 +1,196 @@
+//! What meters take: where records go, and what decides what becomes of a packet.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::args::values::max_flows;
+use crate::export::Target;
+use crate::flow::Network;
+use crate::{decode, flow};
+
+/// What both meters take.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct Meter {
+    /// Where flow records go; repeat it for several, each gets every record
+    ///
+    /// udp://HOST:PORT       IPFIX collector over UDP; also tcp:// and sctp://
+    ///
+    /// tls://HOST:PORT       over TLS
+    ///
+    /// failover:URL,URL...   the first of these collectors that can be reached
+    ///
+    /// balance:URL,URL...    each flow to one of these collectors
+    ///
+    /// file:PATH             IPFIX file (RFC 5655)
+    ///
+    /// json:PATH             one JSON object a flow; json:- is standard output
+    ///
+    /// null:                 count and drop
+    ///
+    /// Options follow as ?KEY=VALUE&KEY=VALUE, values percent-encoded; quote them for the shell.
+    /// Of collectors and files: profile=NAME (what the collector can read: see flowtap profiles),
+    /// biflow=on|off, time=ms|us|ns, observation_domain=N. Of collectors: options_refresh=TIME,
+    /// source=ADDRESS, rate=N (messages a second at most). Over UDP: template_refresh=TIME,
+    /// mtu=OCTETS. Over TCP, TLS and SCTP: reconnect=TIME. Over TLS: ca=FILE, cert=FILE, key=FILE
+    /// (PEM), name=NAME, peer=NAME (repeat it). Of files: rotate=TIME (PATH is a pattern for
+    /// strftime then), size=OCTETS, compress=zstd.
+    ///
+    /// Of collectors, files and json, what of the records leaves: privacy=as-is|obfuscated|statistical,
+    /// and with obfuscated addresses=pseudonym|prefix|as-is, own=NETWORK (repeat it) and own_addresses=...
+    /// for networks that are treated otherwise, pseudonym_key=FILE (made if it is not there; in
+    /// memory without), pseudonym_rotation=TIME, prefix4=BITS, prefix6=BITS, macs=drop|vendor|as-is,
+    /// ports=service|drop|as-is, time_step=TIME. The first of each is the default.
+    /// TCP sequence numbers, flow labels and ids of tunnels are never told then, MAC addresses and
+    /// ports of clients only if asked for. With statistical no record of a single flow leaves, but sums
+    /// over k=N flows at least (10), once in interval=TIME (1m), by net=NETWORK (repeat it) among
+    /// others.
+    ///
+    /// The port may be left out: it is 4739 then, and 4740 for TLS. An IPv6 address stands in brackets.
+    /// Without any target the flows are printed as a table. Flow
+    /// records are personal data on most networks: send them over UDP, TCP or SCTP only on networks
+    /// you trust.
+    #[arg(long, value_name = "TARGET", help_heading = "Output")]
+    pub(in crate::cli) export: Vec<Target>,
+
+    /// Write the ledger as JSON at the end; - is standard output
+    ///
+    /// With - the table of flows that a run without target prints is left out.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(in crate::cli) summary: Option<PathBuf>,
+
+    /// Print neither progress nor ledger; errors only
+    #[arg(long, short, help_heading = "Output")]
+    pub(in crate::cli) quiet: bool,
+
+    /// Observation Domain ID in every IPFIX message; give each probe its own
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]
+    pub(in crate::cli) observation_domain: u32,
+
+    #[command(flatten)]
+    pub(in crate::cli) metering: Metering,
+}
+
+/// What decides what becomes of a packet.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct Metering {
+    /// Export a flow that goes on in slices of this length; 0s makes each packet a slice
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "60s",
+        value_parser = humantime::parse_duration,
+        help_heading = "Metering"
+    )]
+    pub(in crate::cli) active_timeout: Duration,
+
+    /// A flow without packets for so long is over; 0s makes each packet a flow
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "15s",
+        value_parser = humantime::parse_duration,
+        help_heading = "Metering"
+    )]
+    pub(in crate::cli) idle_timeout: Duration,
+
+    /// Flows held at most; when there are more, the one idle longest of a sample leaves early
+    ///
+    /// Address space for them is set aside at the start; memory is used as flows come, some 270
+    /// octets each, and 60 more in a tunnel or under MPLS labels.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1000000",
+        value_parser = max_flows,
+        help_heading = "Metering"
+    )]
+    pub(in crate::cli) max_flows: usize,
+
+    /// One record for both directions of a flow (RFC 5103), or one for each
+    #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Metering")]
+    pub(in crate::cli) biflow: Switch,
+
+    /// Meter the innermost packet of a tunnel, or the outermost
+    ///
+    /// With inner, the outer addresses and the tunnel's id are kept in the record. A tunnel that
+    /// cannot be decoded is metered as its outer flow either way.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Tunnels::Inner, help_heading = "Metering")]
+    pub(in crate::cli) tunnels: Tunnels,
+
+    /// Whether the outermost VLAN id is part of the flow key
+    ///
+    /// Turn it off where the two directions of a flow carry different VLAN ids.
+    #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On, help_heading = "Metering")]
+    pub(in crate::cli) vlan_key: Switch,
+
+    #[command(flatten)]
+    pub(in crate::cli) selection: Selection,
+}
+
+/// Whose packets are metered.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Purpose limitation")]
+pub(in crate::cli) struct Selection {
+    /// Never meter a packet with an address in this network; repeat it, or separate by commas
+    ///
+    /// Looks at every address that a record would show: of the metered packet, and of the outermost
+    /// tunnel around it. Such packets are counted as filtered, and appear nowhere else. What is inside
+    /// a tunnel that cannot be read (encrypted, or in fragments) cannot be told by its addresses.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub(in crate::cli) exclude_net: Vec<Network>,
+
+    /// Networks to exclude from a file, one a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) exclude_net_file: Vec<PathBuf>,
+
+    /// Meter only packets with source or destination in this network; repeat it, or separate by commas
+    ///
+    /// Looks at the metered packet, the innermost one of a tunnel. --exclude-net comes first.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub(in crate::cli) only_net: Vec<Network>,
+
+    /// Networks to keep to from a file, one a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) only_net_file: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum Tunnels {
+    Inner,
+    Outer,
+}
+
+impl Metering {
+    pub(in crate::cli) fn decode(&self) -> decode::Config {
+        decode::Config {
+            tunnels: match self.tunnels {
+                Tunnels::Inner => decode::Tunnels::Inner,
+                Tunnels::Outer => decode::Tunnels::Outer,
+            },
+        }
+    }
+
+    pub(in crate::cli) fn is_biflow(&self) -> bool {
+        self.biflow == Switch::On
+    }
+
+    pub(in crate::cli) fn flow(&self, seed: flow::Seed, live_workers: usize) -> flow::Config {
+        flow::Config {
+            active_timeout: self.active_timeout,
+            idle_timeout: self.idle_timeout,
+            max_flows: self.max_flows,
+            biflow: self.is_biflow(),
+            vlan_key: self.vlan_key == Switch::On,
+            seed,
+            live_workers,
+        }
+    }
+}

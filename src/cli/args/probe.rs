@@ -1,0 +1,23 @@
+//! What asks the probe on this host.
+
+use clap::Args;
+
+use crate::telemetry::Address;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Status {
+    /// Print everything the probe tells, but for its last hour, as JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+
+    /// Where the probe tells of itself: what its --telemetry says [default: 127.0.0.1:9739]
+    #[arg(long, value_name = "WHERE", default_value_t = Address::default(), hide_default_value = true)]
+    pub(in crate::cli) probe: Address,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Top {
+    /// Where the probe tells of itself: what its --telemetry says [default: 127.0.0.1:9739]
+    #[arg(long, value_name = "WHERE", default_value_t = Address::default(), hide_default_value = true)]
+    pub(in crate::cli) probe: Address,
+}
