@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use crate::cli::{config, confinement, ending, selection, symptoms, telemetry};
 use crate::confine::{self, Reopens};
 use crate::export::{Collector, Interface, Metering, Pace, Target};
 use crate::flow::Seed;
-use crate::pipeline::{self, LiveRun, OpenBooks, Suspects, Symptoms};
+use crate::pipeline::{self, LiveRun, OpenBooks, Suspects};
 use crate::telemetry::{Interfaces, Subject};
 use crate::time::Timestamp;
 
@@ -117,14 +118,12 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let plural = if workers == 1 { "" } else { "s" };
     say(&format_args!("capturing on {names} with {workers} worker{plural}"));
     let books = Arc::new(OpenBooks::new(workers));
-    let symptoms = Arc::new(Symptoms::new(suspects(&points, &meter)));
     let interfaces = points.iter().map(|it| (it.index, it.name.clone(), it.cut.clone()));
     let interfaces = Arc::new(Interfaces::new(interfaces));
     let subject = Subject {
         books: Arc::clone(&books),
         interfaces: Arc::clone(&interfaces),
         targets: exporter.watches(),
-        symptoms: Arc::clone(&symptoms),
         confinement: confinement.clone(),
         workers,
         maximum_flows: meter.metering.max_flows,
@@ -144,10 +143,10 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         duration,
         observer: ending::observer(&meter),
         wall_clock,
-        books,
-        symptoms: Arc::clone(&symptoms),
+        books: Arc::clone(&books),
+        suspects: suspects(&points, &meter),
     };
-    let watch = (!meter.quiet).then(|| symptoms::Watch::start(symptoms, say_trouble));
+    let watch = (!meter.quiet).then(|| symptoms::Watch::start(Arc::clone(&books), say_trouble));
     let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {
         if matches!(notice, Notice::InterfaceBack(_)) {
@@ -169,7 +168,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         workers,
         telemetry: listens_at,
     });
-    let keeper = Keeper::new(&manager, &names, &captures, say_trouble);
+    let keeper = Keeper::new(&manager, &books, &names, &captures, say_trouble);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader });
     if let Some(watch) = watch {
         watch.finish();
@@ -179,16 +178,19 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
 }
 
 /// What the records of this run may show of mirror and box.
-///
-/// Of collectors those that are named by address: nobody waits for a resolver here.
 fn suspects(points: &[ObservationPoint], meter: &Meter) -> Suspects {
-    let collectors = meter.export.iter().flat_map(Target::collectors);
-    let address = |collector: &Collector| Some((collector.host.parse().ok()?, collector.port));
     Suspects {
         mtus: points.iter().filter_map(|it| Some((it.index, live::mtu(&it.name)?))).collect(),
-        collectors: collectors.filter_map(address).collect(),
+        collectors: collectors(meter),
         biflow: meter.metering.is_biflow(),
     }
+}
+
+/// Those that are named by address: nobody waits for a resolver here.
+pub(super) fn collectors(meter: &Meter) -> Vec<(IpAddr, u16)> {
+    let collectors = meter.export.iter().flat_map(Target::collectors);
+    let address = |collector: &Collector| Some((collector.host.parse().ok()?, collector.port));
+    collectors.filter_map(address).collect()
 }
 
 /// Also with `--quiet`.

@@ -17,7 +17,7 @@ use crate::capture::live::{NewFilter, ObservationPoint};
 use crate::cli::args::Capture;
 use crate::cli::config::Effective;
 use crate::cli::confinement::{Live, Run};
-use crate::cli::{UsageError, confinement, ending, one_line, selection};
+use crate::cli::{UsageError, capture, confinement, ending, one_line, selection};
 use crate::confine::{Policy, Reopens};
 use crate::export::Replaced;
 use crate::pipeline::{self, Running};
@@ -95,6 +95,7 @@ impl Reloader {
             self.filter.clone_from(filter);
         }
         running.set_packet_filter(packet_filter);
+        running.set_collectors(capture::collectors(meter));
         running.set_timeouts(meter.metering.active_timeout, meter.metering.idle_timeout);
         if let Some(warning) = ending::plain_transport(&meter.export)
             && !replaced.added.is_empty()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::reload::Reloader;
 use crate::cli::summary::grouped;
-use crate::pipeline::{Pulse, Running, Watch};
+use crate::pipeline::{Ledger, OpenBooks, Running, Watch};
 
 pub(super) use manager::ServiceManager;
 
@@ -19,6 +19,7 @@ pub(super) use manager::ServiceManager;
 #[derive(Debug)]
 pub(super) struct Keeper<'a> {
     manager: &'a ServiceManager,
+    books: &'a OpenBooks,
     /// Of the run, for people.
     interfaces: &'a str,
     /// Set when frames can come from one of the interfaces.
@@ -35,32 +36,34 @@ impl<'a> Keeper<'a> {
     /// Of a run that is about to begin; `complain` is told of workers that stand still.
     pub(super) fn new(
         manager: &'a ServiceManager,
+        books: &'a OpenBooks,
         interfaces: &'a str,
         captures: &'a AtomicBool,
         complain: fn(&str),
     ) -> Self {
         let (began, told) = (None, None);
-        Self { manager, interfaces, captures, began, is_ready: false, told, complain }
+        Self { manager, books, interfaces, captures, began, is_ready: false, told, complain }
     }
 
-    fn status(&self, pulse: &Pulse) -> String {
+    fn status(&self) -> String {
         let names = self.interfaces;
         if !self.captures.load(Ordering::Relaxed) {
             return format!("waiting for {names}: nothing is captured yet");
         }
-        let [received, dropped] = [pulse.received_packets(), pulse.dropped_packets()].map(grouped);
+        let Ledger { received_packets, drops, .. } = self.books.read().ledger;
+        let [received, dropped] = [received_packets, drops.kernel + drops.interface].map(grouped);
         format!("capturing on {names}: {received} packets received, {dropped} dropped")
     }
 
     /// Tells the manager that we are there. An interface that is down is waited for a moment, and then
     /// it is its matter, not that of our start: whoever started us is not to wait for a cable.
-    fn settle(&mut self, pulse: &Pulse, at: Instant) {
+    fn settle(&mut self, at: Instant) {
         let began = *self.began.get_or_insert(at);
         let captures = self.captures.load(Ordering::Relaxed);
         if captures || at.duration_since(began) >= GRACE {
-            self.manager.ready(&self.status(pulse));
+            self.manager.ready(&self.status());
             self.is_ready = true;
-            self.told = Some((at, pulse.turns()));
+            self.told = Some((at, self.books.turns()));
         }
     }
 
@@ -72,28 +75,28 @@ impl<'a> Keeper<'a> {
     }
 
     /// It was, whatever came of it.
-    fn reloaded(&self, pulse: &Pulse) {
+    fn reloaded(&self) {
         if self.is_ready {
-            self.manager.ready(&self.status(pulse));
+            self.manager.ready(&self.status());
         }
     }
 
-    fn look(&mut self, pulse: &Pulse, at: Instant) {
+    fn look(&mut self, at: Instant) {
         if !self.manager.is_there() {
             return;
         }
         if !self.is_ready {
-            return self.settle(pulse, at);
+            return self.settle(at);
         }
         let Some((last, before)) = &self.told else { return };
         if at.duration_since(*last) < self.manager.interval() {
             return;
         }
-        let turns = pulse.turns();
+        let turns = self.books.turns();
         let still: Vec<_> =
             (1..).zip(before.iter().zip(&turns)).filter(|(_, (a, b))| a == b).collect();
         match still.first() {
-            None => self.manager.alive(&self.status(pulse)),
+            None => self.manager.alive(&self.status()),
             Some((worker, _)) => {
                 let seconds = at.duration_since(*last).as_secs_f64();
                 let text = format!("worker {worker} has not moved for {seconds:.1} s");
@@ -114,13 +117,13 @@ pub(super) struct Attendant<'a> {
 }
 
 impl Watch for Attendant<'_> {
-    fn look(&mut self, pulse: &Pulse, running: &Running<'_>, at: Instant) {
+    fn look(&mut self, running: &Running<'_>, at: Instant) {
         if let Some(reloader) = self.reloader.as_mut().filter(|reloader| reloader.is_ordered()) {
             self.keeper.reloading();
             reloader.follow(running);
-            self.keeper.reloaded(pulse);
+            self.keeper.reloaded();
         }
-        self.keeper.look(pulse, at);
+        self.keeper.look(at);
     }
 
     fn ending(&mut self) {
@@ -141,20 +144,26 @@ mod tests {
     fn a_keep_alive_needs_all_workers_to_have_moved() {
         let (_folder, socket, manager) = manager();
         let captures = AtomicBool::new(true);
-        let mut keeper = Keeper::new(&manager, "eth1", &captures, |_| {});
-        let pulse = Pulse::new(2);
+        let books = OpenBooks::new(2);
+        let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_| {});
+        let turn = |worker, received, kernel| {
+            books.write(worker, |page| {
+                page.ledger.received_packets = received;
+                page.ledger.drops.kernel = kernel;
+            });
+        };
         let start = any_instant();
         let after = |seconds| start + Duration::from_secs(seconds);
-        keeper.look(&pulse, start);
-        pulse.turn(0, 1_000, 0);
-        pulse.turn(1, 234, 5);
-        keeper.look(&pulse, after(1));
-        keeper.look(&pulse, after(2));
-        pulse.turn(0, 2_000, 0);
-        keeper.look(&pulse, after(4));
-        pulse.turn(0, 3_000, 0);
-        pulse.turn(1, 235, 5);
-        keeper.look(&pulse, after(6));
+        keeper.look(start);
+        turn(0, 1_000, 0);
+        turn(1, 234, 5);
+        keeper.look(after(1));
+        keeper.look(after(2));
+        turn(0, 2_000, 0);
+        keeper.look(after(4));
+        turn(0, 3_000, 0);
+        turn(1, 235, 5);
+        keeper.look(after(6));
         assert_eq!(
             received(&socket),
             [
@@ -171,15 +180,15 @@ mod tests {
         for (up_after, ready_after) in [(3, 3), (60, 10)] {
             let (_folder, socket, manager) = manager();
             let captures = AtomicBool::new(false);
-            let mut keeper = Keeper::new(&manager, "eth1", &captures, |_| {});
-            let pulse = Pulse::new(1);
+            let books = OpenBooks::new(1);
+            let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_| {});
             let start = any_instant();
             for second in 0..12 {
                 captures.store(second >= up_after, Ordering::Relaxed);
-                keeper.look(&pulse, start + Duration::from_secs(second));
+                keeper.look(start + Duration::from_secs(second));
                 let is_ready = received(&socket).iter().any(|it| it.starts_with("READY=1"));
                 assert_eq!(is_ready, second == ready_after, "after {second} s");
-                pulse.turn(0, 0, 0);
+                books.write(0, |_| {});
             }
         }
     }

@@ -1,13 +1,16 @@
-//! What a live run counts of Flow Records beyond the books: protocols, services, lateness.
+//! What a live run counts of Flow Records beyond the books: protocols, services, lateness, and what
+//! they tell of mirror and box.
 //!
 //! Counted when a record leaves, so that no packet pays for it.
 
 use std::time::Duration;
 
+use crate::export::Metering;
 use crate::flow::{FlowEndReason, FlowRecord};
+use crate::pipeline::symptoms::{Suspects, SymptomCounts};
 use crate::time::Timestamp;
 
-/// Flow Records of one worker by protocol and service, and how late they left.
+/// Flow Records of one worker by protocol and service, how late they left, and what they show.
 #[derive(Clone, Debug)]
 pub struct Departures {
     /// By protocol, in the order of [`PROTOCOLS`], and those of others.
@@ -22,6 +25,8 @@ pub struct Departures {
     pub late: [u64; LATENESS.len() + 1],
     /// How late they were together.
     pub lateness: Duration,
+    /// What they tell of mirror and box; nothing of arrivals.
+    pub symptoms: SymptomCounts,
 }
 
 /// Sums by service.
@@ -101,14 +106,22 @@ impl Default for Departures {
             fragments: 0,
             late: Default::default(),
             lateness: Duration::ZERO,
+            symptoms: SymptomCounts::default(),
         }
     }
 }
 
 impl Departures {
     /// Counts records that leave at `now`, by the clock of the packets.
-    pub(super) fn count(&mut self, records: &[FlowRecord], now: Timestamp, due: &Due) {
+    pub(super) fn count(
+        &mut self,
+        records: &[FlowRecord],
+        now: Timestamp,
+        due: &Due,
+        suspects: &Suspects,
+    ) {
         for record in records {
+            self.symptoms.look_at(record, suspects);
             let sums = Sums {
                 flows: u64::from(record.end_reason != FlowEndReason::ActiveTimeout),
                 packets: record.packets(),
@@ -143,7 +156,7 @@ impl Departures {
 
     /// Adds another worker's share.
     pub(super) fn merge(&mut self, other: &Self) {
-        let Self { protocols, tcp, udp, fragments, late, lateness } = other;
+        let Self { protocols, tcp, udp, fragments, late, lateness, symptoms } = other;
         for (sums, more) in
             [(&mut self.protocols[..], &protocols[..]), (&mut self.tcp, tcp), (&mut self.udp, udp)]
         {
@@ -152,6 +165,7 @@ impl Departures {
         self.fragments += fragments;
         self.late.iter_mut().zip(late).for_each(|(sum, count)| *sum += count);
         self.lateness = self.lateness.saturating_add(*lateness);
+        self.symptoms.merge(symptoms);
     }
 }
 
@@ -172,6 +186,12 @@ pub(super) struct Due {
 }
 
 impl Due {
+    /// By the timeouts that are in force.
+    pub(super) fn now(metering: &Metering) -> Self {
+        let (active, idle) = metering.timeouts();
+        Self { active, idle }
+    }
+
     /// When a timeout let the record leave; other ends have no time at which they are due.
     fn of(&self, record: &FlowRecord) -> Option<Timestamp> {
         let directions = [&record.forward, &record.reverse];
@@ -257,12 +277,11 @@ mod tests {
         let mut departures = Departures::default();
         let records = [FlowEndReason::ActiveTimeout, FlowEndReason::IdleTimeout]
             .map(|reason| record(UDP, [5000, 53], reason));
-        departures.count(&records, Timestamp::from_parts(70, 0), &DUE);
-        departures.count(
-            &[record(200, [0, 0], FlowEndReason::ForcedEnd)],
-            Timestamp::from_parts(70, 0),
-            &DUE,
-        );
+        let now = Timestamp::from_parts(70, 0);
+        let suspects = Suspects::default();
+        departures.count(&records, now, &DUE, &suspects);
+        let other = record(200, [0, 0], FlowEndReason::ForcedEnd);
+        departures.count(&[other], now, &DUE, &suspects);
         let domain = SERVICES.iter().position(|&(port, _)| port == 53).unwrap();
         assert_eq!(departures.udp[domain], Sums { flows: 1, packets: 8, octets: 400 });
         assert_eq!(departures.protocols[PROTOCOLS.len()].flows, 1);
@@ -270,6 +289,7 @@ mod tests {
         let mut twice = departures.clone();
         twice.merge(&departures);
         assert_eq!(twice.udp[domain], Sums { flows: 2, packets: 16, octets: 800 });
+        assert_eq!((departures.symptoms.flows, twice.symptoms.flows), (3, 6));
     }
 
     #[test]
@@ -278,7 +298,8 @@ mod tests {
         let now = Timestamp::from_parts(70, 300_000_000);
         let reasons = [FlowEndReason::ActiveTimeout, FlowEndReason::IdleTimeout];
         for reason in reasons.into_iter().chain([FlowEndReason::ForcedEnd]) {
-            departures.count(&[record(TCP, [5000, 80], reason)], now, &DUE);
+            let record = record(TCP, [5000, 80], reason);
+            departures.count(&[record], now, &DUE, &Suspects::default());
         }
         // 0.3 s behind the active timeout, 30.3 s behind the idle one; the third was never due.
         assert_eq!(departures.late, [0, 0, 0, 1, 0, 0, 0, 1, 0]);

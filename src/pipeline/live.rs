@@ -15,10 +15,10 @@ use crate::pipeline::arrivals::{Arrivals, Received};
 use crate::pipeline::clock::{Clocks, LiveClock};
 use crate::pipeline::departures::Departures;
 use crate::pipeline::open_books::OpenBooks;
-use crate::pipeline::orders::{Order, Orders, Running};
-use crate::pipeline::pulse::{Pulse, Watch};
+use crate::pipeline::orders::{Order, Orders, Running, Watch};
+use crate::pipeline::symptoms::Suspects;
 use crate::pipeline::worker::Worker;
-use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, Symptoms, close_books, now, since};
+use crate::pipeline::{CloseOnPanic, Config, Outcome, Share, close_books, now, since};
 use crate::time::Timestamp;
 
 /// What a live run reads: a [`LiveSource`], or a stand-in for one.
@@ -66,8 +66,8 @@ pub struct LiveRun<S = LiveSource> {
     pub wall_clock: Timestamp,
     /// Where the run shows how it goes; made for as many workers as there are sources.
     pub books: Arc<OpenBooks>,
-    /// What the records tell of the mirror and of the box, while the run goes on.
-    pub symptoms: Arc<Symptoms>,
+    /// What records are held against.
+    pub suspects: Suspects,
 }
 
 impl<S: LiveFrames> LiveRun<S> {
@@ -90,12 +90,11 @@ impl<S: LiveFrames> LiveRun<S> {
             observer,
             wall_clock,
             books,
-            symptoms,
+            mut suspects,
         } = self;
         let mut mark = HighWater::default();
         let cache = FlowCache::new(config.flow);
         let clocks = Clocks::new(sources.len(), wall_clock, started);
-        let pulse = Pulse::new(sources.len());
         // Not `stop` itself: a signal during the flush must not count as the second one.
         let ending = AtomicBool::new(false);
         let orders = Orders::default();
@@ -110,14 +109,13 @@ impl<S: LiveFrames> LiveRun<S> {
                     let mut worker = Worker::new(&config, &cache, &exporter, &metering, false);
                     worker.interfaces = metering.points.len();
                     worker.departures = Some(Departures::default());
-                    worker.symptoms = Some(&symptoms);
+                    worker.suspects.clone_from(&suspects);
                     let thread = LiveWorker {
                         worker,
                         source,
                         cache: &cache,
                         clock: clocks.clock(number),
                         number,
-                        pulse: &pulse,
                         ending: &ending,
                         books: &books,
                         arrivals: Arrivals::default(),
@@ -131,15 +129,18 @@ impl<S: LiveFrames> LiveRun<S> {
                 .collect();
             let until = duration.and_then(|duration| started.checked_add(duration));
             wait(&threads, &stop, until, |at| {
-                watch.look(&pulse, &running, at);
+                watch.look(&running, at);
                 look(&cache, &config.flow, &mut mark, &observer);
             });
             watch.ending();
             ending.store(true, Ordering::Relaxed);
             threads.into_iter().map(ScopedJoinHandle::join).collect()
         });
-        let mut outcome =
-            close_books(shares, &cache, exporter, &metering, Some(&symptoms), started);
+        if let Some(Order { collectors: Some(collectors), .. }) = orders.after(&mut 0) {
+            suspects.collectors = collectors;
+        }
+        let books = Some((&*books, &suspects));
+        let mut outcome = close_books(shares, &cache, exporter, &metering, books, started);
         outcome.ledger.cache_nearly_full = mark.times();
         outcome
     }
@@ -157,7 +158,6 @@ struct LiveWorker<'a, S> {
     cache: &'a FlowCache,
     clock: LiveClock<'a>,
     number: usize,
-    pulse: &'a Pulse,
     /// Set when the run is to end.
     ending: &'a AtomicBool,
     books: &'a OpenBooks,
@@ -221,9 +221,6 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             });
             let exported = self.worker.ledger.exported_flows;
             self.worker.end_block(Turn::Any, sweep, self.clock.now());
-            let ledger = &self.worker.ledger;
-            let dropped = ledger.drops.kernel + ledger.drops.interface;
-            self.pulse.turn(self.number, ledger.received_packets, dropped);
             // Where much is due one sweep does not bring it all, and the next is not to wait.
             let is_more = sweep.is_some() && self.worker.ledger.exported_flows > exported;
             patience = if is_more { SWEEP_INTERVAL.saturating_sub(since(swept)) } else { PATIENCE };
@@ -262,12 +259,15 @@ fn received(worker: &Worker<'_>) -> Received {
 
 impl<S: LiveFrames> LiveWorker<'_, S> {
     #[cold]
-    fn follow(&mut self, Order { packets, frames }: Order) {
+    fn follow(&mut self, Order { packets, frames, collectors }: Order) {
         if let Some(filter) = packets {
             self.worker.set_filter(filter);
         }
         if let Some(filter) = frames {
             self.source.refilter(&filter);
+        }
+        if let Some(collectors) = collectors {
+            self.worker.suspects.collectors = collectors;
         }
     }
 }
@@ -305,7 +305,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(10);
 /// How often the system is asked what was dropped, which takes some system calls.
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a worker shows its books: some microseconds of work.
-const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// A burst of deadlines is spread: the shards export together, in one sweep, a thirty-second of
 /// what the cache held at its fullest. So the ring is never left alone for long (a million Flows
 /// are 31,000 records a sweep, some 10 ms of work, and a ring holds many times that), and queues and

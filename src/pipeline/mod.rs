@@ -10,7 +10,6 @@ mod ledger;
 mod live;
 mod open_books;
 mod orders;
-mod pulse;
 mod replay;
 mod survey;
 mod symptoms;
@@ -25,11 +24,10 @@ pub use departures::{Departures, LATENESS, PORT_RANGES, PROTOCOLS, SERVICES, Ser
 pub use ledger::{Imbalance, Ledger};
 pub use live::{LiveFrames, LiveRun, processors};
 pub use open_books::{OpenBooks, Page};
-pub use orders::Running;
-pub use pulse::{Pulse, Watch};
+pub use orders::{Running, Watch};
 pub use replay::{replay, replay_counted, replay_twins};
 pub use survey::{Survey, SurveyConfig, survey};
-pub use symptoms::{Suspects, SymptomCounts, Symptoms};
+pub use symptoms::{Suspects, SymptomCounts};
 pub use traffic::{CountedSource, PerUnit, Traffic, TrafficTotal};
 pub use twin::{Filling, Replaced};
 
@@ -43,6 +41,7 @@ use crate::capture::truncation::Reach;
 use crate::decode;
 use crate::export::{Exporter, Metering, RecordBatch, TargetReport};
 use crate::flow::{self, FlowCache, PacketFilter};
+use crate::pipeline::departures::Due;
 use crate::time::Timestamp;
 
 /// What a run is made of, apart from its source and its targets.
@@ -95,7 +94,7 @@ fn close_books(
     cache: &FlowCache,
     exporter: Exporter,
     metering: &Metering,
-    symptoms: Option<&Symptoms>,
+    books: Option<(&OpenBooks, &Suspects)>,
     started: Instant,
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -119,13 +118,16 @@ fn close_books(
     let interfaces = metering.points.len();
     cache.flush(clock.1, |records| {
         outcome.ledger.count_exported(&records);
-        if let Some(symptoms) = symptoms {
-            symptoms.look_at(&records);
+        if let Some((books, suspects)) = books {
+            books.count_flushed(&records, clock.1, &Due::now(metering), suspects);
         }
         exporter.send_patiently(&Arc::new(RecordBatch { records, clock: clock.1, interfaces }));
     });
     outcome.ledger.peak_flows = cache.peak_flows() as u64;
-    outcome.symptoms = symptoms.map(Symptoms::counts);
+    if let Some((books, _)) = books {
+        books.tell_flows(cache.flows(), cache.peak_flows());
+        outcome.symptoms = Some(books.read().symptoms());
+    }
     outcome.targets = exporter.finish();
     outcome.ledger.elapsed = since(started);
     outcome

@@ -1,20 +1,32 @@
 //! The books of a live run while they are open, for whoever wants to look.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::flow::FlowRecord;
 use crate::pipeline::arrivals::{self, Received, SizeCounts};
-use crate::pipeline::departures::Departures;
+use crate::pipeline::departures::{Departures, Due};
 use crate::pipeline::ledger::Ledger;
+use crate::pipeline::symptoms::{Suspects, SymptomCounts};
+use crate::time::Timestamp;
 
 /// What workers have published so far: each its own, a few times a second. Nobody waits for anybody who
 /// reads.
 #[derive(Debug, Default)]
 pub struct OpenBooks {
-    shares: Vec<Mutex<Page>>,
+    shares: Vec<Mutex<Share>>,
+    /// What is left in the cache when the workers have gone.
+    flushed: Mutex<Page>,
     flows: AtomicUsize,
     peak_flows: AtomicUsize,
     ended: AtomicU64,
+}
+
+/// What one worker has published, and how often: of one that stands still that stays the same.
+#[derive(Debug, Default)]
+struct Share {
+    turns: u64,
+    page: Page,
 }
 
 /// The books at one moment, of all workers or of one.
@@ -34,6 +46,28 @@ pub struct Page {
     pub ended_workers: u64,
 }
 
+impl Page {
+    /// Adds a share.
+    fn add(&mut self, share: &Self) {
+        self.ledger.merge(&share.ledger);
+        for &(interface, received) in &share.points {
+            arrivals::add(&mut self.points, interface, received);
+        }
+        self.sizes.iter_mut().zip(share.sizes).for_each(|(sum, count)| *sum += count);
+        self.departures.merge(&share.departures);
+    }
+
+    /// What the counts tell of mirror and box.
+    pub fn symptoms(&self) -> SymptomCounts {
+        SymptomCounts {
+            received_packets: self.ledger.received_packets,
+            kernel_dropped_packets: self.ledger.drops.kernel,
+            interface_dropped_packets: self.ledger.drops.interface,
+            ..self.departures.symptoms
+        }
+    }
+}
+
 impl OpenBooks {
     /// Books of so many workers.
     pub fn new(workers: usize) -> Self {
@@ -45,25 +79,25 @@ impl OpenBooks {
     /// The books of all workers.
     pub fn read(&self) -> Page {
         let mut sum = Page::default();
-        for share in &self.shares {
-            let share = share.lock().unwrap_or_else(PoisonError::into_inner);
-            sum.ledger.merge(&share.ledger);
-            for &(interface, received) in &share.points {
-                arrivals::add(&mut sum.points, interface, received);
-            }
-            sum.sizes.iter_mut().zip(share.sizes).for_each(|(sum, count)| *sum += count);
-            sum.departures.merge(&share.departures);
-        }
+        self.shares.iter().for_each(|share| sum.add(&lock(share).page));
+        sum.add(&lock(&self.flushed));
         sum.flows = self.flows.load(Ordering::Relaxed);
         sum.ledger.peak_flows = self.peak_flows.load(Ordering::Relaxed) as u64;
         sum.ended_workers = self.ended.load(Ordering::Relaxed);
         sum
     }
 
+    /// How often each worker has written.
+    pub fn turns(&self) -> Vec<u64> {
+        self.shares.iter().map(|share| lock(share).turns).collect()
+    }
+
     /// Lets `write` bring the share of a worker up to date.
     pub fn write(&self, worker: usize, write: impl FnOnce(&mut Page)) {
         if let Some(share) = self.shares.get(worker) {
-            write(&mut share.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut share = lock(share);
+            share.turns += 1;
+            write(&mut share.page);
         }
     }
 
@@ -73,10 +107,27 @@ impl OpenBooks {
         self.peak_flows.store(peak, Ordering::Relaxed);
     }
 
+    /// Counts records that leave when the workers have gone.
+    pub(super) fn count_flushed(
+        &self,
+        records: &[FlowRecord],
+        clock: Timestamp,
+        due: &Due,
+        suspects: &Suspects,
+    ) {
+        let mut page = lock(&self.flushed);
+        page.ledger.count_exported(records);
+        page.departures.count(records, clock, due, suspects);
+    }
+
     /// A worker begins; it ends, however it does, where what is returned is dropped.
     pub(super) const fn at_work(&self) -> AtWork<'_> {
         AtWork(self)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A worker at work.
@@ -96,7 +147,7 @@ mod tests {
     #[test]
     fn shares_of_all_workers_add_up() {
         let books = OpenBooks::new(2);
-        for worker in 0..3 {
+        for worker in [0, 1, 1, 2] {
             books.write(worker, |page| {
                 page.ledger.received_packets = 5;
                 page.points = vec![(7, Received { packets: 5, octets: 500 })];
@@ -107,6 +158,7 @@ mod tests {
         let guard = books.at_work();
         let page = books.read();
         assert_eq!((page.ledger.received_packets, page.sizes[1]), (10, 10), "a third one has none");
+        assert_eq!(books.turns(), [1, 2]);
         assert_eq!(page.points, [(7, Received { packets: 10, octets: 1000 })]);
         assert_eq!((page.flows, page.ledger.peak_flows, page.ended_workers), (3, 9, 0));
         drop(guard);

@@ -1,8 +1,9 @@
 //! What changes while a live run goes on.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::capture::live::NewFilter;
 use crate::export::{Exporter, Metering};
@@ -22,6 +23,8 @@ pub(super) struct Order {
     pub(super) packets: Option<Option<Arc<PacketFilter>>>,
     /// The frames that the kernel lets through.
     pub(super) frames: Option<Arc<NewFilter>>,
+    /// Collectors of ours, as [`Suspects`](super::Suspects) has them.
+    pub(super) collectors: Option<Vec<(IpAddr, u16)>>,
 }
 
 impl Orders {
@@ -41,6 +44,22 @@ impl Orders {
         change(&mut latest);
         self.number.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Who follows a live run, on the thread that called [`LiveRun::run`](super::LiveRun::run).
+pub trait Watch {
+    /// Called every 20 ms or so while the workers capture; what can be changed of `running` may be
+    /// changed. `at` is the time now.
+    fn look(&mut self, running: &Running<'_>, at: Instant);
+
+    /// Called once, when the run is to end, before it is flushed and its targets are closed.
+    fn ending(&mut self);
+}
+
+/// Nobody.
+impl Watch for () {
+    fn look(&mut self, _: &Running<'_>, _: Instant) {}
+    fn ending(&mut self) {}
 }
 
 /// A live run, as the thread sees it that waits for its end.
@@ -72,6 +91,11 @@ impl Running<'_> {
     /// Lets other frames through, as soon as each worker comes to it.
     pub fn set_capture_filter(&self, filter: NewFilter) {
         self.orders.give(|order| order.frames = Some(Arc::new(filter)));
+    }
+
+    /// Lets records be held against other Collectors of ours.
+    pub fn set_collectors(&self, collectors: Vec<(IpAddr, u16)>) {
+        self.orders.give(|order| order.collectors = Some(collectors));
     }
 }
 

@@ -2,9 +2,7 @@
 //! cache, so that no packet is looked at once more.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::capture::Drops;
 use crate::decode::{Address, IpVersion};
 use crate::flow::{Direction, FlowRecord};
 
@@ -41,61 +39,30 @@ pub struct SymptomCounts {
 }
 
 impl SymptomCounts {
-    /// Every count, in the order of the fields.
-    pub const fn all(&self) -> [u64; COUNTS] {
-        let Self {
-            received_packets,
-            kernel_dropped_packets,
-            interface_dropped_packets,
-            flows,
-            long_packet_flows,
-            tcp_flows,
-            one_direction_tcp_flows,
-            collector_packets,
-        } = *self;
-        [
-            received_packets,
-            kernel_dropped_packets,
-            interface_dropped_packets,
-            flows,
-            long_packet_flows,
-            tcp_flows,
-            one_direction_tcp_flows,
-            collector_packets,
-        ]
-    }
-
-    const fn from_all(counts: [u64; COUNTS]) -> Self {
-        let [
-            received_packets,
-            kernel_dropped_packets,
-            interface_dropped_packets,
-            flows,
-            long_packet_flows,
-            tcp_flows,
-            one_direction_tcp_flows,
-            collector_packets,
-        ] = counts;
-        Self {
-            received_packets,
-            kernel_dropped_packets,
-            interface_dropped_packets,
-            flows,
-            long_packet_flows,
-            tcp_flows,
-            one_direction_tcp_flows,
-            collector_packets,
-        }
-    }
-
     /// What came since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let mut counts = self.all();
-        for (count, before) in counts.iter_mut().zip(earlier.all()) {
-            *count = count.saturating_sub(before);
+        self.with(earlier, u64::saturating_sub)
+    }
+
+    /// Adds another worker's share.
+    pub(super) fn merge(&mut self, other: &Self) {
+        *self = self.with(other, u64::saturating_add);
+    }
+
+    /// Each count joined to that of `other`.
+    fn with(&self, other: &Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        let of = |count: fn(&Self) -> u64| join(count(self), count(other));
+        Self {
+            received_packets: of(|it| it.received_packets),
+            kernel_dropped_packets: of(|it| it.kernel_dropped_packets),
+            interface_dropped_packets: of(|it| it.interface_dropped_packets),
+            flows: of(|it| it.flows),
+            long_packet_flows: of(|it| it.long_packet_flows),
+            tcp_flows: of(|it| it.tcp_flows),
+            one_direction_tcp_flows: of(|it| it.one_direction_tcp_flows),
+            collector_packets: of(|it| it.collector_packets),
         }
-        Self::from_all(counts)
     }
 
     /// Looks at a record.
@@ -137,52 +104,6 @@ impl SymptomCounts {
     }
 }
 
-/// Counts of a live run, added to by its workers and read by whoever wants to know.
-#[derive(Debug, Default)]
-pub struct Symptoms {
-    suspects: Suspects,
-    counts: [AtomicU64; COUNTS],
-}
-
-impl Symptoms {
-    /// Nothing found as yet.
-    pub fn new(suspects: Suspects) -> Self {
-        Self { suspects, counts: Default::default() }
-    }
-
-    /// The counts so far: of records that have left the cache, and of packets as of a second ago.
-    pub fn counts(&self) -> SymptomCounts {
-        SymptomCounts::from_all(self.counts.each_ref().map(|count| count.load(Ordering::Relaxed)))
-    }
-
-    /// Looks at a batch of records.
-    pub(super) fn look_at(&self, records: &[FlowRecord]) {
-        let mut found = SymptomCounts::default();
-        for record in records {
-            found.look_at(record, &self.suspects);
-        }
-        self.add(&found);
-    }
-
-    /// Adds what arrived, and what did not, since the last call.
-    pub(super) fn arrived(&self, received: u64, drops: Drops) {
-        self.add(&SymptomCounts {
-            received_packets: received,
-            kernel_dropped_packets: drops.kernel,
-            interface_dropped_packets: drops.interface,
-            ..SymptomCounts::default()
-        });
-    }
-
-    fn add(&self, found: &SymptomCounts) {
-        for (count, more) in self.counts.iter().zip(found.all()) {
-            if more > 0 {
-                count.fetch_add(more, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
 fn is_of(record: &FlowRecord, (address, port): (IpAddr, u16)) -> bool {
     let (version, address) = match address {
         IpAddr::V4(address) => (IpVersion::V4, Address::v4(address.octets())),
@@ -192,7 +113,6 @@ fn is_of(record: &FlowRecord, (address, port): (IpAddr, u16)) -> bool {
     record.version == version && ends.contains(&(address, port))
 }
 
-const COUNTS: usize = 8;
 const TCP: u8 = 6;
 const ACK: u16 = 0x10;
 const RST: u16 = 0x04;
@@ -283,23 +203,19 @@ mod tests {
     #[test]
     fn counts_add_up_and_are_told_since_the_last_time() {
         let suspects = Suspects { biflow: true, ..Suspects::default() };
-        let symptoms = Symptoms::new(suspects);
-        let record = tcp(direction(5, 0x1b, 60), direction(0, 0, 0));
-        symptoms.look_at(&[record, record]);
-        let before = symptoms.counts();
-        symptoms.look_at(&[record]);
-        symptoms.arrived(15, Drops { kernel: 2, interface: 1 });
-        let now = symptoms.counts();
-        assert_eq!((now.flows, now.one_direction_tcp_flows), (3, 3));
-        let expected = SymptomCounts {
+        let found = counts(&tcp(direction(5, 0x1b, 60), direction(0, 0, 0)), &suspects);
+        let mut before = found;
+        before.merge(&found);
+        let mut now = before;
+        let arrived = SymptomCounts {
             received_packets: 15,
             kernel_dropped_packets: 2,
             interface_dropped_packets: 1,
-            flows: 1,
-            tcp_flows: 1,
-            one_direction_tcp_flows: 1,
-            ..SymptomCounts::default()
+            ..found
         };
-        assert_eq!(now.since(&before), expected);
+        now.merge(&arrived);
+        assert_eq!((now.flows, now.one_direction_tcp_flows, now.received_packets), (3, 3, 15));
+        assert_eq!(now.since(&before), arrived);
+        assert_eq!(before.since(&now), SymptomCounts::default(), "never less than nothing");
     }
 }

@@ -7,9 +7,10 @@ use crate::decode::{self, DecodeError, PacketAnomaly};
 use crate::export::{Exporter, Ignored, Metering, RecordBatch, Selection};
 use crate::flow::{Batch, FlowCache, FlowRecord, PacketFilter, Sweep, Turn};
 use crate::frame::Frame;
+use crate::pipeline::Config;
 use crate::pipeline::departures::{Departures, Due};
 use crate::pipeline::ledger::Ledger;
-use crate::pipeline::{Config, Symptoms};
+use crate::pipeline::symptoms::Suspects;
 use crate::time::Timestamp;
 
 /// What a worker carries from frame to frame.
@@ -34,13 +35,11 @@ pub(super) struct Worker<'a> {
     selected: Selection,
     /// Packets dropped by the kernel, as far as they were told.
     kernel_drops: u64,
-    /// Live: who looks at the records on their way.
-    pub(super) symptoms: Option<&'a Symptoms>,
-    /// What it was told of arrivals.
-    arrived: (u64, Drops),
     pub(super) ledger: Ledger,
     /// What is counted of records beyond the books; not in a replay.
     pub(super) departures: Option<Departures>,
+    /// What records are held against then.
+    pub(super) suspects: Suspects,
 }
 
 impl<'a> Worker<'a> {
@@ -65,10 +64,9 @@ impl<'a> Worker<'a> {
             ignored: Ignored::default(),
             selected: Selection::default(),
             kernel_drops: 0,
-            symptoms: None,
-            arrived: (0, Drops::default()),
             ledger: Ledger::default(),
             departures: None,
+            suspects: Suspects::default(),
         }
     }
 
@@ -115,15 +113,6 @@ impl<'a> Worker<'a> {
     /// Tells what the source says the kernel dropped since the start; when, it cannot say.
     pub(super) fn count_drops(&mut self, drops: Drops, clock: Timestamp) {
         self.ledger.drops = drops;
-        if let Some(symptoms) = self.symptoms {
-            let received = self.ledger.received_packets;
-            let (before, dropped) = std::mem::replace(&mut self.arrived, (received, drops));
-            let news = Drops {
-                kernel: drops.kernel.saturating_sub(dropped.kernel),
-                interface: drops.interface.saturating_sub(dropped.interface),
-            };
-            symptoms.arrived(received - before, news);
-        }
         if let Some(news @ 1..) = drops.kernel.checked_sub(self.kernel_drops) {
             self.kernel_drops = drops.kernel;
             self.ignored.add(news, 0, clock);
@@ -167,12 +156,7 @@ impl<'a> Worker<'a> {
         if !records.is_empty() {
             self.ledger.count_exported(&records);
             if let Some(departures) = &mut self.departures {
-                // They may have changed.
-                let (active, idle) = self.metering.timeouts();
-                departures.count(&records, clock, &Due { active, idle });
-            }
-            if let Some(symptoms) = self.symptoms {
-                symptoms.look_at(&records);
+                departures.count(&records, clock, &Due::now(self.metering), &self.suspects);
             }
             let interfaces = self.interfaces;
             self.exporter.send(&Arc::new(RecordBatch { records, clock, interfaces }));

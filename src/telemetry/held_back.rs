@@ -15,7 +15,8 @@ pub(super) struct HeldBack {
 impl HeldBack {
     /// Shows what has become enough.
     pub(super) fn update(&mut self, counted: &Departures) {
-        let Departures { protocols, tcp, udp, fragments: _, late: _, lateness: _ } = counted;
+        let Departures { protocols, tcp, udp, fragments: _, late: _, lateness: _, symptoms: _ } =
+            counted;
         step(&mut self.shown.protocols, protocols);
         step(&mut self.shown.tcp, tcp);
         step(&mut self.shown.udp, udp);

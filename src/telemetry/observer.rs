@@ -11,7 +11,7 @@ use crate::decode::PacketAnomaly;
 use crate::export::{LossReason, TargetState, Watch, Watches};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{
-    self, LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
+    LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
     SymptomCounts, size_limit,
 };
 use crate::privacy::Level;
@@ -35,8 +35,6 @@ pub struct Subject {
     pub interfaces: Arc<Interfaces>,
     /// Its targets.
     pub targets: Watches,
-    /// What its records tell of mirror and box.
-    pub symptoms: Arc<pipeline::Symptoms>,
     /// What the process has given up.
     pub confinement: confine::Confinement,
     /// Workers that were started.
@@ -199,7 +197,7 @@ impl Observer {
                 maximum: self.subject.maximum_flows as u64,
             },
             expiry: expiry(page),
-            symptoms: symptoms(self.subject.symptoms.counts()),
+            symptoms: symptoms(page.symptoms()),
             distributions: self.distributions(page),
             targets,
             confinement: confinement(&self.subject.confinement),

@@ -24,7 +24,7 @@ use crate::export::{
     Target, UdpConfig,
 };
 use crate::flow::{self, PacketFilter, Seed};
-use crate::pipeline::{self, CountedSource, LiveRun, Outcome, TrafficTotal};
+use crate::pipeline::{self, CountedSource, LiveRun, Outcome, Suspects, TrafficTotal};
 
 use figures::Seen;
 use flows::{FlowCounter, Flows};
@@ -167,7 +167,7 @@ impl Rehearsal {
             observer: ending::observer(&self.meter),
             wall_clock,
             books: Arc::default(),
-            symptoms: Arc::default(),
+            suspects: Suspects::default(),
         };
         let outcome = run.run(exporter, |notice| say(notice), &mut ());
         self.seen(outcome, &counters, true)

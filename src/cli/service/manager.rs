@@ -53,7 +53,8 @@ impl ServiceManager {
 
     /// How often it is to be told: three times in the time after which silence is our end.
     pub(in crate::cli) fn interval(&self) -> Duration {
-        self.watchdog.map_or(LONGEST_INTERVAL, |time| (time / 3).min(LONGEST_INTERVAL))
+        self.watchdog
+            .map_or(LONGEST_INTERVAL, |time| (time / 3).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL))
     }
 
     /// We capture; or after [`Self::reloading`], we go on with what was read.
@@ -134,6 +135,8 @@ fn monotonic_microseconds() -> Option<u64> {
 
 /// The status is to be read by people: it need not be newer than this.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
+/// Workers show their books ten times a second: within less they may not seem to move.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
@@ -196,6 +199,7 @@ mod tests {
         let us = std::process::id();
         assert_eq!(interval(us, "3000000"), Duration::from_secs(1));
         assert_eq!(interval(us, "300000000"), LONGEST_INTERVAL);
+        assert_eq!(interval(us, "300000"), SHORTEST_INTERVAL);
         for (id, time) in [(us + 1, "3000000"), (us, "0"), (us, "soon")] {
             assert_eq!(interval(id, time), LONGEST_INTERVAL);
         }

@@ -7,6 +7,7 @@ use crate::capture::{CaptureError, Drops};
 use crate::export::Pace;
 use crate::flow::{self, FlowEndReason};
 use crate::frame::{Frame, LinkType};
+use crate::pipeline::Ledger;
 use crate::pipeline::testing::{Got, at, config, exporter, udp_frame};
 
 #[test]
@@ -49,6 +50,7 @@ fn what_the_kernel_holds_when_the_run_is_stopped_is_metered_and_losses_are_added
 fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
     #[derive(Default)]
     struct Watcher {
+        books: Arc<OpenBooks>,
         last: Vec<u64>,
         moved: [u64; 2],
         received: u64,
@@ -56,13 +58,14 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
         endings: u32,
     }
     impl Watch for Watcher {
-        fn look(&mut self, pulse: &Pulse, _: &Running<'_>, _: Instant) {
-            let turns = pulse.turns();
+        fn look(&mut self, _: &Running<'_>, _: Instant) {
+            let turns = self.books.turns();
             for (moved, (now, last)) in self.moved.iter_mut().zip(turns.iter().zip(&self.last)) {
                 *moved += u64::from(now != last);
             }
             self.last = turns;
-            (self.received, self.dropped) = (pulse.received_packets(), pulse.dropped_packets());
+            let Ledger { received_packets, drops, .. } = self.books.read().ledger;
+            (self.received, self.dropped) = (received_packets, drops.kernel + drops.interface);
         }
 
         fn ending(&mut self) {
@@ -81,14 +84,48 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
         stop: Arc::new(AtomicBool::new(false)),
         duration: Some(Duration::from_millis(1_300)),
         wall_clock: at(1_000),
-        books: Arc::new(OpenBooks::default()),
+        books: Arc::new(OpenBooks::new(2)),
         observer: Observer::default(),
-        symptoms: Arc::default(),
+        suspects: Suspects::default(),
     };
-    let mut watcher = Watcher::default();
+    let mut watcher = Watcher { books: Arc::clone(&run.books), ..Watcher::default() };
     run.run(exporter, |_| {}, &mut watcher);
-    assert!(watcher.moved.iter().all(|&moved| moved > 10), "{:?}", watcher.moved);
+    assert!(watcher.moved.iter().all(|&moved| moved >= 4), "{:?}", watcher.moved);
     assert_eq!((watcher.received, watcher.dropped, watcher.endings), (2, 6, 1));
+}
+
+#[test]
+fn collectors_named_while_the_run_goes_on_are_known_in_what_leaves_and_in_what_is_left() {
+    struct Orderer;
+    impl Watch for Orderer {
+        fn look(&mut self, running: &Running<'_>, _: Instant) {
+            running.set_collectors(vec![([192, 0, 2, 53].into(), 53)]);
+        }
+
+        fn ending(&mut self) {}
+    }
+    // One leaves by its timeout, and one is in the cache to the end.
+    let held_until_stop = [Act::Packet(at(1_900), 2)].into();
+    let script = Script { held_until_stop, ..Script::of([Act::Packet(at(1_000), 1)]) };
+    let idle_timeout = Duration::from_millis(500);
+    let (exporter, _got) = exporter(Pace::Live);
+    let books = Arc::new(OpenBooks::new(1));
+    let run = LiveRun {
+        config: config(flow::Config { idle_timeout, ..flow::Config::default() }, 1),
+        metering: Metering::default(),
+        sources: vec![script],
+        stop: Arc::new(AtomicBool::new(false)),
+        duration: Some(Duration::from_millis(900)),
+        wall_clock: at(1_000),
+        books: Arc::clone(&books),
+        observer: Observer::default(),
+        suspects: Suspects::default(),
+    };
+    let outcome = run.run(exporter, |_| {}, &mut Orderer);
+    let page = books.read();
+    assert_eq!((page.ledger.exported_flows, page.flows), (2, 0));
+    assert_eq!((page.symptoms().flows, page.symptoms().collector_packets), (2, 2));
+    assert_eq!(outcome.symptoms, Some(page.symptoms()));
 }
 
 #[test]
@@ -179,7 +216,7 @@ impl Run {
             duration,
             wall_clock: at(1_000),
             books: Arc::new(OpenBooks::default()),
-            symptoms: Arc::default(),
+            suspects: Suspects::default(),
         };
         Self {
             stop,

@@ -10,7 +10,6 @@ fn observer() -> Observer {
         books: Arc::new(OpenBooks::new(1)),
         interfaces: Arc::new(interfaces),
         targets: Watches::default(),
-        symptoms: Arc::default(),
         confinement: confine::Confinement::Off,
         workers: 1,
         maximum_flows: 100,
