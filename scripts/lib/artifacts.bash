@@ -1,7 +1,13 @@
 # What is installed, by a package or by hand; sourced, never run, after common.bash.
 # shellcheck shell=bash
 
-readonly PROGRAM=target/release/flowtap
+# FLOWTAP_PROFILE=test: the program that the tests are built with, and no release.
+readonly PROFILE=${FLOWTAP_PROFILE:-release}
+if [ "$PROFILE" = release ]; then
+    readonly PROGRAM=target/release/flowtap
+else
+    readonly PROGRAM=target/debug/flowtap
+fi
 readonly DOCUMENTS=target/documents
 
 # Builds the program; on other systems than Debian the compiler and the headers of libpcap have to be there.
@@ -10,7 +16,15 @@ build_program() {
         install_missing gcc libc6-dev pkg-config libpcap-dev
     fi
     say "Building flowtap"
-    cargo build --release --locked --target-dir target
+    cargo build --profile "$PROFILE" --locked --target-dir target
+}
+
+# The Debian package that was built last.
+built_package() {
+    local package
+    package=$(find target/debian -name 'flowtap_*.deb' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1)
+    [ -n "$package" ] || fail "there is no package: scripts/package"
+    echo "${package#* }"
 }
 
 # Writes manual pages and completions, with the date of the source at their feet.
@@ -43,7 +57,9 @@ has_cargo_tool() {
 # cargo_tool NAME VERSION: installs it below target if it is nowhere.
 cargo_tool() {
     if ! has_cargo_tool "$1" "$2"; then
-        say "Installing $1 $2 (some minutes, once)"
-        cargo install --locked --root target/tools --version "=$2" "$1"
+        say "Installing $1 $2 (a minute or two, once)"
+        # It packs a few files: to be built quickly is worth more than to be quick.
+        cargo install --debug --config profile.dev.debug=false --locked --root target/tools \
+            --version "=$2" "$1"
     fi
 }
