@@ -50,7 +50,7 @@ fn the_example_of_the_readme_is_valid() {
     let (example, _) = rest.split_once("```").unwrap();
     let folder = Folder::new();
     let checked = flowtap(["check", &folder.write("flowtap.toml", example)]).well();
-    assert!(checked.text().contains("url = \"tls://collector.example:4740\""), "{example}");
+    assert!(checked.text().contains("url = \"tls://collector.example.net:4740\""), "{example}");
     assert!(checked.text().contains("level = \"obfuscated\""), "it is of all: {example}");
 }
 

@@ -1,66 +1,14 @@
-"""Looks at the status page in a real browser, over the DevTools protocol (pipe, no port).
+"""Looks at the status page in a real browser.
 
 browser.py URL FOLDER: prints one JSON object of what was found, and leaves a picture of each view.
 """
-import base64, json, os, select, subprocess, sys, time
+import json, pathlib, sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts/lib"))
+from chromium import Browser
 
 VIEWS = [(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]
-
-
-class Browser:
-    def __init__(self, folder):
-        (theirs, self.writes), (self.reads, ours) = os.pipe(), os.pipe()
-
-        def as_three_and_four():
-            # First out of the way of each other.
-            for end, number in [(os.dup(theirs), 3), (os.dup(ours), 4)]:
-                os.dup2(end, number)
-
-        command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                   "--disable-dev-shm-usage", "--disable-background-networking",
-                   "--user-data-dir=" + folder + "/profile", "--remote-debugging-pipe"]
-        self.process = subprocess.Popen(command, close_fds=False, preexec_fn=as_three_and_four,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=open(folder + "/chromium.log", "wb"))
-        os.close(theirs)
-        os.close(ours)
-        self.buffer, self.number, self.session, self.events = b"", 0, None, []
-
-    def receive(self):
-        until = time.monotonic() + 30
-        while b"\0" not in self.buffer:
-            ready, _, _ = select.select([self.reads], [], [], max(0, until - time.monotonic()))
-            octets = os.read(self.reads, 1 << 20) if ready else b""
-            if not octets:
-                raise SystemExit("the browser does not answer")
-            self.buffer += octets
-        message, self.buffer = self.buffer.split(b"\0", 1)
-        return json.loads(message)
-
-    def call(self, method, **params):
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.writes, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self.receive()
-            if answer.get("id") == self.number:
-                if "error" in answer:
-                    raise SystemExit(f"{method}: {answer['error']}")
-                return answer["result"]
-            self.events.append(answer)
-
-    def evaluate(self, expression):
-        result = self.call("Runtime.evaluate", expression=expression, awaitPromise=True,
-                           returnByValue=True)
-        if "exceptionDetails" in result:
-            raise SystemExit(f"{expression}: {result['exceptionDetails']}")
-        return result["result"].get("value")
-
-    def key(self, key):
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
 
 # Text whose colour is too near to that of its ground (WCAG 2.1, 1.4.3: 4.5, for large text 3).
@@ -112,14 +60,8 @@ UNREACHABLE = """(() => {
 
 
 def look(browser, folder, width, scheme):
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800,
-                 deviceScaleFactor=1, mobile=width < 500)
-    browser.call("Emulation.setEmulatedMedia",
-                 features=[{"name": "prefers-color-scheme", "value": scheme}])
-    browser.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
-    picture = browser.call("Page.captureScreenshot", captureBeyondViewport=True)
-    with open(f"{folder}/{width}-{scheme}.png", "wb") as file:
-        file.write(base64.b64decode(picture["data"]))
+    browser.view(width, scheme)
+    browser.picture(f"{folder}/{width}-{scheme}.png")
     return {
         "width": width, "scheme": scheme, "poor_contrast": browser.evaluate(CONTRAST),
         "overflow": browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"),
@@ -130,21 +72,11 @@ def look(browser, folder, width, scheme):
 def main(url, folder):
     browser = Browser(folder)
     try:
-        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = browser.call("Target.attachToTarget", targetId=target, flatten=True)
-        browser.session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            browser.call(domain + ".enable")
-        browser.call("Page.navigate", url=url)
-        for _ in range(100):
-            if browser.evaluate("document.body?.dataset.shown"):
-                break
-            time.sleep(0.1)
+        browser.open(url)
+        browser.wait_for("document.body?.dataset.shown", 100)
         # The charts have two points or more, and the page has asked more than once.
-        for _ in range(150):
-            if browser.evaluate("document.querySelector('path.series')?.outerHTML.includes('L')"):
-                break
-            time.sleep(0.1)
+        browser.wait_for(
+            "document.querySelector('path.series')?.outerHTML.includes('L')", 150)
         browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")
         browser.evaluate("new Promise(done => setTimeout(done, 200))")
         found = {"unreachable": browser.evaluate(UNREACHABLE)}
@@ -166,8 +98,7 @@ def main(url, folder):
         found["complaints"], found["asked"] = said, sorted(asked)
         print(json.dumps(found))
     finally:
-        browser.process.terminate()
-        browser.process.wait(10)
+        browser.end()
 
 
 main(*sys.argv[1:])
