@@ -213,10 +213,11 @@ impl Account {
         self.kept += totals;
     }
 
-    /// `records` Data Records that would have been became `aggregates` Aggregated Flows.
-    pub(crate) const fn aggregated(&mut self, records: u64, aggregates: u64) {
-        self.aggregation.records += records;
-        self.aggregation.aggregates += aggregates;
+    /// In an interval, `records` Data Records that would have been became `aggregates` Aggregated Flows.
+    pub(crate) fn aggregated(&mut self, records: u64, aggregates: u64) {
+        let (intervals, most) = (1, aggregates);
+        let more = Aggregation { records, aggregates, intervals, most, ..Aggregation::default() };
+        self.aggregation += more;
     }
 
     /// Records that are in coarser classes than they should be.

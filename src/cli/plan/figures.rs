@@ -32,6 +32,37 @@ pub(super) struct Day {
     pub(super) packets: f64,
     /// Octets of them on the wire.
     pub(super) octets: f64,
+    /// It goes on as what was busiest, and not as the mean.
+    pub(super) is_busiest: bool,
+}
+
+/// How sums over classes of Flows leave: by intervals, however many Flows there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sums {
+    /// They leave once in this time.
+    pub(super) interval: Duration,
+    /// Intervals in which there was anything.
+    pub(super) intervals: u64,
+    /// Classes that were told, of all intervals.
+    pub(super) told: u64,
+    /// Of the one that told most.
+    pub(super) most: u64,
+}
+
+impl Sums {
+    /// Intervals that what was counted is of; one that was seen in part is one.
+    pub(super) fn seen(&self, seconds: f64) -> f64 {
+        (seconds / self.interval.as_secs_f64()).max(float(self.intervals)).max(1.0)
+    }
+
+    /// How many times what was counted in so many seconds there is on such a day.
+    fn times(&self, seconds: f64, day: Day) -> f64 {
+        let a_day = DAY / self.interval.as_secs_f64();
+        match day.is_busiest && self.told > 0 {
+            true => a_day * float(self.most) / float(self.told),
+            false => a_day / self.seen(seconds),
+        }
+    }
 }
 
 impl Seen {
@@ -42,6 +73,7 @@ impl Seen {
             records: float(self.flows.records) * factor,
             packets: float(self.ledger.received_packets) * factor,
             octets: float(self.ledger.received_octets) * factor,
+            is_busiest: false,
         }
     }
 
@@ -51,13 +83,19 @@ impl Seen {
         let [packets, octets] = self.traffic.minutes.most();
         let [records] = self.flows.records_by_minute.most();
         let day = |most| float(most) * MINUTES_A_DAY;
-        let busiest = Day { records: day(records), packets: day(packets), octets: day(octets) };
+        let busiest = Day {
+            records: day(records),
+            packets: day(packets),
+            octets: day(octets),
+            is_busiest: true,
+        };
         // A part of a minute may have more than the mean, and never less than it had.
         let mean = self.mean_day();
         (self.seconds >= LONG_ENOUGH).then(|| Day {
             records: busiest.records.max(mean.records),
             packets: busiest.packets.max(mean.packets),
             octets: busiest.octets.max(mean.octets),
+            ..busiest
         })
     }
 
@@ -152,27 +190,39 @@ impl Planned {
         Some(self.flow_octets(seen, counted, day) + described)
     }
 
+    /// How many times what was counted there is on such a day.
+    fn times(&self, seen: &Seen, day: Day) -> f64 {
+        match &self.sums {
+            Some(sums) => sums.times(seen.seconds, day),
+            None => day.records / float(seen.flows.records.max(1)),
+        }
+    }
+
     /// Octets of Flow Records in their Messages: as measured, and a Message more wherever there would
     /// be too few records to fill one in time.
     fn flow_octets(&self, seen: &Seen, counted: &Counted, day: Day) -> f64 {
         let (octets, messages) = self.flow_messages(seen, counted, day);
-        let full = float(counted.flow_messages) * day.records / float(seen.flows.records.max(1));
+        let full = float(counted.flow_messages) * self.times(seen, day);
         octets + (messages - full).max(0.0) * MESSAGE_OVERHEAD
     }
 
     /// Octets of Flow Records on such a day if every Message were as full as those that were counted,
     /// and how many Messages there are.
     fn flow_messages(&self, seen: &Seen, counted: &Counted, day: Day) -> (f64, f64) {
-        let factor = day.records / float(seen.flows.records.max(1));
+        let factor = self.times(seen, day);
         let measured = float(counted.flow_messages) * factor;
-        let in_time = (day.records / DAY).min(1.0 / FLUSH_TIMEOUT) * DAY;
+        // Sums leave all at once.
+        let in_time = match self.sums {
+            Some(_) => 0.0,
+            None => (day.records / DAY).min(1.0 / FLUSH_TIMEOUT) * DAY,
+        };
         (float(counted.flow_octets) * factor, measured.max(in_time))
     }
 
     /// Octets of IPFIX files that hold such a day, as they are and compressed.
     pub(super) fn stored(&self, seen: &Seen, day: Day) -> (f64, f64) {
         let raw = &self.raw;
-        let factor = day.records / float(seen.flows.records.max(1));
+        let factor = self.times(seen, day);
         let files = self.rotate.map_or(1.0, |period| DAY / period.as_secs_f64().max(1.0));
         let described = float(raw.template_octets + raw.options_octets) * files;
         let octets = float(raw.flow_octets) * factor + described;
@@ -189,7 +239,7 @@ impl Planned {
         let counted = &self.sent?;
         let part = outage.as_secs_f64() / DAY;
         let (octets, messages) = self.flow_messages(seen, counted, day);
-        let full = float(counted.flow_messages) * day.records / float(seen.flows.records.max(1));
+        let full = float(counted.flow_messages) * self.times(seen, day);
         let sets = (octets - full * MESSAGE_HEADER + (messages - full).max(0.0) * 4.0).max(0.0);
         Some(float(octets_in_spool(whole(sets * part), whole(messages * part))))
     }
@@ -254,6 +304,25 @@ const LARGEST_CACHE: u64 = 128_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_leave_by_intervals_however_long_was_looked() {
+        let sums = |intervals, told, most| Sums {
+            interval: Duration::from_secs(60),
+            intervals,
+            told,
+            most,
+        };
+        let day = |is_busiest| Day { records: 1e9, packets: 1e9, octets: 1e12, is_busiest };
+        // Ten seconds are one interval of 1,440, if they are not of two.
+        assert!((sums(1, 7, 7).times(10.0, day(false)) - 1_440.0).abs() < 1e-9);
+        assert!((sums(2, 9, 7).times(10.0, day(false)) - 720.0).abs() < 1e-9);
+        // Intervals without a flow say nothing.
+        assert!((sums(3, 9, 5).times(600.0, day(false)) - 144.0).abs() < 1e-9);
+        // Each as the one that told five of nine.
+        assert!((sums(3, 9, 5).times(600.0, day(true)) - 800.0).abs() < 1e-9);
+        assert!((sums(1, 0, 0).times(60.0, day(true)) - 1_440.0).abs() < 1e-9);
+    }
 
     #[test]
     fn what_is_to_be_configured_is_round_and_large_enough() {

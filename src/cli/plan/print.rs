@@ -81,20 +81,24 @@ impl Report<'_> {
             writeln!(text, "  {name:<34}{day:>14}{quarter:>14}{half:>14}")
         };
         let busiest = seen.busiest_day();
+        let as_busiest = match planned.sums {
+            Some(_) => "  every interval as the busiest",
+            None => "  every minute as the busiest",
+        };
         if let Some(sent) = planned.exported(seen, mean) {
             row("exported, at the mean rate", sent)?;
         }
         if let Some(sent) = busiest.and_then(|day| planned.exported(seen, day)) {
-            row("  every minute as the busiest", sent)?;
+            row(as_busiest, sent)?;
         }
         let (raw, zstd) = planned.stored(seen, mean);
         row("stored as IPFIX, at the mean rate", raw)?;
         if let Some(day) = busiest {
-            row("  every minute as the busiest", planned.stored(seen, day).0)?;
+            row(as_busiest, planned.stored(seen, day).0)?;
         }
         row("stored with zstd, at the mean rate", zstd)?;
         if let Some(day) = busiest {
-            row("  every minute as the busiest", planned.stored(seen, day).1)?;
+            row(as_busiest, planned.stored(seen, day).1)?;
         }
         let full = full_capture(mean);
         row("a full packet capture instead", full)?;
@@ -140,6 +144,16 @@ impl Report<'_> {
 
     fn doubts(&self) -> Vec<String> {
         let mut doubts = self.seen.doubts();
+        doubts.extend(self.planned.iter().filter_map(|planned| {
+            let seen = planned.sums?.seen(self.seen.seconds);
+            (seen < ENOUGH_INTERVALS).then(|| {
+                format!(
+                    "{}: sums of {seen:.0} intervals were seen: more flows in a whole one make more \
+                     classes, up to those that there are",
+                    planned.target
+                )
+            })
+        }));
         if self.planned.iter().any(|planned| planned.raw.octets < ENOUGH_TO_COMPRESS) {
             doubts.push("less than 1 MB was compressed: zstd does better with more".to_owned());
         }
@@ -325,6 +339,8 @@ fn wrapped(paragraph: &str, text: &mut String) {
 const OCTETS_PER_FLOW: u64 = 270 + 60;
 /// What zstd compresses together in files.
 const ENOUGH_TO_COMPRESS: u64 = 1_000_000;
+/// Of so many the first and the last one, of which a part was seen, are a small part.
+const ENOUGH_INTERVALS: f64 = 10.0;
 const WIDTH: usize = 96;
 
 #[cfg(test)]

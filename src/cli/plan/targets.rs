@@ -6,10 +6,12 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::cli::UsageError;
+use crate::cli::plan::figures::Sums;
 use crate::export::{
     Collector, CollectorOptions, Counted, Counting, FileTarget, Group, GroupMode, Target,
     TargetReport, Transport,
 };
+use crate::privacy::Level;
 
 /// A target, in the parts that are counted.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(super) struct Planned {
     pub(super) options_refresh: Duration,
     /// A file begins after this time.
     pub(super) rotate: Option<Duration>,
+    /// How it leaves, if no Flow Record does.
+    pub(super) sums: Option<Sums>,
 }
 
 impl Subject {
@@ -98,8 +102,15 @@ impl Subject {
     pub(super) fn counted(self, counting: &Counting, reports: &[TargetReport]) -> Planned {
         let Self { target, sent, raw, zstd } = self;
         let name = Target::File(raw.clone()).name();
-        let records = reports.iter().find(|report| report.target == name);
-        let records = records.map_or(0, |report| report.sent.records);
+        let report = reports.iter().find(|report| report.target == name);
+        let records = report.map_or(0, |report| report.sent.records);
+        let policy = raw.options.privacy.policy();
+        let sums = report.filter(|_| policy.level == Level::Statistical).map(|report| Sums {
+            interval: policy.aggregation.interval,
+            intervals: report.aggregation.intervals,
+            told: report.aggregation.aggregates,
+            most: report.aggregation.most,
+        });
         let members = sent.as_ref().map(Target::collectors).unwrap_or_default();
         let is_udp = |collector: &Collector| collector.transport == Transport::Udp;
         let refresh = members.first().map_or(&raw.options, |member| &member.options).refresh();
@@ -112,6 +123,7 @@ impl Subject {
             template_refresh: members.iter().any(is_udp).then_some(refresh.templates),
             options_refresh: refresh.options,
             rotate: raw.rotate,
+            sums,
             target,
         }
     }

@@ -19,15 +19,21 @@ pub struct Aggregation {
     pub coarsened: u64,
     /// What never left: the Flows were too few.
     pub withheld: Totals,
+    /// Intervals that ended with anything to sum up.
+    pub intervals: u64,
+    /// Aggregated Flows of the interval that had most.
+    pub most: u64,
 }
 
 impl AddAssign for Aggregation {
     fn add_assign(&mut self, other: Self) {
-        let Self { records, aggregates, coarsened, withheld } = other;
+        let Self { records, aggregates, coarsened, withheld, intervals, most } = other;
         self.records = self.records.saturating_add(records);
         self.aggregates = self.aggregates.saturating_add(aggregates);
         self.coarsened = self.coarsened.saturating_add(coarsened);
         self.withheld += withheld;
+        self.intervals = self.intervals.saturating_add(intervals);
+        self.most = self.most.max(most);
     }
 }
 

@@ -63,8 +63,10 @@ fn an_interval_leaves_when_the_next_one_begins_and_the_last_one_at_the_end() {
         "eight flows of 22:14 were too few, and four at the end are withheld"
     );
     assert_eq!(lines[1]["flowEndMilliseconds"], "2023-11-14T22:16:00.000Z");
-    let Aggregation { records, aggregates, coarsened, withheld } = report.aggregation;
+    let Aggregation { records, aggregates, coarsened, withheld, intervals, most } =
+        report.aggregation;
     assert_eq!((records, aggregates, coarsened), (35, 2, 0));
+    assert_eq!((intervals, most), (4, 1), "two had something to sum up, and nothing to tell");
     assert_eq!(withheld, Totals { records: 4, packets: 40, octets: 6_000 });
     assert_eq!(report.given, Totals { records: 39, packets: 390, octets: 58_500 });
     assert_eq!(report.sent, Totals { records: 2, packets: 350, octets: 52_500 });
