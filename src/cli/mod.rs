@@ -69,7 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(Into::into),
         },
-        Command::Plan(arguments) => match plan::run(arguments) {
+        Command::Plan(arguments) => match plan::run(arguments, &words) {
             Err(error) if is_broken_pipe(&error) => Ok(()),
             other => other,
         },

@@ -195,6 +195,99 @@ fn over_udp_messages_are_smaller_and_templates_come_again() {
 }
 
 #[test]
+fn sums_take_as_much_a_day_however_many_flows_are_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = "file:sums.ipfix?privacy=statistical&interval=10s&k=2";
+    let more = ["--active-timeout", "1s", "--export", target, "--export", "tcp://192.0.2.1"];
+    let planned = |name: &str, flows, rounds| {
+        let capture = folder.path().join(name);
+        generate::conversations(&capture, flows, rounds);
+        plan(&capture, &more)
+    };
+    let short = planned("short.pcap", 30, 600);
+    let long = planned("long.pcap", 30, 1_500);
+    let many = planned("many.pcap", 90, 600);
+    let day = |plan: &Value, target: u32| {
+        number(plan, &format!("/targets/{target}/day_at_mean/stored_octets/1/raw"))
+    };
+    let is_like = |one: f64, other: f64| (one / other - 1.0).abs() < 0.15;
+    assert!(is_like(day(&short, 0), day(&long, 0)), "{} {}", day(&short, 0), day(&long, 0));
+    assert!(is_like(day(&short, 0), day(&many, 0)), "{} {}", day(&short, 0), day(&many, 0));
+    assert!(is_like(3.0 * day(&short, 1), day(&many, 1)), "flows take what flows take");
+    // What a probe would really write in 150 s, from what it was seen to write in 60.
+    let file = |plan: &Value| count(plan, "/targets/0/measured/file/flow_octets") as f64;
+    let rate = file(&long) / number(&long, "/seconds");
+    assert!(is_like(day(&short, 0) / 86_400.0, rate), "{} {rate}", day(&short, 0) / 86_400.0);
+    // Two seconds are a part of an interval, and not the 43,200th part of a day.
+    let moment = planned("moment.pcap", 30, 20);
+    let sums = &moment["targets"][0]["sums"];
+    assert_eq!((count(sums, "/intervals"), number(sums, "/interval_seconds")), (1, 10.0));
+    assert!(day(&moment, 0) < 1.2 * day(&short, 0), "{} {}", day(&moment, 0), day(&short, 0));
+    assert!(moment["uncertain"].to_string().contains("sums of 1 interval"));
+}
+
+#[test]
+fn a_configuration_is_planned_for_as_it_will_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flowtap.toml");
+    fs::write(
+        &file,
+        "[[interface]]\nname = 'eth1'\n[capture]\nfilter = 'udp'\n\
+         [meter]\nactive_timeout = '2s'\nidle_timeout = '1s'\nmax_flows = 5\nbiflow = false\n\
+         [networks]\nexclude = ['192.0.2.0/24']\n[export]\nobservation_domain = 7\n\
+         [privacy]\nlevel = 'obfuscated'\naddresses = 'prefix'\n[spool]\ndirectory = 'spool'\nsize = '10G'\n\
+         [[collector]]\nurl = 'tcp://192.0.2.1'\nprofile = 'nfdump'\n\
+         [[file]]\npath = 'flows.ipfix'\nprivacy = { level = 'statistical' }\n\
+         [[json]]\npath = 'flows.json'\n",
+    )
+    .unwrap();
+    let (file, sample) = (file.display().to_string(), sample());
+    let by_flags = [
+        "--active-timeout=2s",
+        "--idle-timeout=1s",
+        "--max-flows=5",
+        "--biflow=off",
+        "--exclude-net=192.0.2.0/24",
+        "--observation-domain=7",
+        "--export=tcp://192.0.2.1?profile=nfdump&privacy=obfuscated&addresses=prefix",
+        "--export=file:flows.ipfix?privacy=statistical",
+    ];
+    let without_configuration = |mut plan: Value| {
+        let configured = plan["configured"].take();
+        plan["uncertain"].as_array_mut().unwrap().retain(|it| !it.to_string().contains("filter"));
+        (plan, configured)
+    };
+    let (planned, configured) = without_configuration(plan(&sample, &["--config", &file]));
+    assert_eq!(planned, without_configuration(plan(&sample, &by_flags)).0);
+    assert_eq!(configured["spool_size"], 10_000_000_000_u64);
+    assert!(count(&planned, "/flow_records_crowded_out") > 0, "its cache is small");
+    // Flags are above it.
+    let flags = ["--max-flows", "5000", "--export", "udp://192.0.2.9"];
+    let (planned, configured) =
+        without_configuration(plan(&sample, &[&["--config", &file][..], &flags].concat()));
+    assert_eq!(
+        (count(&planned, "/flow_records_crowded_out"), &configured["max_flows"]),
+        (0, &5000.into())
+    );
+    assert_eq!(
+        planned["targets"][0]["target"],
+        "udp://192.0.2.9:4739?privacy=obfuscated&addresses=prefix"
+    );
+    let ended = flowtap(["plan", "--config", &file, sample.to_str().unwrap()]).well();
+    let text = ended.text();
+    for told in ["max_flows 5, TOO LITTLE", "size 10G, enough", "not gone through it"] {
+        assert!(text.contains(told), "{told} is missing in\n{text}");
+    }
+    assert!(
+        ended.stderr.contains("json:flows.json?privacy=obfuscated&addresses=prefix is no IPFIX")
+    );
+    // What is wrong with it is said as ever.
+    fs::write(&file, "[meter]\nmax_flow = 1\n").unwrap();
+    let ended = flowtap(["plan", "--config", &file, sample.to_str().unwrap()]).with(2);
+    assert!(ended.stderr.contains("flowtap.toml:2:1: "), "{}", ended.stderr);
+}
+
+#[test]
 fn nothing_is_written_and_no_key_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();

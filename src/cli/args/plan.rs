@@ -17,12 +17,18 @@ pub(in crate::cli) struct Plan {
     #[arg(value_name = "FILE", required_unless_present = "live", conflicts_with = "live")]
     pub(in crate::cli) files: Vec<PathBuf>,
 
+    /// Plan for the probe that runs by this configuration; flags override it
+    ///
+    /// Targets with their privacy, timeouts, networks, flow cache and spool are those of the file, and
+    /// with --live its interfaces and filter too.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+
     /// Observe interfaces for this time instead, for example 1h
     #[arg(
         long,
         value_name = "TIME",
         value_parser = age,
-        requires = "interface",
         help_heading = "Live"
     )]
     pub(in crate::cli) live: Option<Duration>,
@@ -33,6 +39,7 @@ pub(in crate::cli) struct Plan {
         long = "interface",
         value_name = "IFACE",
         requires = "live",
+        conflicts_with = "files",
         help_heading = "Live"
     )]
     pub(in crate::cli) interface: Vec<String>,
@@ -48,11 +55,17 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) backend: Backend,
 
     /// Worker threads, as in flowtap capture
-    #[arg(long, value_name = "N", value_parser = workers, requires = "live", help_heading = "Live")]
+    #[arg(long, value_name = "N", value_parser = workers, requires = "live", conflicts_with = "files", help_heading = "Live")]
     pub(in crate::cli) workers: Option<NonZeroUsize>,
 
     /// Observe only packets that match this BPF expression, as tcpdump(8) takes it
-    #[arg(long, value_name = "EXPRESSION", requires = "live", help_heading = "Live")]
+    #[arg(
+        long,
+        value_name = "EXPRESSION",
+        requires = "live",
+        conflicts_with = "files",
+        help_heading = "Live"
+    )]
     pub(in crate::cli) filter: Option<String>,
 
     /// A collector or file to plan for, with the options that it will have; repeat it for several

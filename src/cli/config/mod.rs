@@ -146,6 +146,37 @@ pub(super) fn merged_manifest(
     Ok(manifest)
 }
 
+/// What a file says for the words of another command that takes some options of `flowtap capture`.
+pub(super) fn merged_for(words: &[OsString], file: &Path) -> Result<Capture, ConfigError> {
+    Ok(Effective::of(&as_capture(words), file)?.capture)
+}
+
+/// The same command line for `flowtap capture`, of the options that it has.
+fn as_capture(words: &[OsString]) -> Vec<OsString> {
+    let mut capture = ["flowtap", "capture"].map(OsString::from).to_vec();
+    let command = Arguments::command();
+    let Ok(matches) = command.clone().try_get_matches_from(words) else { return capture };
+    let (Some((_, matches)), Some(known)) =
+        (matches.subcommand(), command.find_subcommand("capture"))
+    else {
+        return capture;
+    };
+    for id in typed(words).iter().filter(|id| *id != CONFIG) {
+        let argument = known.get_arguments().find(|argument| argument.get_id() == id.as_str());
+        let Some(long) = argument.and_then(clap::Arg::get_long) else { continue };
+        let takes_values = argument.is_some_and(|it| it.get_action().takes_values());
+        match matches.get_raw(id).filter(|_| takes_values) {
+            Some(values) => capture.extend(values.map(|value| {
+                let mut word = OsString::from(format!("--{long}="));
+                word.push(value);
+                word
+            })),
+            None => capture.push(format!("--{long}").into()),
+        }
+    }
+    capture
+}
+
 fn check_any_interface(capture: &Capture) -> Result<(), UsageError> {
     if !capture.interface.is_empty() {
         return Ok(());
@@ -292,6 +323,7 @@ fn blame(source: Source<'_>, document: &Document, error: &clap::Error) -> Config
     }
 }
 
+const CONFIG: &str = "config";
 const INTERFACE: &str = "interface";
 const EXPORT: &str = "export";
 /// Far above what can be meant; lists of networks have files of their own.

@@ -7,7 +7,9 @@ mod figures;
 mod flows;
 mod print;
 mod targets;
+mod wanted;
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,19 +31,13 @@ use crate::pipeline::{self, CountedSource, LiveRun, Outcome, Suspects, TrafficTo
 use figures::Seen;
 use flows::{FlowCounter, Flows};
 use targets::{Planned, Subject};
+use wanted::Wanted;
 
 /// Plans by captures or by live traffic.
-pub(super) fn run(mut arguments: Plan) -> anyhow::Result<()> {
-    let meter = Meter {
-        export: std::mem::take(&mut arguments.export),
-        summary: None,
-        quiet: arguments.quiet,
-        observation_domain: arguments.observation_domain,
-        metering: arguments.metering,
-    };
-    ending::check_outputs(&meter, &[])?;
-    ending::check_memory(&meter)?;
-    let subjects = Subject::all(meter.export)?;
+pub(super) fn run(mut arguments: Plan, words: &[OsString]) -> anyhow::Result<()> {
+    let Wanted { mut meter, interfaces, backend, workers, filter: expression, configured } =
+        Wanted::of(&mut arguments, words)?;
+    let subjects = Subject::all(std::mem::take(&mut meter.export))?;
     // What is planned for is neither reached nor written: the process is confined to nothing.
     let meter = Meter { export: vec![Target::Null], ..meter };
     let filter = selection::filter(&meter.metering.selection)?;
@@ -50,17 +46,24 @@ pub(super) fn run(mut arguments: Plan) -> anyhow::Result<()> {
         None => rehearsal.files(&arguments.files, &arguments.confine)?,
         Some(duration) => rehearsal.live(
             LiveConfig {
-                interfaces: arguments.interface,
-                filter: arguments.filter,
+                interfaces,
+                filter: expression.clone(),
                 reopen: false,
                 ..LiveConfig::default()
             },
-            (arguments.backend, arguments.workers, duration),
+            (backend, workers, duration),
             &arguments.confine,
         )?,
     };
     if seen.ledger.received_packets > 0 {
-        let report = print::Report { seen: &seen, planned: &planned, outage: arguments.outage };
+        let filter = expression.filter(|_| !seen.is_live);
+        let report = print::Report {
+            seen: &seen,
+            planned: &planned,
+            outage: arguments.outage,
+            configured,
+            filter,
+        };
         let text = match arguments.format {
             PlanFormat::Table => report.text(),
             PlanFormat::Json => report.json(),

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cli::plan::figures::{Day, Seen, float, full_capture, spool_size, whole};
 use crate::cli::plan::targets::Planned;
+use crate::cli::plan::wanted::Configured;
 use crate::cli::summary::grouped;
-use crate::export::Counted;
+use crate::export::{Counted, Target};
 use crate::ipfix::date_time::{DateTime, Precision};
 
 /// Everything that is told.
@@ -18,6 +19,10 @@ pub(super) struct Report<'a> {
     pub(super) planned: &'a [Planned],
     /// How long a Collector may be away.
     pub(super) outage: Duration,
+    /// What the configuration sets aside, if there is one.
+    pub(super) configured: Option<Configured>,
+    /// A filter that a probe would have had in the kernel, and files have not gone through.
+    pub(super) filter: Option<String>,
 }
 
 impl Report<'_> {
@@ -71,11 +76,11 @@ impl Report<'_> {
     fn write_target(&self, planned: &Planned, text: &mut String) -> std::fmt::Result {
         let seen = self.seen;
         let mean = seen.mean_day();
-        writeln!(
-            text,
-            "\n{:<36}{:>14}{:>14}{:>14}",
-            planned.target, "a day", "90 days", "180 days"
-        )?;
+        let name = named(&planned.target);
+        // What is too long for its column has a line.
+        let name = if name.len() < COLUMN { name } else { name + "\n" };
+        let rest = COLUMN.saturating_sub(if name.ends_with('\n') { 0 } else { name.len() });
+        writeln!(text, "\n{name}{:rest$}{:>14}{:>14}{:>14}", "", "a day", "90 days", "180 days")?;
         let mut row = |name: &str, day: f64| {
             let [day, quarter, half] = [1.0, 90.0, 180.0].map(|days| octets(day * days));
             writeln!(text, "  {name:<34}{day:>14}{quarter:>14}{half:>14}")
@@ -124,6 +129,9 @@ impl Report<'_> {
             format!("--max-flows {flows}"),
             octets(float(cache_octets(flows)))
         )?;
+        if let Some(Configured { max_flows, .. }) = self.configured {
+            configured(format_args!("max_flows {}", grouped(max_flows)), max_flows >= flows, text)?;
+        }
         let outage = humantime::format_duration(self.outage);
         for planned in self.planned {
             if let Some(octets) = self.spooled(planned) {
@@ -135,8 +143,17 @@ impl Report<'_> {
                         Some(_) => "every minute as the busiest",
                         None => "at the mean rate",
                     },
-                    planned.target
+                    named(&planned.target)
                 )?;
+                if let Some(Configured { spool_size: has, .. }) = self.configured {
+                    let needed = spool_size(octets);
+                    match has {
+                        Some(has) => {
+                            configured(format_args!("size {}", size(has)), has >= needed, text)?;
+                        }
+                        None => configured(format_args!("no spool"), false, text)?,
+                    }
+                }
             }
         }
         Ok(())
@@ -146,14 +163,22 @@ impl Report<'_> {
         let mut doubts = self.seen.doubts();
         doubts.extend(self.planned.iter().filter_map(|planned| {
             let seen = planned.sums?.seen(self.seen.seconds);
+            let plural = if seen < 1.5 { "" } else { "s" };
             (seen < ENOUGH_INTERVALS).then(|| {
                 format!(
-                    "{}: sums of {seen:.0} intervals were seen: more flows in a whole one make more \
+                    "{}: sums of {seen:.0} interval{plural} were seen: more flows in a whole one make more \
                      classes, up to those that there are",
-                    planned.target
+                    named(&planned.target)
                 )
             })
         }));
+        if self.filter.is_some() {
+            doubts.push(
+                "the filter of the configuration is for the kernel of a probe: these packets have \
+                 not gone through it"
+                    .to_owned(),
+            );
+        }
         if self.planned.iter().any(|planned| planned.raw.octets < ENOUGH_TO_COMPRESS) {
             doubts.push("less than 1 MB was compressed: zstd does better with more".to_owned());
         }
@@ -205,6 +230,10 @@ impl Report<'_> {
                 "max_flows_memory_octets": cache_octets(self.seen.max_flows()),
                 "outage_seconds": self.outage.as_secs_f64(),
             },
+            "configured": self.configured.map(|configured| json!({
+                "max_flows": configured.max_flows,
+                "spool_size": configured.spool_size,
+            })),
             "targets": self.planned.iter().map(|one| self.target(one)).collect::<Vec<_>>(),
             "uncertain": self.doubts(),
         });
@@ -227,6 +256,12 @@ impl Report<'_> {
         json!({
             "target": planned.target.to_string(),
             "records": planned.records,
+            "sums": planned.sums.map(|sums| json!({
+                "interval_seconds": sums.interval.as_secs_f64(),
+                "intervals": sums.intervals,
+                "told": sums.told,
+                "most": sums.most,
+            })),
             "measured": {
                 "sent": planned.sent.map(counted),
                 "file": counted(planned.raw),
@@ -239,6 +274,22 @@ impl Report<'_> {
             "spool_size": self.spooled(planned).map(spool_size),
         })
     }
+}
+
+/// A target with its options, or if these are many without.
+fn named(target: &Target) -> String {
+    let all = target.to_string();
+    if all.len() <= LONGEST_NAME { all } else { target.name() }
+}
+
+/// What there is already, below what there should be.
+fn configured(
+    what: std::fmt::Arguments<'_>,
+    is_enough: bool,
+    text: &mut String,
+) -> std::fmt::Result {
+    let verdict = if is_enough { "enough" } else { "TOO LITTLE" };
+    writeln!(text, "    configured: {what}, {verdict}")
 }
 
 fn counted(counted: Counted) -> Value {
@@ -342,6 +393,9 @@ const ENOUGH_TO_COMPRESS: u64 = 1_000_000;
 /// Of so many the first and the last one, of which a part was seen, are a small part.
 const ENOUGH_INTERVALS: f64 = 10.0;
 const WIDTH: usize = 96;
+/// Where figures begin.
+const COLUMN: usize = 36;
+const LONGEST_NAME: usize = 60;
 
 #[cfg(test)]
 mod tests {
