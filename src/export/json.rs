@@ -9,7 +9,7 @@ use crate::export::config::Config;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::fields::FieldVisitor;
-use crate::export::mapping::{Content, Disclosed, Disclosure};
+use crate::export::mapping::{Content, DisclosedRecord, Disclosure};
 use crate::export::output::{Output, reader_has_left};
 use crate::export::profile::Mapping;
 use crate::export::sink::RecordSink;
@@ -85,15 +85,15 @@ impl AggregateSink for JsonSink {
         self.disclosure.mapping()
     }
 
+    fn reader_is_gone(&self) -> bool {
+        self.reader_is_gone
+    }
+
     fn write_aggregates(
         &mut self,
         aggregates: &Aggregates<'_>,
         account: &mut Account,
     ) -> Result<(), ExportError> {
-        if self.reader_is_gone {
-            account.lost(LossReason::ReaderGone, aggregates.totals());
-            return Ok(());
-        }
         let mapping = self.disclosure.mapping();
         aggregates.data_records(mapping).try_for_each(|data| self.add(&data, account))
     }
@@ -144,7 +144,7 @@ pub fn each_data_record(
     mut each: impl FnMut(Vec<(Field, Value<'_>)>),
 ) {
     let mut disclosure = Disclosure::as_is(Mapping { biflow, ..Mapping::default() });
-    for data in disclosure.of(record).iter().flat_map(Disclosed::data_records) {
+    for data in disclosure.of(record).iter().flat_map(DisclosedRecord::data_records) {
         let mut fields = NamedFields(Vec::with_capacity(64));
         data.visit(&mut fields);
         each(fields.0);

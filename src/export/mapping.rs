@@ -23,7 +23,7 @@ use crate::ipfix::exported as element;
 use crate::time::Timestamp;
 
 pub(crate) use aggregate::{AggregateLayout, AggregateRecord};
-pub(crate) use disclosure::{Disclosed, Disclosure};
+pub(crate) use disclosure::{DisclosedRecord, Disclosure};
 use elements::{DirectionElements, FORWARD, MPLS_ELEMENTS, REVERSE};
 pub(crate) use templates::{Templates, template, template_by_id};
 use time::{Microseconds, Milliseconds, Nanoseconds, Unit};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::export::account::{Account, Totals};
+use crate::export::account::{Account, LossReason, Totals};
 use crate::export::clock::Clock;
 use crate::export::collector::Share;
 use crate::export::config::{Config, Pace};
@@ -44,7 +44,7 @@ impl Aggregates<'_> {
     }
 
     /// What is lost if they are.
-    pub(crate) fn totals(&self) -> Totals {
+    fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for &AggregatedFlow { packets, octets, .. } in &self.flows {
             totals += Totals { records: 1, packets, octets };
@@ -57,6 +57,11 @@ impl Aggregates<'_> {
 pub(crate) trait AggregateSink: RecordSink {
     /// How records are told.
     fn mapping(&self) -> Mapping;
+
+    /// Whether who reads the output has left: what would be written then is lost.
+    fn reader_is_gone(&self) -> bool {
+        false
+    }
 
     /// Takes everything of an interval.
     ///
@@ -128,6 +133,10 @@ impl<S: AggregateSink> Statistical<S> {
         let interval = [begin, begin.saturating_add(self.interval)];
         let (networks, interfaces) = (self.table.networks(), self.interfaces);
         let aggregates = Aggregates { flows, networks, interval, interfaces };
+        if self.sink.reader_is_gone() {
+            account.lost(LossReason::ReaderGone, aggregates.totals());
+            return Ok(());
+        }
         self.sink.write_aggregates(&aggregates, account)
     }
 

@@ -29,7 +29,7 @@ enum Told {
 
 /// What of one Flow Record may leave.
 #[derive(Debug)]
-pub(crate) struct Disclosed<'a> {
+pub(crate) struct DisclosedRecord<'a> {
     record: Cow<'a, FlowRecord>,
     mapping: Mapping,
 }
@@ -65,17 +65,17 @@ impl Disclosure {
 
     /// What of `record` may leave; `None` if nothing of any.
     #[inline]
-    pub(crate) fn of<'a>(&mut self, record: &'a FlowRecord) -> Option<Disclosed<'a>> {
+    pub(crate) fn of<'a>(&mut self, record: &'a FlowRecord) -> Option<DisclosedRecord<'a>> {
         let record = match &mut self.told {
             Told::AsIs => Cow::Borrowed(record),
             Told::Obfuscated(obfuscator) => Cow::Owned(obfuscator.obfuscated(record)),
             Told::Nothing => return None,
         };
-        Some(Disclosed { record, mapping: self.mapping })
+        Some(DisclosedRecord { record, mapping: self.mapping })
     }
 }
 
-impl Disclosed<'_> {
+impl DisclosedRecord<'_> {
     /// The Data Records that tell of it.
     #[inline]
     pub(crate) fn data_records(&self) -> impl Iterator<Item = DataRecord<'_>> {
