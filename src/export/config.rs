@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::export::account::Observer;
 use crate::export::clock::{Clock, SystemClock};
 use crate::export::counted::Counting;
+use crate::export::notice::Observer;
 use crate::export::options::Metering;
 use crate::export::target::Target;
 

@@ -21,6 +21,7 @@ mod json;
 mod layout;
 mod mapping;
 mod needs;
+mod notice;
 mod options;
 mod output;
 mod pacing;
@@ -36,9 +37,7 @@ mod watch;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use account::{
-    Account, Aggregation, LossReason, Notice, Observer, Sessions, TargetReport, Totals,
-};
+pub use account::{Account, Aggregation, LossReason, Sessions, TargetReport, Totals};
 pub use clock::{Clock, StillClock, SystemClock};
 pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use counted::{Counted, Counting};
@@ -49,6 +48,7 @@ pub use high_water::HighWater;
 pub use json::each_data_record;
 pub use needs::Needs;
 pub(crate) use needs::directory_of;
+pub use notice::{Notice, Observer};
 pub use options::{
     ChangedTimeouts, Facts, Ignored, Interface, Metering, MeteringCounters, ObservationPoints,
     Selection,

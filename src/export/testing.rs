@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use crate::decode::{Address, IpVersion, MacAddresses, MplsLabels, Tunnel, TunnelKind, VlanTags};
-use crate::export::account::{Account, Observer};
+use crate::export::account::Account;
 use crate::export::exporter::RecordBatch;
 use crate::export::mapping::{Content as _, DataRecord, Templates};
+use crate::export::notice::Observer;
 use crate::export::profile::{Mapping, TimeUnit};
 use crate::flow::{Direction, FlowEndReason, FlowRecord};
 use crate::ipfix::message::MessageWriter;

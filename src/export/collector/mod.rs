@@ -23,7 +23,7 @@ use members::Members;
 pub(crate) use share::Share;
 use store::Store;
 
-use crate::export::account::{Account, LossReason, Notice, Totals};
+use crate::export::account::{Account, LossReason, Totals};
 use crate::export::body::Body;
 use crate::export::clock::Clock;
 use crate::export::config::{Config, Pace};
@@ -31,6 +31,7 @@ use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::mapping::{Content, Disclosure, Templates};
+use crate::export::notice::Notice;
 use crate::export::options::Options;
 use crate::export::pacing::{FlushTimer, Pacer};
 use crate::export::profile::{Mapping, OptionsDomain};

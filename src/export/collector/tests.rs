@@ -6,10 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::export::account::{Observer, TargetReport};
+use crate::export::account::TargetReport;
 use crate::export::clock::TestClock;
 use crate::export::config::{TcpConfig, UdpConfig};
 use crate::export::exporter::Exporter;
+use crate::export::notice::Observer;
 use crate::export::testing::{batch, read_flows, tcp_biflow, udp_uniflow};
 
 /// A Collector over UDP on loopback.

@@ -202,12 +202,14 @@ fn what_waited_in_the_spool_in_between_is_counted_once() {
     earlier.keep(records(7));
     let mut earlier = earlier.into_report("x".to_owned(), records(10));
     let mut later = Account::default();
+    later.spool_nearly_full("x", 80, 100);
     later.carry_over(records(7));
     later.sent(records(11));
     earlier.go_on(later.into_report("x".to_owned(), records(4)));
     assert!(earlier.balances(), "{earlier:?}");
     assert_eq!((earlier.given, earlier.sent), (records(14), records(14)));
     assert_eq!((earlier.kept, earlier.carried_over), (records(0), records(0)));
+    assert_eq!(earlier.spool_nearly_full, 1);
 }
 
 #[test]
