@@ -1,7 +1,17 @@
 //! Says that something is nearly full while there is still time to do something about it.
 
-/// Tells once that something bounded is four fifths full, and again only after it was three fifths
-/// full or less: what goes up and down around the mark does not fill a log.
+/// Percent of its bound from which flow cache or spool is nearly full: for warnings, for `/health`, and
+/// in the alert rules of `probe-config/`.
+pub const NEARLY_FULL: u64 = 80;
+
+/// Whether something bounded is nearly full.
+pub const fn is_nearly_full(filled: u64, bound: u64) -> bool {
+    // Nothing here is so large that it could not be multiplied.
+    bound > 0 && filled.saturating_mul(100) >= bound.saturating_mul(NEARLY_FULL)
+}
+
+/// Tells once that something bounded [is nearly full](is_nearly_full), and again only after it was at
+/// 60 % or less: what goes up and down around the mark does not fill a log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct HighWater {
     is_high: bool,
@@ -11,12 +21,10 @@ pub struct HighWater {
 impl HighWater {
     /// Looks at how full it is; `true` when that is to be said.
     pub const fn look(&mut self, filled: u64, bound: u64) -> bool {
-        // In fifths: nothing here is so large that it could not be multiplied.
-        let fifths = filled.saturating_mul(5);
-        let is_high = fifths >= bound.saturating_mul(if self.is_high { LOW } else { HIGH });
-        let begins = is_high && !self.is_high;
-        // At the lower mark itself it is over.
-        self.is_high = is_high && (begins || fifths > bound.saturating_mul(LOW));
+        let was_high = self.is_high;
+        self.is_high = is_nearly_full(filled, bound)
+            || was_high && filled.saturating_mul(100) > bound.saturating_mul(CALM);
+        let begins = self.is_high && !was_high;
         self.times += begins as u64;
         begins
     }
@@ -27,9 +35,8 @@ impl HighWater {
     }
 }
 
-/// Fifths of the bound.
-const HIGH: u64 = 4;
-const LOW: u64 = 3;
+/// Percent of its bound at which that is over.
+const CALM: u64 = 60;
 
 #[cfg(test)]
 mod tests {
@@ -43,5 +50,6 @@ mod tests {
         let found: Vec<_> = told.into_iter().enumerate().filter(|(_, told)| *told).collect();
         assert_eq!(found, expected);
         assert_eq!(mark.times(), 2);
+        assert!(!mark.look(0, 0), "there is nothing to fill");
     }
 }

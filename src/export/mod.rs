@@ -44,7 +44,7 @@ pub use counted::{Counted, Counting};
 pub use disclosed::Disclosed;
 pub use error::ExportError;
 pub use exporter::{Exporter, RecordBatch, Replaced};
-pub use high_water::HighWater;
+pub use high_water::{HighWater, NEARLY_FULL, is_nearly_full};
 pub use json::each_data_record;
 pub use needs::Needs;
 pub(crate) use needs::directory_of;

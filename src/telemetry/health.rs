@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::export::is_nearly_full;
+
 /// What `/health` says: 200 if healthy, 503 if not.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Health {
@@ -97,8 +99,10 @@ pub(super) fn judge(findings: &Findings) -> Health {
     add(
         "cache",
         None,
-        (fill >= CACHE_BOUND).then(|| {
-            format!("the flow cache is {fill} % full: flows end early (--max-flows sets its size)")
+        (is_nearly_full(findings.flows, findings.maximum_flows)).then(|| {
+            format!(
+                "the flow cache is {fill} % full: flows end early when it is (--max-flows sets its size)"
+            )
         }),
         format!("the flow cache is {fill} % full"),
     );
@@ -117,7 +121,7 @@ pub(super) fn judge(findings: &Findings) -> Health {
         );
         if let Some((octets, maximum)) = target.spool {
             let fill = percent(octets, maximum);
-            let fault = (fill >= SPOOL_BOUND)
+            let fault = is_nearly_full(octets, maximum)
                 .then(|| format!("the spool is {fill} % full: records will be lost when it is"));
             add("spool", label, fault, format!("the spool is {fill} % full"));
         }
@@ -141,14 +145,14 @@ fn percent(part: u64, whole: u64) -> u64 {
 pub(super) const RECENTLY: Duration = Duration::from_secs(60);
 /// How long a collector may be restarted for.
 const AWAY_BOUND: Duration = Duration::from_secs(60);
-/// Percent of its size from which a spool is nearly full.
-const SPOOL_BOUND: u64 = 80;
-/// Percent of its size from which the cache is nearly full.
-const CACHE_BOUND: u64 = 90;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+    use crate::export::NEARLY_FULL;
 
     type Provoke = fn(&mut Findings);
 
@@ -158,7 +162,7 @@ mod tests {
             workers: 2,
             workers_ended: 0,
             books_balance: true,
-            flows: 89,
+            flows: 79,
             maximum_flows: 100,
             interfaces: vec![("eth1".to_owned(), None)],
             targets: vec![TargetFindings {
@@ -185,12 +189,12 @@ mod tests {
             ("drops", |it| it.recent_drops = 1),
             ("workers", |it| it.workers_ended = 1),
             ("books", |it| it.books_balance = false),
-            ("cache", |it| it.flows = 90),
+            ("cache", |it| it.flows = NEARLY_FULL),
             ("interface", |it| it.interfaces[0].1 = Some("is down".to_owned())),
             ("target", |it| it.targets[0].failed = true),
             ("target", |it| it.targets[0].away = Some(AWAY_BOUND)),
             ("queue", |it| it.targets[0].recently_lost = 1),
-            ("spool", |it| it.targets[0].spool = Some((80, 100))),
+            ("spool", |it| it.targets[0].spool = Some((NEARLY_FULL, 100))),
         ];
         for (name, provoke) in faults {
             let mut findings = well();
@@ -198,6 +202,27 @@ mod tests {
             let health = judge(&findings);
             let found: Vec<_> = health.checks.iter().filter(|check| !check.healthy).collect();
             assert!(!health.healthy && found.len() == 1 && found[0].check == name, "{found:?}");
+        }
+    }
+    #[test]
+    fn alerts_and_documentation_mean_the_same_by_nearly_full() {
+        let read = |name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+        let alerts = read("probe-config/prometheus-alerts.yml").unwrap();
+        let bound = f64::from(u32::try_from(NEARLY_FULL).unwrap()) / 100.0;
+        for full in [
+            "flowtap_cache_flows / flowtap_cache_flows_limit",
+            "flowtap_export_spool_bytes / flowtap_export_spool_limit_bytes",
+        ] {
+            assert!(alerts.contains(&format!("expr: {full} >= {bound}\n")), "{full}");
+        }
+        let readme = read("README.md").unwrap();
+        let [ill, warned, counted] = [
+            format!("the cache or a spool is {NEARLY_FULL} % full"),
+            format!("the flow cache or the spool of a target is {NEARLY_FULL} % full"),
+            format!("how often they were {NEARLY_FULL} % full"),
+        ];
+        for said in [ill, warned, counted] {
+            assert!(readme.contains(&said), "{said}");
         }
     }
 }
