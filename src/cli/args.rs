@@ -106,6 +106,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::flow;
 
     #[test]
     fn the_definition_is_sound() {
@@ -173,6 +174,20 @@ mod tests {
         let error = parse(&["192.0.2.1/24"]).unwrap_err();
         assert!(error.to_string().contains("192.0.2.0/24"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn the_memory_of_a_flow_is_told_as_it_is() {
+        let help = Arguments::command().find_subcommand("capture").cloned().unwrap();
+        let argument = help.get_arguments().find(|it| it.get_id() == "max_flows").unwrap();
+        let told = argument.get_long_help().unwrap().to_string();
+        let numbers: Vec<usize> = told
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|word| word.parse().ok())
+            .filter(|number| *number > 9)
+            .collect();
+        let sizes = [flow::OCTETS_PER_FLOW, flow::OCTETS_FOR_IPV6, flow::OCTETS_FOR_EXTRA];
+        assert_eq!(numbers, sizes, "{told}");
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 
 use crate::cli::args::{Confine, Meter, Selection};
 use crate::cli::ending::{self, SummaryFile};
+use crate::cli::exit::PlaceError;
 use crate::confine::{
     self, Access, Account, Confinement, Files, Network, Policy, Privileges, Reopens,
 };
@@ -138,12 +139,11 @@ pub(super) fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> Policy {
 }
 
 /// Makes the directory of the spool, as the user who will fill it.
-fn make_directory(path: &Path) -> anyhow::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .with_context(|| format!("cannot make the spool directory {} as this user", path.display()))
+fn make_directory(path: &Path) -> Result<(), PlaceError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| {
+        let what = format!("cannot make the spool directory {} as this user", path.display());
+        PlaceError { what, source }
+    })
 }
 
 /// What can be known to fail is to fail now, not at the first rotation of the night.

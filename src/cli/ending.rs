@@ -12,6 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::capture::live::ObservationPoint;
 use crate::cli::args::{Meter, Spool};
+use crate::cli::exit::PlaceError;
 use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, summary};
 use crate::confine::Confinement;
@@ -217,12 +218,9 @@ impl SummaryFile {
             return Ok(None);
         };
         let is_new = !path.exists();
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let file = File::options().write(true).create(true).truncate(false).open(path).map_err(
+            |source| PlaceError { what: format!("cannot write {}", path.display()), source },
+        )?;
         Ok(Some(Self { path: path.clone(), file, is_new }))
     }
 
@@ -294,7 +292,7 @@ pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result
 /// Checks that the system would give the memory for the Flow Cache: where it does not, an allocation
 /// later on could only abort.
 pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
-    let octets = meter.metering.max_flows.saturating_mul(OCTETS_PER_FLOW);
+    let octets = meter.metering.max_flows.saturating_mul(flow::OCTETS_PER_FLOW);
     Vec::<u8>::new().try_reserve_exact(octets).map_err(|_| {
         anyhow!(
             "there is no memory for {} flows, about {} MB: use a smaller --max-flows",
@@ -303,9 +301,6 @@ pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
         )
     })
 }
-
-/// What the help says of `--max-flows`.
-const OCTETS_PER_FLOW: usize = 180;
 
 /// The directory that a file at `path` is made in, if one is.
 pub(super) fn written_directory(path: &Path) -> Option<PathBuf> {

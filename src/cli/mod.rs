@@ -8,6 +8,7 @@ mod confinement;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod ending;
+mod exit;
 mod finding;
 mod flow_table;
 mod installation;
@@ -35,10 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::capture::CaptureError;
 use crate::cli::args::{Arguments, Command};
-use crate::cli::config::ConfigError;
-use crate::confine::ConfineError;
 
 /// The command line, for manual pages and completions.
 pub fn command() -> clap::Command {
@@ -47,7 +45,9 @@ pub fn command() -> clap::Command {
 
 /// Runs flowtap with the arguments of the process.
 ///
-/// Exit codes: 0 done, 1 failed at run time, 2 wrong usage or configuration.
+/// Exit codes: 0 done, 1 failed at run time, 2 wrong usage or configuration. What is named there and cannot
+/// be used (a key, a certificate, a directory, a user) is wrong configuration: to try again does not help
+/// before somebody changes it. An interface, a collector or an input that is not there is run time.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let words: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let arguments = match Arguments::try_parse_from(&words) {
@@ -110,7 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            if is_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if exit::is_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -136,14 +136,6 @@ fn one_line(error: &anyhow::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
-
-/// Whether the command line is to blame, and trying again will not help.
-fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<UsageError>()
-        || error.is::<ConfigError>()
-        || matches!(error.downcast_ref(), Some(CaptureError::Filter { .. }))
-        || matches!(error.downcast_ref(), Some(ConfineError::Account { .. }))
-}
 
 /// Whether nobody wants to read any more: that ends a program, it does not fail it.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -101,6 +101,16 @@ pub enum ConfineError {
     },
 }
 
+impl ConfineError {
+    /// Whether it stays so until somebody changes the configuration, or what that names.
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Account { .. } | Self::NotRoot { .. } | Self::Place { .. } => true,
+            Self::Refused { .. } => false,
+        }
+    }
+}
+
 /// Raises the fence around system calls and files: from here on the process can do what `policy`
 /// says and nothing else, and nothing takes that back.
 ///

@@ -164,3 +164,43 @@ pub enum ExportError {
         records: u64,
     },
 }
+
+impl ExportError {
+    /// Whether it stays so until somebody changes the configuration, or what that names: keys,
+    /// certificates, directories. Asked of what [`Exporter::start`](crate::export::Exporter::start) returns.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::MessageSize { .. } => true,
+            Self::Create { source, .. }
+            | Self::Spool { source: SpoolError::Directory { source, .. }, .. } => {
+                is_unusable(source)
+            }
+            Self::Spool { source: SpoolError::Key(source), .. } | Self::Privacy { source, .. } => {
+                is_wrong_key(source)
+            }
+            Self::Tls { source, .. } => source.is_configuration(),
+            _ => false,
+        }
+    }
+}
+
+fn is_wrong_key(error: &KeyFileError) -> bool {
+    match error {
+        KeyFileError::File { source, .. } => is_unusable(source),
+        KeyFileError::Content { .. } | KeyFileError::Exposed { .. } => true,
+        KeyFileError::Random => false,
+    }
+}
+
+/// Whether a place can never be used as it is, unlike one on a disk that is full for the moment.
+pub fn is_unusable(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::InvalidInput
+    )
+}

@@ -1,7 +1,7 @@
 //! A Flow in memory: what every packet touches, what only the first one does, and the record of both.
 //!
-//! 96 octets [`Hot`], 64 octets [`Cold`], and for IPv6 32 octets of addresses. With 8 octets in the
-//! wheel and some 13 in the index a Flow takes 181 octets, or 213.
+//! 96 octets [`Hot`], 64 octets [`Cold`], and for IPv6 32 octets of addresses. What that is with index and
+//! wheel, `memory` adds up.
 
 use std::time::Duration;
 

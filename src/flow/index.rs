@@ -318,6 +318,9 @@ fn set(bucket: &mut Bucket, place: usize, tag: Tag, slot: u32) {
     }
 }
 
+/// What each entry takes of a full index, where every bucket has as many as there are to be.
+pub(super) const OCTETS_PER_ENTRY: usize = size_of::<Bucket>().div_ceil(FILLED);
+
 const FREE: u32 = 0;
 /// Beside the last slot of a bucket. Slots are numbered with 31 bits.
 const PASSED: u32 = 1 << 31;

@@ -35,6 +35,9 @@ struct Link {
     previous: Slot,
 }
 
+/// What each slot takes on the wheel.
+pub(super) const OCTETS_PER_SLOT: usize = size_of::<Link>();
+
 impl Wheel {
     /// Every slot comes up within this time, whatever it was armed for.
     pub(super) const TURN: Duration = Duration::from_nanos((PLACES as u64 + 1) << TICK_SHIFT);

@@ -49,7 +49,7 @@ fn a_mistake_in_a_target_ends_the_run_before_it_begins() {
     for (name, hint) in [("a%!?rotate=5m", "no name pattern"), ("none/a?size=1M", "No such file")] {
         let target = format!("file:{}", folder.path().join(name).display());
         let ended =
-            flowtap(["replay", &sample().display().to_string(), "--export", &target]).with(1);
+            flowtap(["replay", &sample().display().to_string(), "--export", &target]).with(2);
         assert!(ended.stderr.contains(hint), "{}", ended.stderr);
     }
     assert!(files(folder.path()).is_empty());

@@ -274,7 +274,7 @@ fn a_key_that_others_can_read_ends_the_run_before_it_begins() {
             key.display()
         );
         let ended =
-            flowtap(["replay", &sample().display().to_string(), "--export", &target]).with(1);
+            flowtap(["replay", &sample().display().to_string(), "--export", &target]).with(2);
         assert!(ended.stderr.contains("must be 0600"), "{}", ended.stderr);
         assert!(!output.exists());
     }

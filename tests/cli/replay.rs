@@ -395,10 +395,10 @@ fn help_and_version_are_status_0() {
 }
 
 #[test]
-fn a_target_that_cannot_be_written_is_status_1() {
+fn a_target_that_cannot_be_written_is_wrong_configuration() {
     let file = sample().display().to_string();
     let target = "file:/nonexistent/flows.ipfix";
-    let ended = flowtap(["replay", &file, "--export", target]).with(1);
+    let ended = flowtap(["replay", &file, "--export", target]).with(2);
     assert!(ended.stderr.contains("/nonexistent/flows.ipfix"), "{}", ended.stderr);
 }
 
@@ -410,7 +410,7 @@ fn a_summary_that_cannot_be_written_stops_the_run_before_it_begins() {
     let file = sample().display().to_string();
     let arguments =
         ["replay", &file, "--export", &target, "--summary", "/nonexistent/summary", "--quiet"];
-    let ended = flowtap(arguments).with(1);
+    let ended = flowtap(arguments).with(2);
     assert!(ended.stderr.contains("cannot write /nonexistent/summary"), "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("os error 2").count(), 1, "told once: {}", ended.stderr);
     assert!(!flows.exists());
@@ -426,7 +426,7 @@ fn a_run_that_does_not_begin_leaves_no_summary() {
     for summary in [&new, &old] {
         let target = "file:/nonexistent/flows.ipfix";
         let summary = summary.to_str().unwrap();
-        flowtap(["replay", &file, "--export", target, "--summary", summary]).with(1);
+        flowtap(["replay", &file, "--export", target, "--summary", summary]).with(2);
     }
     assert!(!new.exists());
     assert_eq!(fs::read_to_string(&old).unwrap(), "the last run's");

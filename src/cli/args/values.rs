@@ -60,5 +60,5 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
 const SMALLEST_SIZE: u64 = 1_000_000;
 /// Far above the processors of any machine; each worker has a thread and, live, a ring.
 const MOST_WORKERS: usize = 512;
-/// 128 million flows take some 35 GB: more is a slip of the keyboard.
+/// 128 million flows take some 24 GB: more is a slip of the keyboard.
 const MOST_FLOWS: usize = 128_000_000;

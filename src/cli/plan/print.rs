@@ -10,6 +10,7 @@ use crate::cli::plan::targets::Planned;
 use crate::cli::plan::wanted::Configured;
 use crate::cli::summary::grouped;
 use crate::export::{Counted, Target};
+use crate::flow;
 use crate::ipfix::date_time::{DateTime, Precision};
 
 /// Everything that is told.
@@ -127,7 +128,7 @@ impl Report<'_> {
             text,
             "  {:<32}twice the most alive; {} of memory when full",
             format!("--max-flows {flows}"),
-            octets(float(cache_octets(flows)))
+            octets(float(flow::most_octets(flows)))
         )?;
         if let Some(Configured { max_flows, .. }) = self.configured {
             configured(format_args!("max_flows {}", grouped(max_flows)), max_flows >= flows, text)?;
@@ -227,7 +228,7 @@ impl Report<'_> {
             "most_flows_alive": { "flows": alive, "at": time(second) },
             "configure": {
                 "max_flows": self.seen.max_flows(),
-                "max_flows_memory_octets": cache_octets(self.seen.max_flows()),
+                "max_flows_memory_octets": flow::most_octets(self.seen.max_flows()),
                 "outage_seconds": self.outage.as_secs_f64(),
             },
             "configured": self.configured.map(|configured| json!({
@@ -303,11 +304,6 @@ fn counted(counted: Counted) -> Value {
         "template_octets": template_octets,
         "options_octets": options_octets,
     })
-}
-
-/// What a full cache takes at most.
-const fn cache_octets(flows: u64) -> u64 {
-    flows.saturating_mul(OCTETS_PER_FLOW)
 }
 
 /// A second of UTC.
@@ -386,8 +382,6 @@ fn wrapped(paragraph: &str, text: &mut String) {
     text.push('\n');
 }
 
-/// What the help says of `--max-flows`: a Flow, and what a tunnel adds to it.
-const OCTETS_PER_FLOW: u64 = 270 + 60;
 /// What zstd compresses together in files.
 const ENOUGH_TO_COMPRESS: u64 = 1_000_000;
 /// Of so many the first and the last one, of which a part was seen, are a small part.

@@ -149,7 +149,7 @@ fn a_place_that_the_user_cannot_write_is_told_before_capture_starts() {
         let start = |more: &[&str]| {
             flowtap([&["capture", "-i", "tap0", "--duration", "1s"][..], more].concat())
         };
-        let ended = start(&["--export", &target, "--user", "nobody"]).with(1);
+        let ended = start(&["--export", &target, "--user", "nobody"]).with(2);
         assert!(
             ended.stderr.starts_with(&format!("flowtap: {path}: cannot be written by user nobody")),
             "{}",
@@ -160,11 +160,11 @@ fn a_place_that_the_user_cannot_write_is_told_before_capture_starts() {
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .unwrap();
-        let ended = start(&["--export", &target]).with(1);
+        let ended = start(&["--export", &target]).with(2);
         assert!(ended.stderr.contains("give --user nobody"), "{}", ended.stderr);
         let spool = format!("{path}/spool");
         let collector = ["--export", "tcp://192.0.2.1", "--spool", &spool];
-        let ended = start(&collector).with(1);
+        let ended = start(&collector).with(2);
         assert!(ended.stderr.contains("cannot make the spool directory"), "{}", ended.stderr);
         start(&["--export", &target, "--user", "nobody"]).well();
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
+use crate::export::error::is_unusable;
+
 /// Why there is no session over TLS. Every message is one line and names what is wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -170,6 +172,19 @@ impl TlsError {
     /// Whether one side did not accept the other (RFC 7011 §11.6), which is not the network's fault.
     pub(crate) const fn is_refusal(&self) -> bool {
         !matches!(self, Self::Timeout(_) | Self::Closed | Self::Dropped | Self::Io(_))
+    }
+
+    /// Whether our own files and names are wrong, and not the Collector.
+    pub(crate) fn is_configuration(&self) -> bool {
+        match self {
+            Self::NotGiven { .. }
+            | Self::Name { .. }
+            | Self::NoAuthorities
+            | Self::Content { .. }
+            | Self::KeyMismatch { .. } => true,
+            Self::File { source, .. } => is_unusable(source),
+            _ => false,
+        }
     }
 
     /// What rustls said during a handshake; `silent` while the peer has said nothing in TLS yet.
