@@ -42,6 +42,8 @@ pub struct Table<W> {
 pub struct Totals {
     /// Rows.
     pub flows: u64,
+    /// Those of them that are Aggregated Flows (RFC 7015): each is of several.
+    pub aggregates: u64,
     /// Packets of both directions.
     pub packets: u64,
     /// Octets of both directions.
@@ -63,6 +65,7 @@ impl Totals {
 
     /// Counts a flow in.
     pub fn add(&mut self, facts: &Facts) {
+        self.aggregates += u64::from(facts.is_aggregate());
         let (packets, octets) = (facts.packets(), facts.octets());
         self.add_flow(packets.unwrap_or(0), octets.unwrap_or(0), facts.start, facts.end);
     }

@@ -173,6 +173,11 @@ fn show_tells_sums_from_flows() {
     for part in ["other", "3 flows, port 80, from initiators, mean up to 127", "no sequence gaps"] {
         assert!(shown.text().contains(part), "{part} in {}", shown.text());
     }
+    assert!(shown.text().contains(" aggregated flows: 792 packets"), "{}", shown.text());
+    let one = folder.path().join("one.ipfix");
+    replay(&sample(), &["--export", &format!("file:{}", one.display())]);
+    let both = flowtap(["show".as_ref(), path.as_os_str(), one.as_os_str()]).well();
+    assert!(both.text().contains(" of them aggregated: 1584 packets"), "{}", both.text());
     let arguments = ["show".as_ref(), path.as_os_str(), "--format".as_ref(), "csv".as_ref()];
     assert!(flowtap(arguments).well().text().contains("originalFlowsPresent"));
 }

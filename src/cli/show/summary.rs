@@ -106,10 +106,16 @@ impl Summary {
             let shown = if shown < number { format!("{shown} of ") } else { String::new() };
             writeln!(out, "{shown}{}", count(u64::try_from(number).unwrap_or(u64::MAX), "group"))?;
         }
-        let Totals { flows, packets, octets, .. } = *totals;
+        let Totals { flows, aggregates, packets, octets, .. } = *totals;
+        let (what, of_them) = match aggregates {
+            0 => ("flow", String::new()),
+            // RFC 7015 §2: each is of several.
+            _ if aggregates == flows => ("aggregated flow", String::new()),
+            _ => ("flow", format!(", {aggregates} of them aggregated")),
+        };
         match self.has_filter {
-            true => write!(out, "{flows} of {} match", count(self.read, "flow"))?,
-            false => write!(out, "{}", count(flows, "flow"))?,
+            true => write!(out, "{flows} of {} match{of_them}", count(self.read, what))?,
+            false => write!(out, "{}{of_them}", count(flows, what))?,
         }
         write!(out, ": {}, {}", count(packets, "packet"), count(octets, "octet"))?;
         match totals.period() {

@@ -126,6 +126,11 @@ impl Facts {
         self.conclude();
     }
 
+    /// Whether this is an Aggregated Flow (RFC 7015), and not one alone.
+    pub fn is_aggregate(&self) -> bool {
+        self.class.flows.is_some()
+    }
+
     /// Packets in both directions.
     pub fn packets(&self) -> Option<u64> {
         sum(self.forward.packets(), self.reverse.packets())
