@@ -89,6 +89,13 @@ disable_services() {
     done
 }
 
+# Where control groups (version 2) can be made; fails where that is nowhere.
+control_groups() {
+    local place
+    place=$(findmnt --noheadings --types cgroup2 --output TARGET | head -n 1)
+    [ -w "$place" ] && echo "$place"
+}
+
 # Puts a Rust toolchain on PATH that is new enough for this package.
 require_rust() {
     local wanted home
