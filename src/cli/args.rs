@@ -5,6 +5,7 @@
 mod capture;
 mod confine;
 mod doctor;
+mod log;
 mod manifest;
 mod meter;
 mod plan;
@@ -22,6 +23,7 @@ use crate::cli::profiles::ProfilesFormat;
 pub(super) use capture::{Backend, Capture, Described, Direction};
 pub(super) use confine::Confine;
 pub(super) use doctor::{Doctor, DoctorFormat};
+pub(super) use log::Log;
 pub(super) use manifest::{Check, Language, Manifest, ManifestFormat};
 pub(super) use meter::{Meter, Metering, Selection};
 pub(super) use plan::{Plan, PlanFormat};

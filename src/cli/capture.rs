@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::cli::args::{Backend, Capture, Described, Meter};
 use crate::cli::confinement::Entered;
 use crate::cli::reload::{self, Reloader};
 use crate::cli::service::{Attendant, Keeper, ServiceManager};
-use crate::cli::{config, confinement, ending, selection, symptoms, telemetry};
+use crate::cli::{config, confinement, ending, log, selection, symptoms, telemetry};
 use crate::confine::{self, Reopens};
 use crate::export::{Collector, Interface, Metering, Pace, Target};
 use crate::flow::Seed;
@@ -27,6 +26,8 @@ use crate::time::Timestamp;
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> {
     let (capture, started) = config::merged(arguments, words)?;
+    let said = &capture.meter.log;
+    log::go_on_for_long(said.log_format, said.level(capture.meter.quiet));
     let Capture {
         config: file,
         described,
@@ -71,7 +72,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         .context("cannot reach the service manager at NOTIFY_SOCKET")?;
     // Deaf as yet, but open: from here on there are fewer rights.
     let mut sources = live::prepare(backend, &live_config)?;
-    let endpoint = telemetry::open(&address, &meter);
+    let endpoint = telemetry::open(&address);
     let listens_at = endpoint.is_some().then(|| address.clone());
     let live = confinement::Live {
         reopens,
@@ -99,24 +100,14 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
     live::let_in(&mut sources)?;
     metering.points.learn(usize::MAX, |_, _| observation_points(&sources, &described));
-    let say = |text: &dyn std::fmt::Display| {
-        if !meter.quiet {
-            let _ = writeln!(io::stderr(), "flowtap: {text}");
-        }
-    };
-    for notice in sources.iter_mut().flat_map(LiveSource::notices) {
-        say(&notice);
-    }
+    sources.iter_mut().flat_map(LiveSource::notices).for_each(|notice| log::interface(&notice));
     if let Some(filter) = &packet_filter {
-        say(&selection::told(filter));
+        log::networks_filtered(&selection::told(filter));
     }
     let points = points(&sources);
-    for point in &points {
-        say(&format_args!("{}: {}", point.name, point.cut));
-    }
+    points.iter().for_each(log::payload_cut);
     let names = live_config.interfaces.join(", ");
-    let plural = if workers == 1 { "" } else { "s" };
-    say(&format_args!("capturing on {names} with {workers} worker{plural}"));
+    log::capture_started(&names, workers);
     let books = Arc::new(OpenBooks::new(workers));
     let interfaces = points.iter().map(|it| (it.index, it.name.clone(), it.cut.clone()));
     let interfaces = Arc::new(Interfaces::new(interfaces));
@@ -129,7 +120,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         maximum_flows: meter.metering.max_flows,
         started: wall_clock,
     };
-    let telemetry = telemetry::serve(endpoint, &address, subject, &meter);
+    let telemetry = telemetry::serve(endpoint, &address, subject);
     let run = LiveRun {
         config: pipeline::Config {
             decode: meter.metering.decode(),
@@ -141,19 +132,19 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         sources,
         stop,
         duration,
-        observer: ending::observer(&meter),
+        observer: ending::observer(),
         wall_clock,
         books: Arc::clone(&books),
         suspects: suspects(&points, &meter),
     };
-    let watch = (!meter.quiet).then(|| symptoms::Watch::start(Arc::clone(&books), say_trouble));
+    let watch = symptoms::Watch::start(Arc::clone(&books));
     let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {
         if matches!(notice, Notice::InterfaceBack(_)) {
             captures.store(true, Ordering::Relaxed);
         }
         interfaces.note(notice);
-        say(notice);
+        log::interface(notice);
     };
     let reloader = file.zip(started).zip(ordered).map(|((file, started), ordered)| Reloader {
         ordered,
@@ -168,11 +159,9 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         workers,
         telemetry: listens_at,
     });
-    let keeper = Keeper::new(&manager, &books, &names, &captures, say_trouble);
+    let keeper = Keeper::new(&manager, &books, &names, &captures, log::worker_stalled);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader });
-    if let Some(watch) = watch {
-        watch.finish();
-    }
+    watch.finish();
     drop(telemetry);
     ending::report(&outcome, &meter, &confinement, summary, &points)
 }
@@ -191,11 +180,6 @@ pub(super) fn collectors(meter: &Meter) -> Vec<(IpAddr, u16)> {
     let collectors = meter.export.iter().flat_map(Target::collectors);
     let address = |collector: &Collector| Some((collector.host.parse().ok()?, collector.port));
     collectors.filter_map(address).collect()
-}
-
-/// Also with `--quiet`.
-fn say_trouble(text: &str) {
-    let _ = writeln!(io::stderr(), "flowtap: {text}");
 }
 
 /// The interfaces, each once; of several workers the one counts whose payload is not cut in the kernel.

@@ -1,7 +1,6 @@
 //! From what a run is told to do to what it is still able to do, and what people hear of it.
 
 use std::fs::{self, DirBuilder};
-use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::args::{Confine, Meter, Selection};
 use crate::cli::ending::{self, SummaryFile};
 use crate::cli::exit::PlaceError;
+use crate::cli::log;
 use crate::confine::{
     self, Access, Account, Confinement, Files, Network, Policy, Privileges, Reopens,
 };
@@ -58,7 +58,7 @@ pub(super) fn enter(options: &Confine, meter: &Meter, run: &Run<'_>) -> anyhow::
     let is_live = run.live.is_some();
     if options.unconfined {
         // Also with --quiet: nobody is to be unconfined without having read it.
-        say(&Confinement::Off);
+        log::confined(&Confinement::Off);
         let (confinement, summary) = (Confinement::Off, SummaryFile::open(meter)?);
         return Ok(Entered { confinement, summary, policy: None, is_root: false });
     }
@@ -79,20 +79,16 @@ pub(super) fn enter(options: &Confine, meter: &Meter, run: &Run<'_>) -> anyhow::
     let fence = confine::raise_fence(&policy)?;
     if let Some(config) = run.config
         && let Err(error) = confine::check_place(config, Access::Read)
-        && !meter.quiet
     {
-        say(&format_args!("{error}; a new one will not be read on SIGHUP"));
+        log::configuration_unreadable(&error);
     }
     let stays_root = is_root && account.is_none();
     let confinement = Confinement::On { privileges, fence };
-    if !meter.quiet && (is_live || !confinement.lacks().is_empty()) {
-        say(&confinement);
+    if is_live || !confinement.lacks().is_empty() {
+        log::confined(&confinement);
     }
-    if !meter.quiet && is_live && stays_root {
-        say(
-            &"running as root, though without its capabilities: with --user NAME the files that it \
-              writes, and could read, are those of NAME",
-        );
+    if is_live && stays_root {
+        log::running_as_root();
     }
     Ok(Entered { confinement, summary, policy: Some(policy), is_root })
 }
@@ -155,10 +151,6 @@ fn check_places(policy: &Policy, run: &Run<'_>) -> anyhow::Result<()> {
         confine::check_place(path, Access::Read)?;
     }
     Ok(())
-}
-
-fn say(text: &dyn std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "flowtap: {text}");
 }
 
 /// Confinement as a JSON object, for the summary.

@@ -14,7 +14,7 @@ use crate::capture::live::ObservationPoint;
 use crate::cli::args::{Meter, Spool};
 use crate::cli::exit::PlaceError;
 use crate::cli::flow_table::FlowTable;
-use crate::cli::{UsageError, complain, summary};
+use crate::cli::{UsageError, complain, log, summary};
 use crate::confine::Confinement;
 use crate::export::{
     self, Exporter, Facts, Metering, Observer, Pace, RecordSink, Target, TargetReport, Transport,
@@ -45,7 +45,7 @@ pub(super) fn exporter(
         spool: spool.and_then(Spool::config),
         biflow: meter.metering.flow(flow::Seed::Fixed, 1).biflow,
         metering: metering.clone(),
-        observer: observer(meter),
+        observer: observer(),
         ..defaults
     };
     // A program that reads the summary from standard output wants to find nothing else there.
@@ -55,10 +55,8 @@ pub(super) fn exporter(
     } else {
         Vec::new()
     };
-    if !meter.quiet
-        && let Some(warning) = plain_transport(&meter.export)
-    {
-        let _ = writeln!(io::stderr(), "flowtap: {warning}");
+    if let Some(warning) = plain_transport(&meter.export) {
+        log::plain_transport(&warning);
     }
     Ok(Exporter::start(&config, extra)?)
 }
@@ -74,7 +72,7 @@ pub(super) fn plain_transport(targets: &[Target]) -> Option<String> {
     let verb = if plain.len() == 1 { "is" } else { "are" };
     (!plain.is_empty()).then(|| {
         format!(
-            "warning: {} {verb} reached by plain transport: everyone on the way can read the flow \
+            "{} {verb} reached by plain transport: everyone on the way can read the flow \
              records; use tls://, or a network that is yours alone",
             plain.join(", ")
         )
@@ -97,19 +95,8 @@ pub(super) fn facts(flow: &flow::Config, is_filtered: bool, started: Option<Time
 }
 
 /// Who hears of changes in the state of targets, and of the cache.
-pub(super) fn observer(meter: &Meter) -> Observer {
-    if meter.quiet { Observer::new(say_trouble) } else { Observer::new(say) }
-}
-
-/// A night of errors is not to be found out about in the morning.
-fn say_trouble(notice: &export::Notice<'_>) {
-    if matches!(notice, export::Notice::Trouble(_)) {
-        say(notice);
-    }
-}
-
-fn say(notice: &export::Notice<'_>) {
-    let _ = writeln!(io::stderr(), "flowtap: {notice}");
+pub(super) fn observer() -> Observer {
+    Observer::new(log::exporting)
 }
 
 /// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
@@ -132,14 +119,12 @@ pub(super) fn report(
     summary_file: Option<SummaryFile>,
     points: &[ObservationPoint],
 ) -> anyhow::Result<()> {
-    if !meter.quiet {
+    if !log::is_for_people() {
+        log::run_ended(&outcome.ledger);
+    } else if !meter.quiet {
         let _ = writeln!(io::stderr(), "{}", summary::text(outcome));
     }
-    for report in &outcome.targets {
-        if !meter.quiet {
-            say_what_did_not_arrive(report);
-        }
-    }
+    outcome.targets.iter().for_each(say_what_did_not_arrive);
     let written = match &meter.summary {
         Some(_) => write_summary(summary_file, outcome, confinement, points),
         None => Ok(()),
@@ -150,26 +135,17 @@ pub(super) fn report(
 fn say_what_did_not_arrive(report: &TargetReport) {
     let mut all = report.given;
     all += report.carried_over;
-    let all = summary::grouped(all.records);
+    let (target, all) = (report.target.as_str(), all.records);
     let withheld = report.aggregation.withheld.records;
     if withheld > 0 {
-        let (target, withheld) = (&report.target, summary::grouped(withheld));
-        let _ = writeln!(
-            io::stderr(),
-            "flowtap: {target}: {withheld} of {all} flow records withheld: too few to be told"
-        );
+        log::records_withheld(target, withheld, all);
     }
     let lost = report.lost_totals().records;
     if lost > 0 {
-        let (target, lost) = (&report.target, summary::grouped(lost));
-        let _ = writeln!(io::stderr(), "flowtap: {target}: {lost} of {all} flow records lost");
+        log::records_lost(target, lost, all);
     }
     if !report.kept.is_zero() {
-        let (target, kept) = (&report.target, summary::grouped(report.kept.records));
-        let _ = writeln!(
-            io::stderr(),
-            "flowtap: {target}: {kept} of {all} flow records wait in the spool for the next run"
-        );
+        log::records_kept(target, report.kept.records, all);
     }
 }
 

@@ -12,6 +12,7 @@ mod exit;
 mod finding;
 mod flow_table;
 mod installation;
+mod log;
 mod manifest;
 mod plan;
 pub mod profiles;
@@ -58,6 +59,10 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Some((options, quiet)) = arguments.command.log() {
+        log::start(options.log_format, options.level(quiet));
+        log::started();
+    }
     let outcome = match arguments.command {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Capture(arguments) => capture::run(arguments, &words),
@@ -106,18 +111,25 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
             other => other,
         },
     };
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
             if exit::is_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
-    }
+    };
+    log::finish();
+    code
 }
 
-/// Says on standard error what went wrong, in one line.
+/// Says what went wrong, in one line.
 fn complain(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr(), "flowtap: {}", one_line(error));
+    let text = one_line(error);
+    if log::is_started() {
+        log::run_failed(&text);
+    } else {
+        let _ = writeln!(io::stderr(), "flowtap: {text}");
+    }
 }
 
 /// An error and its causes, but for those that the text before them ends with already.

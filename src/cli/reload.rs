@@ -5,7 +5,6 @@
 //! nothing.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +16,7 @@ use crate::capture::live::{NewFilter, ObservationPoint};
 use crate::cli::args::Capture;
 use crate::cli::config::Effective;
 use crate::cli::confinement::{Live, Run};
-use crate::cli::{UsageError, capture, confinement, ending, one_line, selection};
+use crate::cli::{UsageError, capture, confinement, ending, log, one_line, selection};
 use crate::confine::{Policy, Reopens};
 use crate::export::Replaced;
 use crate::pipeline::{self, Running};
@@ -60,17 +59,10 @@ impl Reloader {
 
     /// Follows an order, and says what came of it in one line.
     pub(super) fn follow(&mut self, running: &Running<'_>) {
-        let text = match self.reload(running) {
-            Ok(told) => format!("{} was read again: {told}", self.file.display()),
-            Err(error) => {
-                format!(
-                    "the new configuration is not used, nothing has changed: {}",
-                    one_line(&error)
-                )
-            }
-        };
-        // Also with --quiet: whoever gave the order waits for it.
-        let _ = writeln!(io::stderr(), "flowtap: {text}");
+        match self.reload(running) {
+            Ok(told) => log::configuration_reloaded(&self.file, &told),
+            Err(error) => log::configuration_refused(&self.file, &one_line(&error)),
+        }
     }
 
     fn reload(&mut self, running: &Running<'_>) -> anyhow::Result<String> {
@@ -96,11 +88,12 @@ impl Reloader {
         }
         running.set_packet_filter(packet_filter);
         running.set_collectors(capture::collectors(meter));
+        log::set_level(meter.log.level(self.started.capture.meter.quiet));
         running.set_timeouts(meter.metering.active_timeout, meter.metering.idle_timeout);
         if let Some(warning) = ending::plain_transport(&meter.export)
             && !replaced.added.is_empty()
         {
-            let _ = writeln!(io::stderr(), "flowtap: {warning}");
+            log::plain_transport(&warning);
         }
         Ok(told(&replaced, &new.fixed_changes(&self.started)))
     }

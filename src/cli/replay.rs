@@ -1,6 +1,6 @@
 //! `flowtap replay`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::capture::file;
 use crate::cli::args::{Meter, Replay};
 use crate::cli::confinement::Entered;
-use crate::cli::{confinement, ending, selection};
+use crate::cli::{confinement, ending, log, selection};
 use crate::export::{FileTarget, JsonOutput, JsonTarget, Metering, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline;
@@ -38,15 +38,19 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let config = pipeline::Config { decode, filter, flow, workers: workers.get() };
     let done = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
-        if !meter.quiet && io::stderr().is_terminal() && !prints_on_terminal(&meter) {
+        if !meter.quiet
+            && log::is_for_people()
+            && io::stderr().is_terminal()
+            && !prints_on_terminal(&meter)
+        {
             scope.spawn(|| show_progress(&files, &done));
         }
         let outcome = pipeline::replay(config, &metering, &files, exporter, &stop);
         done.store(true, Ordering::Relaxed);
         outcome
     });
-    if stop.load(Ordering::Relaxed) && !meter.quiet {
-        let _ = writeln!(io::stderr(), "flowtap: stopped by a signal, the rest was not read");
+    if stop.load(Ordering::Relaxed) {
+        log::run_stopped();
     }
     ending::report(&outcome, &meter, &confinement, summary, &[])
 }

@@ -5,6 +5,7 @@ mod manager;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::cli::log;
 use crate::cli::reload::Reloader;
 use crate::cli::summary::grouped;
 use crate::pipeline::{Ledger, OpenBooks, Running, Watch};
@@ -29,7 +30,7 @@ pub(super) struct Keeper<'a> {
     is_ready: bool,
     /// When the manager was last told, and the turns of the workers then.
     told: Option<(Instant, Vec<u64>)>,
-    complain: fn(&str),
+    complain: fn(usize, f64),
 }
 
 impl<'a> Keeper<'a> {
@@ -39,7 +40,7 @@ impl<'a> Keeper<'a> {
         books: &'a OpenBooks,
         interfaces: &'a str,
         captures: &'a AtomicBool,
-        complain: fn(&str),
+        complain: fn(usize, f64),
     ) -> Self {
         let (began, told) = (None, None);
         Self { manager, books, interfaces, captures, began, is_ready: false, told, complain }
@@ -94,14 +95,13 @@ impl<'a> Keeper<'a> {
         }
         let turns = self.books.turns();
         let still: Vec<_> =
-            (1..).zip(before.iter().zip(&turns)).filter(|(_, (a, b))| a == b).collect();
+            (1_usize..).zip(before.iter().zip(&turns)).filter(|(_, (a, b))| a == b).collect();
         match still.first() {
             None => self.manager.alive(&self.status()),
-            Some((worker, _)) => {
+            Some(&(worker, _)) => {
                 let seconds = at.duration_since(*last).as_secs_f64();
-                let text = format!("worker {worker} has not moved for {seconds:.1} s");
-                self.manager.status(&text);
-                (self.complain)(&text);
+                self.manager.status(&format!("worker {worker} has not moved for {seconds:.1} s"));
+                (self.complain)(worker, seconds);
             }
         }
         self.told = Some((at, turns));
@@ -124,6 +124,7 @@ impl Watch for Attendant<'_> {
             self.keeper.reloaded();
         }
         self.keeper.look(at);
+        log::turn(at);
     }
 
     fn ending(&mut self) {
@@ -145,7 +146,7 @@ mod tests {
         let (_folder, socket, manager) = manager();
         let captures = AtomicBool::new(true);
         let books = OpenBooks::new(2);
-        let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_| {});
+        let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_, _| {});
         let turn = |worker, received, kernel| {
             books.write(worker, |page| {
                 page.ledger.received_packets = received;
@@ -181,7 +182,7 @@ mod tests {
             let (_folder, socket, manager) = manager();
             let captures = AtomicBool::new(false);
             let books = OpenBooks::new(1);
-            let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_| {});
+            let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_, _| {});
             let start = any_instant();
             for second in 0..12 {
                 captures.store(second >= up_after, Ordering::Relaxed);

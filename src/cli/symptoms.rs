@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::cli::finding::{Check, Finding, Verdict};
+use crate::cli::log;
 use crate::cli::summary::grouped;
 use crate::pipeline::{OpenBooks, SymptomCounts};
 
@@ -97,14 +98,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// `say` hears what begins to be wrong, and what is right again: each once.
-    pub(super) fn start(books: Arc<OpenBooks>, say: impl Fn(&str) + Send + 'static) -> Self {
+    /// What begins to be wrong is logged, and what is right again: each once.
+    pub(super) fn start(books: Arc<OpenBooks>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut judge = Judge::default();
             loop {
                 let over = stopped.recv_timeout(WINDOW) != Err(RecvTimeoutError::Timeout);
-                judge.look(&books.read().symptoms()).iter().for_each(|text| say(text));
+                judge.look(&books.read().symptoms()).iter().for_each(News::say);
                 if over {
                     return;
                 }
@@ -122,6 +123,22 @@ impl Watch {
     }
 }
 
+/// What is to be said.
+#[derive(Debug, Eq, PartialEq)]
+enum News {
+    Begins(Finding),
+    Over(Finding),
+}
+
+impl News {
+    fn say(&self) {
+        match self {
+            Self::Begins(finding) => log::symptom(finding),
+            Self::Over(finding) => log::symptom_over(finding),
+        }
+    }
+}
+
 /// What is wrong at the moment, as far as it was said.
 #[derive(Debug, Default)]
 struct Judge {
@@ -132,20 +149,20 @@ struct Judge {
 
 impl Judge {
     /// What is to be said after another window.
-    fn look(&mut self, counts: &SymptomCounts) -> Vec<String> {
+    fn look(&mut self, counts: &SymptomCounts) -> Vec<News> {
         let window = counts.since(&self.before);
         self.before = *counts;
         findings(&window).iter().filter_map(|finding| self.hear(finding)).collect()
     }
 
     /// Trouble is told when it begins; that it is over, after some windows without it.
-    fn hear(&mut self, finding: &Finding) -> Option<String> {
+    fn hear(&mut self, finding: &Finding) -> Option<News> {
         let Finding { check, verdict, .. } = finding;
         let place = self.wrong.iter().position(|(known, _)| known == check);
         match place {
             None if verdict.is_trouble() => {
                 self.wrong.push((*check, 0));
-                Some(warning(finding))
+                Some(News::Begins(finding.clone()))
             }
             None => None,
             Some(_) if *verdict == Verdict::NotPossible => None,
@@ -156,16 +173,10 @@ impl Judge {
                     return None;
                 }
                 self.wrong.remove(place);
-                Some(format!("{}: over: {}", check.name(), finding.finding))
+                Some(News::Over(finding.clone()))
             }
         }
     }
-}
-
-fn warning(finding: &Finding) -> String {
-    let Finding { check, finding, fix, .. } = finding;
-    let fix = fix.as_deref().map(|fix| format!("; {fix}")).unwrap_or_default();
-    format!("warning: {}: {finding}: {}{fix}", check.name(), check.why())
 }
 
 /// Fewer connections may all be odd by chance.
@@ -229,18 +240,21 @@ mod tests {
             total.collector_packets += collector_packets;
             judge.look(&total)
         };
-        assert_eq!(window(0), [""; 0]);
+        assert_eq!(window(0), []);
         let said = window(7);
-        assert_eq!(said.len(), 1);
-        assert!(said[0].starts_with("warning: own-export: 7 packets"), "{said:?}");
+        let [News::Begins(finding)] = &said[..] else { panic!("{said:?}") };
+        assert_eq!(
+            (finding.check, finding.finding.get(..9)),
+            (Check::OwnExport, Some("7 packets"))
+        );
         for _ in 0..20 {
             // It comes and goes: that is one trouble, and no news.
             assert_eq!((window(0), window(5)), (vec![], vec![]));
         }
         for _ in 1..CALM_WINDOWS {
-            assert_eq!(window(0), [""; 0]);
+            assert_eq!(window(0), []);
         }
-        assert!(window(0)[0].starts_with("own-export: over: "));
+        assert!(matches!(&window(0)[..], [News::Over(it)] if it.check == Check::OwnExport));
         assert_eq!(window(3).len(), 1, "a new trouble");
     }
 }

@@ -131,7 +131,7 @@ impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::On { privileges, fence } = self else {
             return f.write_str(
-                "warning: UNCONFINED: whoever takes over this process has all its rights; \
+                "UNCONFINED: whoever takes over this process has all its rights; \
                  leave --unconfined to debugging",
             );
         };
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn nobody_can_overlook_that_there_is_none() {
-        assert!(Confinement::Off.to_string().starts_with("warning: UNCONFINED"));
+        assert!(Confinement::Off.to_string().starts_with("UNCONFINED"));
         assert!(Confinement::Off.parts().is_empty());
     }
 }

@@ -166,6 +166,30 @@ pub enum ExportError {
 }
 
 impl ExportError {
+    /// The target as written.
+    pub fn target(&self) -> &str {
+        let (Self::Closing { target }
+        | Self::Resolve { target, .. }
+        | Self::Connect { target, .. }
+        | Self::Session { target, .. }
+        | Self::Stalled { target, .. }
+        | Self::Unreachable { target }
+        | Self::Send { target, .. }
+        | Self::Create { target, .. }
+        | Self::Write { target, .. }
+        | Self::Encode { target, .. }
+        | Self::MessageSize { target, .. }
+        | Self::Thread { target, .. }
+        | Self::Panicked { target }
+        | Self::Spool { target, .. }
+        | Self::Privacy { target, .. }
+        | Self::SpoolWrite { target, .. }
+        | Self::Tls { target, .. }
+        | Self::Slow { target, .. }
+        | Self::SpoolUnreadable { target, .. }) = self;
+        target
+    }
+
     /// Whether it stays so until somebody changes the configuration, or what that names: keys,
     /// certificates, directories. Asked of what [`Exporter::start`](crate::export::Exporter::start) returns.
     pub fn is_configuration(&self) -> bool {

@@ -16,8 +16,8 @@ pub(in crate::cli) struct Capture {
     /// Read the configuration from this TOML file; flags override what it says
     ///
     /// flowtap config prints one with every key and its default, flowtap check FILE says what is wrong
-    /// with one. SIGHUP makes the probe read it again: targets, networks, filter, privacy and timeouts
-    /// change, the flow cache and all counts stay. A file with a mistake changes nothing.
+    /// with one. SIGHUP makes the probe read it again: targets, networks, filter, privacy, timeouts and the
+    /// level of the log change, the flow cache and all counts stay. A file with a mistake changes nothing.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) config: Option<PathBuf>,
 

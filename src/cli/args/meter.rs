@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::args::Log;
 use crate::cli::args::values::max_flows;
 use crate::export::Target;
 use crate::flow::Network;
@@ -63,6 +64,9 @@ pub(in crate::cli) struct Meter {
     /// Print neither progress nor ledger; errors only
     #[arg(long, short, help_heading = "Output")]
     pub(in crate::cli) quiet: bool,
+
+    #[command(flatten)]
+    pub(in crate::cli) log: Log,
 
     /// Observation Domain ID in every IPFIX message; give each probe its own
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::values::{age, workers};
-use crate::cli::args::{Backend, Confine, Metering};
+use crate::cli::args::{Backend, Confine, Log, Metering};
 use crate::export::Target;
 
 #[derive(Debug, Args)]
@@ -92,6 +92,9 @@ pub(in crate::cli) struct Plan {
     /// Print the figures only, and errors
     #[arg(long, short, help_heading = "Output")]
     pub(in crate::cli) quiet: bool,
+
+    #[command(flatten)]
+    pub(in crate::cli) log: Log,
 
     /// Observation Domain ID in every IPFIX message
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]

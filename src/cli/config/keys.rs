@@ -77,6 +77,8 @@ pub(super) const KEYS: &[Key] = &[
     key("confinement", "reopen", "no_reopen", Shape::Unless, "true"),
     key("confinement", "unconfined", "unconfined", Shape::Flag, "false"),
     key("telemetry", "listen", "telemetry", Shape::Text, r#""127.0.0.1:9739""#),
+    key("log", "format", "log_format", Shape::Text, r#""auto""#),
+    key("log", "level", "log_level", Shape::Text, r#""info""#),
     key("log", "quiet", "quiet", Shape::Flag, "false"),
     key("log", "summary", "summary", Shape::Text, r#""ledger.json""#),
 ];
@@ -114,6 +116,7 @@ impl Key {
                 | ("capture", "filter")
                 | ("meter", "active_timeout" | "idle_timeout")
                 | ("export", "targets")
+                | ("log", "level")
         )
     }
 

@@ -59,6 +59,8 @@ key = "spool.key"
 user = "nobody"
 reopen = false
 [log]
+format = "json"
+level = "debug"
 quiet = true
 [privacy]
 level = "obfuscated"
@@ -91,7 +93,8 @@ fn a_file_says_what_the_flags_say() {
          --active-timeout 30s --idle-timeout 5s --max-flows 5000 --biflow off --tunnels outer \
          --vlan-key off --exclude-net 192.0.2.0/24,10.0.0.0/8 --observation-domain 16 \
          --queue 32MiB --export null: --spool spool --spool-size 2G --spool-age 1d \
-         --spool-key spool.key --user nobody --no-reopen --quiet \
+         --spool-key spool.key --user nobody --no-reopen --quiet --log-format json \
+         --log-level debug \
          --export tls://collector.example?profile=nfdump&ca=/etc/ca.pem&privacy=as-is \
          --export failover:udp://[2001:db8::1]:9995?privacy=obfuscated,udp://192.0.2.2?privacy=obfuscated \
          --export file:flows-%H%M.ipfix?rotate=5m&size=100M&compress=zstd&privacy=obfuscated \

@@ -19,11 +19,11 @@ use anyhow::bail;
 use crate::capture::file::Replay;
 use crate::capture::live::{self, LiveConfig, LiveSource};
 use crate::cli::args::{Meter, Plan, PlanFormat};
-use crate::cli::{capture, confinement, ending, selection};
+use crate::cli::{capture, confinement, ending, log, selection};
 use crate::confine;
 use crate::export::{
-    self, Clock, Counting, Exporter, Metering, Observer, Pace, RecordSink, StillClock, SystemClock,
-    Target, UdpConfig,
+    self, Clock, Counting, Exporter, Metering, Pace, RecordSink, StillClock, SystemClock, Target,
+    UdpConfig,
 };
 use crate::flow::{self, PacketFilter, Seed};
 use crate::pipeline::{self, CountedSource, LiveRun, Outcome, Suspects, TrafficTotal};
@@ -149,17 +149,8 @@ impl Rehearsal {
         let (exporter, counters) = self.exporter(Pace::Live, &metering, flow)?;
         live::let_in(&mut sources)?;
         metering.points.learn(usize::MAX, |_, _| capture::observation_points(&sources, &[]));
-        let quiet = self.meter.quiet;
-        let say = |text: &dyn std::fmt::Display| {
-            if !quiet {
-                let _ = writeln!(io::stderr(), "flowtap: {text}");
-            }
-        };
-        for notice in sources.iter_mut().flat_map(LiveSource::notices) {
-            say(&notice);
-        }
-        let time = humantime::format_duration(duration);
-        say(&format_args!("observing {} for {time}", config.interfaces.join(", ")));
+        sources.iter_mut().flat_map(LiveSource::notices).for_each(|it| log::interface(&it));
+        log::survey_started(&config.interfaces.join(", "), duration);
         let counted = |source| CountedSource::new(source, &counters.traffic);
         let run = LiveRun {
             config: self.config(flow, workers),
@@ -167,12 +158,12 @@ impl Rehearsal {
             sources: sources.into_iter().map(counted).collect(),
             stop,
             duration: Some(duration),
-            observer: ending::observer(&self.meter),
+            observer: ending::observer(),
             wall_clock,
             books: Arc::default(),
             suspects: Suspects::default(),
         };
-        let outcome = run.run(exporter, |notice| say(notice), &mut ());
+        let outcome = run.run(exporter, log::interface, &mut ());
         self.seen(outcome, &counters, true)
     }
 
@@ -203,9 +194,7 @@ impl Rehearsal {
             metering: metering.clone(),
             clock,
             counting: Some(counting.clone()),
-            observer: Observer::new(|notice| {
-                let _ = writeln!(io::stderr(), "flowtap: {notice}");
-            }),
+            observer: ending::observer(),
             ..export::Config::default()
         };
         let (counter, flows) = FlowCounter::new(&flow);
@@ -233,8 +222,12 @@ impl Rehearsal {
             .into_iter()
             .map(|subject| subject.counted(&counters.counting, &outcome.targets))
             .collect();
-        if outcome.targets.iter().any(|report| !report.lost_totals().is_zero()) {
-            let _ = writeln!(io::stderr(), "flowtap: records were lost on the way to be counted");
+        for report in &outcome.targets {
+            let lost = report.lost_totals().records;
+            if lost > 0 {
+                // On the way to be counted.
+                log::records_lost(&report.target, lost, report.given.records);
+            }
         }
         let seen = Seen {
             ledger: outcome.ledger.clone(),

@@ -38,6 +38,7 @@ impl Wanted {
             export: typed,
             summary: None,
             quiet: arguments.quiet,
+            log: arguments.log,
             observation_domain: arguments.observation_domain,
             metering: arguments.metering.clone(),
         };

@@ -15,6 +15,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::cli::log;
+
 /// Who started us and wants to be told, or nobody.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct ServiceManager {
@@ -59,11 +61,13 @@ impl ServiceManager {
 
     /// We capture; or after [`Self::reloading`], we go on with what was read.
     pub(in crate::cli) fn ready(&self, status: &str) {
+        self.note("ready");
         self.tell(&format!("READY=1\nSTATUS={status}"));
     }
 
     /// The configuration is being read again; [`Self::ready`] ends that, whatever came of it.
     pub(in crate::cli) fn reloading(&self) {
+        self.note("reloading");
         match monotonic_microseconds() {
             // By which the manager tells this reload from an earlier one (Type=notify-reload).
             Some(time) => self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={time}")),
@@ -83,7 +87,14 @@ impl ServiceManager {
 
     /// We are about to end, and still busy for a while.
     pub(in crate::cli) fn stopping(&self) {
+        self.note("stopping");
         self.tell("STOPPING=1\nSTATUS=exporting what is left in the flow cache");
+    }
+
+    fn note(&self, state: &str) {
+        if self.is_there() {
+            log::manager_told(state);
+        }
     }
 
     fn tell(&self, lines: &str) {

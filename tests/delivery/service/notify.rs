@@ -72,7 +72,7 @@ fn a_probe_whose_worker_stands_still_is_not_kept_alive() {
         probe.signal("TERM");
         let (status, said) = probe.end();
         assert!(status.success(), "{said}");
-        assert!(said.contains("flowtap: worker 1 has not moved for "), "{said}");
+        assert!(said.contains("flowtap: error: worker 1 has not moved for "), "{said}");
     });
 }
 

@@ -151,7 +151,9 @@ fn a_place_that_the_user_cannot_write_is_told_before_capture_starts() {
         };
         let ended = start(&["--export", &target, "--user", "nobody"]).with(2);
         assert!(
-            ended.stderr.starts_with(&format!("flowtap: {path}: cannot be written by user nobody")),
+            ended
+                .stderr
+                .contains(&format!(" flowtap: error: {path}: cannot be written by user nobody")),
             "{}",
             ended.stderr
         );
