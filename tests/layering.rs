@@ -115,6 +115,27 @@ fn frames_are_named_where_payload_may_be_and_nowhere_else() {
     }
 }
 
+/// What is said is written in one place, and of nothing that could hold an observed address.
+#[test]
+fn logging_stays_in_one_folder_that_knows_nothing_of_flows() {
+    let log = ["cli", "log"];
+    let (inside, outside): (Vec<_>, Vec<_>) = sources()
+        .into_iter()
+        .partition(|source| source.module_path().starts_with(&log.map(Into::into)));
+    assert!(inside.len() > 5, "the folder was not found");
+    for source in outside {
+        for token in tokens(&source.text) {
+            assert_ne!(token.text, "tracing", "{}:{}: use cli::log", source.shown(), token.line);
+        }
+    }
+    for source in inside {
+        for Reference { target, line } in source.scan().references {
+            let may = ["capture", "cli", "confine", "export", "pipeline", "telemetry"];
+            assert!(may.contains(&target.as_str()), "{}:{line}: {target}", source.shown());
+        }
+    }
+}
+
 #[test]
 fn unsafe_stays_in_sys() {
     for source in sources() {

@@ -5,5 +5,6 @@
 #![cfg(target_os = "linux")]
 
 mod interface;
+mod journal;
 mod notify;
 mod unit;

@@ -23,11 +23,11 @@ use crate::run::{FLOWTAP, Summary, flowtap, sample};
 fn a_probe_in_trouble_says_nothing_of_whom_it_observes() {
     let mut lab = Lab::new();
     lab.start_servers();
-    for backend in ["af-packet", "libpcap"] {
-        println!("{backend}");
+    for (backend, format) in [("af-packet", "text"), ("libpcap", "json")] {
+        println!("{backend}, {format}");
         let folder = tempfile::tempdir().unwrap();
         let summary = folder.path().join("ledger.json");
-        let mut capture = start(&lab, backend, folder.path(), &summary);
+        let mut capture = start(&lab, (backend, format), folder.path(), &summary);
         lab.mirror(&[("ingress", "span"), ("egress", "span")]);
         lab.talk();
         lab.blast(200, 100);
@@ -62,8 +62,8 @@ fn a_probe_in_trouble_says_nothing_of_whom_it_observes() {
         assert!(ledger.sum("ignored_packets") > 20, "{ledger:?}");
         assert!(ledger.sum("packet_anomalies") > 20, "{ledger:?}");
         assert!(ledger.count_of("expired", "lack_of_resources") > 0, "{ledger:?}");
-        for trouble in ["span", "warning: ", "refused", "flow records lost", "ignored", "1 network"]
-        {
+        let warning = if format == "json" { "\"level\":\"warn\"" } else { "warning: " };
+        for trouble in ["span", warning, "refused", "flow records lost", "ignored", "1 network"] {
             assert!(said.contains(trouble), "no {trouble:?} was provoked: {said}");
         }
         assert_silent_on(&said, &observed(&lab), "the log");
@@ -85,8 +85,10 @@ fn a_replay_of_damaged_captures_says_nothing_of_whom_they_show() {
     absurd[32..36].copy_from_slice(&u32::MAX.to_le_bytes());
     let mut flipped = whole.clone();
     flipped.iter_mut().skip(2000).step_by(37).for_each(|octet| *octet ^= 0x55);
-    for (name, octets) in
-        [("cut", &whole[..whole.len() / 2 + 7]), ("absurd", &absurd), ("flipped", &flipped)]
+    let damaged =
+        [("cut", &whole[..whole.len() / 2 + 7]), ("absurd", &absurd), ("flipped", &flipped)];
+    let formats = ["text", "json"];
+    for ((name, octets), format) in damaged.iter().flat_map(|it| formats.map(|format| (it, format)))
     {
         let capture = folder.path().join(name);
         fs::write(&capture, octets).unwrap();
@@ -97,6 +99,10 @@ fn a_replay_of_damaged_captures_says_nothing_of_whom_they_show() {
             "json:/dev/full",
             "--summary",
             "-",
+            "--log-format",
+            format,
+            "--log-level",
+            "debug",
         ]);
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
         said.push_str(&ended.stderr);
@@ -126,10 +132,11 @@ fn the_search_finds_every_form_of_an_address() {
 }
 
 /// A capture with every kind of target in trouble, and nothing left quiet.
-fn start(lab: &Lab, backend: &str, folder: &Path, summary: &Path) -> Program {
+fn start(lab: &Lab, (backend, format): (&str, &str), folder: &Path, summary: &Path) -> Program {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = lab.command("probe", FLOWTAP);
     command.args(["capture", "-i", "span", "--backend", backend, "--workers", "1"]);
+    command.args(["--log-format", format, "--log-level", "debug"]);
     // A cache of two flows, so that they leave early, and a short life for those that stay.
     command.args(["--max-flows", "2", "--idle-timeout", "1s", "--active-timeout", "2s"]);
     command.args(["--exclude-net", &format!("{}/128", SERVER[1])]);

@@ -296,8 +296,8 @@ pub(in crate::cli) fn manager_told(state: &str) {
 }
 
 pub(in crate::cli) fn started() {
-    let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    say!(debug, "started", "service", { version, process }, "flowtap {version} as process {process}");
+    let version = env!("CARGO_PKG_VERSION");
+    say!(debug, "started", "service", { version }, "flowtap {version}");
 }
 
 pub(in crate::cli) fn run_stopped() {
