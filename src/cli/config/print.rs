@@ -170,8 +170,9 @@ const BEGIN: &str = "\
 # Keys that are not behind a # have their default here. Times and sizes have units: \"30s\", \"5m\",
 # \"7d\"; \"64M\", \"64MiB\". Paths that are not absolute begin in the working directory of the probe.
 #
-# On SIGHUP the probe reads it again. Targets, networks, filter, privacy, timeouts and the level of the
-# log change then, everything else with a restart. With a mistake in it nothing changes, and the log says which.
+# On SIGHUP the probe reads it again. Targets, networks, filter, privacy, timeouts and the level of
+# the log change then, everything else with a restart. With a mistake in it nothing changes, and the
+# log says which.
 
 # What is observed: a table for each interface. The two directions of a TAP meet in one flow.
 #[[interface]]
