@@ -122,7 +122,8 @@ impl fmt::Display for Value {
 /// A text of bounded length: a datagram has one, and so has our memory.
 fn bounded(mut text: String) -> String {
     if text.len() > MOST_OCTETS {
-        text.truncate(text.floor_char_boundary(MOST_OCTETS));
+        let end = (0..=MOST_OCTETS).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or_default());
         text.push('…');
     }
     text

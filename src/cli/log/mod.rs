@@ -32,7 +32,7 @@ use output::{Form, Output};
 /// How it is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// journal where systemd connected standard error to it, and text elsewhere
+    /// As journal where systemd connected standard error to it, and as text elsewhere
     Auto,
     /// Lines for people; of a capture with time and level where it is no terminal
     Text,
@@ -47,7 +47,7 @@ pub(super) enum LogFormat {
 pub(super) enum LogLevel {
     /// What went wrong
     Error,
-    /// What will, or may already have
+    /// What is not as it should be, or will soon not be
     Warn,
     /// What an operator wants to read once
     Info,
