@@ -7,12 +7,12 @@ mod capture;
 mod confine;
 mod doctor;
 mod ledger;
-mod load;
 mod log_secrecy;
 mod probe_config;
 mod reload;
 mod telemetry;
 mod truncation;
+mod under_load;
 
 #[path = "../support/frames.rs"]
 mod frames;

@@ -5,6 +5,7 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -99,7 +100,9 @@ struct Namespaces(String);
 
 impl Namespaces {
     fn new(mtu: u16) -> Self {
-        let ends = Self(format!("flowtap-interop-{}-{mtu}", std::process::id()));
+        static WIRES: AtomicU32 = AtomicU32::new(0);
+        let number = WIRES.fetch_add(1, Ordering::Relaxed);
+        let ends = Self(format!("flowtap-interop-{}-{number}", std::process::id()));
         for end in ["e", "c"] {
             ip(&["netns", "add", &ends.name(end)]);
         }

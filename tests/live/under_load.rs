@@ -1,7 +1,7 @@
 //! Live capture under load: a sender that counts for itself at one end of a virtual cable, the
 //! program at the other.
 //!
-//! `cargo test --test live load:: -- --ignored`, as root. Figures are printed (`--nocapture`), and
+//! `cargo test --test live under_load:: -- --ignored`, as root. Figures are printed (`--nocapture`), and
 //! `FLOWTAP_TEST_FLOWS=1000000` makes the test of deadlines as large as the default cache.
 
 #![cfg(target_os = "linux")]
@@ -38,7 +38,7 @@ use crate::run::{FLOWTAP, Summary};
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn a_paced_stream_of_known_flows_is_metered_to_the_last_packet() {
-    inside("load::a_paced_stream_of_known_flows_is_metered_to_the_last_packet", || {
+    inside("under_load::a_paced_stream_of_known_flows_is_metered_to_the_last_packet", || {
         cable("tap0", "src0");
         for octets in [64, 1400] {
             let folder = TempDir::new().unwrap();
@@ -62,7 +62,7 @@ fn a_paced_stream_of_known_flows_is_metered_to_the_last_packet() {
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn what_an_overloaded_probe_does_not_receive_is_counted_as_dropped() {
-    inside("load::what_an_overloaded_probe_does_not_receive_is_counted_as_dropped", || {
+    inside("under_load::what_an_overloaded_probe_does_not_receive_is_counted_as_dropped", || {
         cable("tap0", "src0");
         let mut before = arrived();
         // The probe stands still for longer than its ring lasts, and later does not. Payload takes no
@@ -92,7 +92,7 @@ fn what_an_overloaded_probe_does_not_receive_is_counted_as_dropped() {
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn every_flow_of_a_full_cache_leaves_within_a_second_of_its_deadline() {
-    inside("load::every_flow_of_a_full_cache_leaves_within_a_second_of_its_deadline", || {
+    inside("under_load::every_flow_of_a_full_cache_leaves_within_a_second_of_its_deadline", || {
         ip("link set dev lo up");
         cable("tap0", "src0");
         let flows: u32 =
