@@ -44,12 +44,12 @@ impl Lab {
             lab.shell(namespace, "ip link set lo up");
         }
         lab.link("client", "eth0", "server", "eth0");
+        // Before they are made: as soon as they are up they would talk of themselves.
+        for namespace in ["server", "probe"] {
+            lab.shell(namespace, "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+        }
         for interface in ["span", "tap0", "tap1"] {
             lab.link("server", interface, "probe", interface);
-            for namespace in ["server", "probe"] {
-                let silence = format!("echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
-                lab.shell(namespace, &silence);
-            }
         }
         for (namespace, addresses) in [("client", CLIENT), ("server", SERVER)] {
             let [v4, v6] = addresses;
