@@ -79,6 +79,10 @@ impl Running<'_> {
 
     /// Changes the timeouts, also of Flows in the cache, and what Collectors are told of them.
     pub fn set_timeouts(&self, active: Duration, idle: Duration) {
+        // Every Flow is looked at for it, while workers wait.
+        if self.metering.timeouts() == (active, idle) {
+            return;
+        }
         self.cache.set_timeouts(active, idle);
         self.metering.timeouts.set(active, idle);
     }

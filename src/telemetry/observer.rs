@@ -24,7 +24,7 @@ use crate::telemetry::status::{
     Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Rates, Share, Spool,
     Status, Symptoms, Target,
 };
-use crate::time::Timestamp;
+use crate::time::{Timestamp, saturating_nanos};
 
 /// A run, as telemetry sees it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Subject {
     pub workers: usize,
     /// Flows in the cache at most.
     pub maximum_flows: usize,
-    /// When metering began.
+    /// When metering began, by the clock of that time.
     pub started: Timestamp,
 }
 
@@ -96,8 +96,14 @@ impl Observer {
         &self.status
     }
 
-    /// Looks, at a time told by two clocks.
+    /// Looks, at a time told by two clocks: the one on the wall, and one that only goes forward and was
+    /// zero when metering began.
     pub(super) fn look(&mut self, now: Timestamp, at: Duration) {
+        // Many a machine learns what time it is when it has been up for a while.
+        let started = Timestamp::from_nanos(now.as_nanos().saturating_sub(saturating_nanos(at)));
+        if started.as_nanos().abs_diff(self.subject.started.as_nanos()) > CLOCK_STEP {
+            self.subject.started = started;
+        }
         let page = self.subject.books.read();
         // Others than a moment ago, if a new configuration says so.
         self.targets = self.subject.targets.all();
@@ -440,6 +446,8 @@ fn per_second(count: u64, time: Duration) -> u64 {
         .map_or(0, |rate| rate + u64::from(rate == 0 && count > 0))
 }
 
+/// A clock that differs by so many nanoseconds from what it should say was set: two seconds.
+const CLOCK_STEP: u64 = 2_000_000_000;
 /// Looks between the two that rates are reckoned from.
 const RATE_LOOKS: usize = 3;
 

@@ -129,6 +129,35 @@ fn collectors_named_while_the_run_goes_on_are_known_in_what_leaves_and_in_what_i
 }
 
 #[test]
+fn timeouts_that_are_in_force_already_touch_no_flow() {
+    struct Repeater;
+    impl Watch for Repeater {
+        fn look(&mut self, running: &Running<'_>, _: Instant) {
+            // The cache has others, by which it shows that nobody looked at its Flows.
+            let (active, idle) = running.metering.timeouts();
+            running.set_timeouts(active, idle);
+        }
+
+        fn ending(&mut self) {}
+    }
+    let (exporter, got) = exporter(Pace::Live);
+    let run = LiveRun {
+        config: config(flow::Config::default(), 1),
+        metering: Metering::default(),
+        sources: vec![Script::of([Act::Packet(at(1_000), 1)])],
+        stop: Arc::new(AtomicBool::new(false)),
+        duration: Some(Duration::from_millis(200)),
+        wall_clock: at(1_000),
+        books: Arc::new(OpenBooks::new(1)),
+        observer: Observer::default(),
+        suspects: Suspects::default(),
+    };
+    assert_eq!(run.metering.timeouts(), (Duration::ZERO, Duration::ZERO));
+    run.run(exporter, |_| {}, &mut Repeater);
+    assert_eq!(got.lock().unwrap()[0].0.end_reason, FlowEndReason::ForcedEnd);
+}
+
+#[test]
 fn drops_are_told_while_the_run_goes_on() {
     let drops = Drops { kernel: 5, interface: 0 };
     let script = Script { drops, ..Script::of([Act::Packet(at(5_000), 1)]) };

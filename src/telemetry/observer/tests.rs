@@ -53,6 +53,20 @@ fn rates_are_those_of_now_and_the_hour_has_a_point_every_five_seconds() {
 }
 
 #[test]
+fn a_clock_that_is_set_does_not_make_the_probe_older() {
+    let mut observer = observer();
+    let mut uptime = |now: u64, at| {
+        observer.look(Timestamp::from_parts(now, 0), Duration::from_millis(at));
+        (observer.status().started, observer.status().now - observer.status().started)
+    };
+    assert_eq!(uptime(1_010, 10_000), (1_000, 10));
+    assert_eq!(uptime(1_012, 11_100), (1_000, 12), "clocks that differ a little");
+    assert_eq!(uptime(1_700_000_020, 20_000), (1_700_000_000, 20));
+    assert_eq!(uptime(1_700_000_030, 30_000), (1_700_000_000, 30));
+    assert_eq!(uptime(40, 40_000), (0, 40));
+}
+
+#[test]
 fn a_drop_is_news_for_a_minute() {
     let mut observer = observer();
     look(&mut observer, 0..10, 1);

@@ -51,6 +51,15 @@ fn an_interface_that_was_made_again_is_left_alone_and_so_is_the_way_to_this_mach
         assert!(act("restore", folder.path()).contains("nothing to restore"));
         assert_eq!(state(), before);
 
+        // What is known of one is not taken for what was before of the next with its name.
+        act("prepare", folder.path());
+        ip("link delete dev tap0");
+        cable("tap0", "src0");
+        let before = state();
+        act("prepare", folder.path());
+        assert!(act("restore", folder.path()).contains("tap0: as it was"));
+        assert_eq!(state(), before);
+
         ip("address add 192.0.2.1/24 dev tap0");
         ip("route add default via 192.0.2.254");
         let before = state();
