@@ -46,9 +46,9 @@ impl Effective {
     ///
     /// The first thing that is wrong with the file.
     pub(super) fn of(words: &[OsString], file: &Path) -> Result<Self, ConfigError> {
-        let text = read(file)
+        let octets = read(file)
             .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
-        let source = Source { file, text: &text };
+        let source = Source { file, text: text_of(file, &octets)? };
         let document = Document::read(source)?;
         let typed = typed(words);
         let says = |id: &str| typed.iter().any(|typed| typed == id);
@@ -192,13 +192,22 @@ pub(super) fn of_file(file: &Path) -> Result<Effective, ConfigError> {
 }
 
 /// A device or a pipe may have no end.
-fn read(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(file)?.take(MOST_OCTETS + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MOST_OCTETS {
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(file)?.take(MOST_OCTETS + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > MOST_OCTETS {
         return Err(io::Error::other(format!("it is larger than {} MB", MOST_OCTETS / 1_000_000)));
     }
-    Ok(text)
+    Ok(octets)
+}
+
+fn text_of<'a>(file: &Path, octets: &'a [u8]) -> Result<&'a str, ConfigError> {
+    str::from_utf8(octets).map_err(|error| {
+        let end = error.valid_up_to();
+        let before = octets.get(..end).and_then(|octets| str::from_utf8(octets).ok());
+        let source = Source { file, text: before.unwrap_or_default() };
+        source.fault(&(end..end), None, "is no UTF-8, as TOML has to be: save the file as such")
+    })
 }
 
 /// The options that are on a command line, by their ids.

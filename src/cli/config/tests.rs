@@ -285,8 +285,8 @@ fn errors_name_line_column_key_and_what_would_be_right() {
         ),
         ("[[file]]\npath = '-'\n", "2:8: `file[0].path`: `file:-` is not supported"),
         (
-            "[[json]]\npath = '/tmp/x'\n[[file]]\npath = '/tmp/x'\n",
-            "3:1: `file[0]`: file:/tmp/x would overwrite json:/tmp/x",
+            "[[json]]\npath = '/tmp/x.flowtap-test'\n[[file]]\npath = '/tmp/x.flowtap-test'\n",
+            "3:1: `file[0]`: file:/tmp/x.flowtap-test would overwrite json:/tmp/x.flowtap-test",
         ),
         ("[[json]]\npath = 'x'\nprofile = 'ipfix'\n", "3:1: `profile` is no key of json[0]: "),
         ("[privacy]\nlevel = 'none'\n", "2:9: `privacy.level`: "),
@@ -307,6 +307,43 @@ fn what_cannot_be_read_names_the_file() {
         let error = Effective::of(&[], Path::new(file)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn files_of_any_editor_are_read_and_what_is_no_text_is_told_where() {
+    let lines = "[[interface]]\nname = 'tap0'\n[meter]\nmax_flows = 5\n";
+    let windows = lines.replace('\n', "\r\n");
+    for text in [windows.clone(), format!("\u{feff}{lines}"), format!("\u{feff}{windows}")] {
+        let Capture { interface, meter, .. } = with("flowtap capture", &text).unwrap().capture;
+        assert_eq!((interface, meter.metering.max_flows), (vec!["tap0".to_owned()], 5), "{text:?}");
+    }
+    for nothing in ["", "\n", "\r\n", "\u{feff}", "# a comment without an end"] {
+        assert!(with("flowtap capture", nothing).unwrap().capture.interface.is_empty());
+    }
+    let deep = format!("x = {}", "[".repeat(100_000));
+    let dotted = format!("{}x = 1", "x.".repeat(100_000));
+    for (text, expected) in [
+        ("[meter]\nmax_flows = 5\nmax_flows = 6\n", "3:1: duplicate key"),
+        ("[meter]\nmax_flows = 5\n[meter]\nbiflow = true\n", "3:"),
+        ("meter.max_flows = 5\n[meter]\nbiflow = true\n", "2:"),
+        ("\u{feff}[metr]\n", "1:"),
+        ("[meter]\r\nmax_flows = 0\r\n", "2:13: `meter.max_flows`"),
+        ("[meter]\nmax_flows = 5\0\n", "2:"),
+        ("[meter]\rmax_flows = 5\n", "1:"),
+        (&deep, "1:"),
+        (&dotted, "1:"),
+    ] {
+        let error = with("flowtap capture", text).unwrap_err();
+        let shown: String = text.chars().take(40).collect();
+        assert!(error.starts_with(expected), "{shown:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.len() < 1000, "{shown:?}: {}", error.len());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flowtap.toml");
+    fs::write(&file, b"[meter]\n# gr\xfc\xdfe\nmax_flows = 5\n").unwrap();
+    let error = of_file(&file).unwrap_err().to_string();
+    assert!(error.contains("flowtap.toml:2:5: "), "{error}");
 }
 
 #[test]
