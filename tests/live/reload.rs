@@ -153,6 +153,25 @@ fn what_was_given_up_takes_a_restart_and_what_was_kept_does_not() {
     });
 }
 
+#[test]
+#[ignore = "needs root"]
+fn a_collector_that_comes_with_a_reload_is_known_in_the_traffic() {
+    inside("a_collector_that_comes_with_a_reload_is_known_in_the_traffic", || {
+        let mut probe = Probe::start(&(SHORT.to_owned() + "[export]\ntargets = ['null:']\n"), &[]);
+        let traffic = Traffic::start();
+        thread::sleep(Duration::from_millis(200));
+        // Half of the datagrams go there, and what is exported from now on.
+        let collector = format!("[[collector]]\nurl = 'udp://192.0.2.2:{DISCARD}'\n");
+        probe.reload(&(SHORT.to_owned() + &collector));
+        probe.wait_for("was read again: exporting to udp://");
+        thread::sleep(Duration::from_millis(200));
+        traffic.stop();
+        let (summary, json) = probe.end("TERM");
+        summary.assert_balanced();
+        assert!(json["symptoms"]["collector_packets"].as_u64() > Some(0), "{json:#}");
+    });
+}
+
 /// Flows that end soon.
 const SHORT: &str = "[[interface]]\nname = 'tap0'\n[meter]\nidle_timeout = '100ms'\n";
 

@@ -77,17 +77,8 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
     // The second worker has nothing to do and moves all the same.
     let sources = vec![Script { drops, ..Script::of([packet, packet]) }, Script::of([])];
     let (exporter, _got) = exporter(Pace::Live);
-    let run = LiveRun {
-        config: config(flow::Config::default(), sources.len()),
-        metering: Metering::default(),
-        sources,
-        stop: Arc::new(AtomicBool::new(false)),
-        duration: Some(Duration::from_millis(1_300)),
-        wall_clock: at(1_000),
-        books: Arc::new(OpenBooks::new(2)),
-        observer: Observer::default(),
-        suspects: Suspects::default(),
-    };
+    let duration = Some(Duration::from_millis(1_300));
+    let run = live_run(sources, flow::Config::default(), duration);
     let mut watcher = Watcher { books: Arc::clone(&run.books), ..Watcher::default() };
     run.run(exporter, |_| {}, &mut watcher);
     assert!(watcher.moved.iter().all(|&moved| moved >= 4), "{:?}", watcher.moved);
@@ -109,18 +100,9 @@ fn collectors_named_while_the_run_goes_on_are_known_in_what_leaves_and_in_what_i
     let script = Script { held_until_stop, ..Script::of([Act::Packet(at(1_000), 1)]) };
     let idle_timeout = Duration::from_millis(500);
     let (exporter, _got) = exporter(Pace::Live);
-    let books = Arc::new(OpenBooks::new(1));
-    let run = LiveRun {
-        config: config(flow::Config { idle_timeout, ..flow::Config::default() }, 1),
-        metering: Metering::default(),
-        sources: vec![script],
-        stop: Arc::new(AtomicBool::new(false)),
-        duration: Some(Duration::from_millis(900)),
-        wall_clock: at(1_000),
-        books: Arc::clone(&books),
-        observer: Observer::default(),
-        suspects: Suspects::default(),
-    };
+    let flow = flow::Config { idle_timeout, ..flow::Config::default() };
+    let run = live_run(vec![script], flow, Some(Duration::from_millis(900)));
+    let books = Arc::clone(&run.books);
     let outcome = run.run(exporter, |_| {}, &mut Orderer);
     let page = books.read();
     assert_eq!((page.ledger.exported_flows, page.flows), (2, 0));
@@ -141,17 +123,9 @@ fn timeouts_that_are_in_force_already_touch_no_flow() {
         fn ending(&mut self) {}
     }
     let (exporter, got) = exporter(Pace::Live);
-    let run = LiveRun {
-        config: config(flow::Config::default(), 1),
-        metering: Metering::default(),
-        sources: vec![Script::of([Act::Packet(at(1_000), 1)])],
-        stop: Arc::new(AtomicBool::new(false)),
-        duration: Some(Duration::from_millis(200)),
-        wall_clock: at(1_000),
-        books: Arc::new(OpenBooks::new(1)),
-        observer: Observer::default(),
-        suspects: Suspects::default(),
-    };
+    let sources = vec![Script::of([Act::Packet(at(1_000), 1)])];
+    let duration = Some(Duration::from_millis(200));
+    let run = live_run(sources, flow::Config::default(), duration);
     assert_eq!(run.metering.timeouts(), (Duration::ZERO, Duration::ZERO));
     run.run(exporter, |_| {}, &mut Repeater);
     assert_eq!(got.lock().unwrap()[0].0.end_reason, FlowEndReason::ForcedEnd);
@@ -214,6 +188,24 @@ fn a_cache_that_fills_up_is_told_of_before_it_is_full() {
     assert!(told.try_recv().is_err(), "told once");
 }
 
+fn live_run(
+    sources: Vec<Script>,
+    flow: flow::Config,
+    duration: Option<Duration>,
+) -> LiveRun<Script> {
+    LiveRun {
+        config: config(flow, sources.len()),
+        metering: Metering::default(),
+        books: Arc::new(OpenBooks::new(sources.len())),
+        sources,
+        stop: Arc::new(AtomicBool::new(false)),
+        duration,
+        observer: Observer::default(),
+        wall_clock: at(1_000),
+        suspects: Suspects::default(),
+    }
+}
+
 /// A run in a thread of its own.
 struct Run {
     stop: Arc<AtomicBool>,
@@ -233,23 +225,11 @@ impl Run {
         duration: Option<Duration>,
         observer: Observer,
     ) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
         let (exporter, got) = exporter(Pace::Live);
-        let metering = Metering::default();
-        let run = LiveRun {
-            observer,
-            config: config(flow, sources.len()),
-            metering: metering.clone(),
-            sources,
-            stop: Arc::clone(&stop),
-            duration,
-            wall_clock: at(1_000),
-            books: Arc::new(OpenBooks::default()),
-            suspects: Suspects::default(),
-        };
+        let run = LiveRun { observer, ..live_run(sources, flow, duration) };
         Self {
-            stop,
-            metering,
+            stop: Arc::clone(&run.stop),
+            metering: run.metering.clone(),
             got,
             thread: thread::spawn(move || run.run(exporter, |_| {}, &mut ())),
         }
