@@ -108,11 +108,27 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::args::values::{DEFAULT_PROBE, probe};
     use crate::flow;
+    use crate::telemetry::Address;
 
     #[test]
     fn the_definition_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_probe_is_where_a_probe_is_or_what_a_browser_is_told() {
+        assert_eq!(probe(DEFAULT_PROBE), Ok(Address::default()));
+        assert_eq!(probe("http://127.0.0.1:9739/"), Ok(Address::default()));
+        assert_eq!(probe("unix:/run/x/").map(|it| it.to_string()), Ok("unix:/run/x/".to_owned()));
+        assert!(probe("off").is_err() && probe("traffic.pcap").is_err());
+        let Ok(Arguments { command: Command::Plan(plan) }) =
+            Arguments::try_parse_from(["flowtap", "plan", "--probe", "--outage", "1h"])
+        else {
+            panic!("it needs no value")
+        };
+        assert_eq!(plan.probe, Some(Address::default()));
     }
 
     #[test]

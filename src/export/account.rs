@@ -102,6 +102,7 @@ pub struct Account {
     aggregation: Aggregation,
     messages: u64,
     message_octets: u64,
+    file_octets: u64,
     sessions: Sessions,
     spool_nearly_full: u64,
     first_error: Option<ExportError>,
@@ -171,6 +172,11 @@ impl Account {
         self.message_octets += octets as u64;
     }
 
+    /// Octets of these as a file has them, compressed if it is.
+    pub(crate) const fn in_file(&mut self, octets: u64) {
+        self.file_octets += octets;
+    }
+
     /// Trouble that does not end the target; say it once for each change of state.
     pub fn trouble(&mut self, error: ExportError) {
         self.observer.notice(&Notice::Trouble(&error));
@@ -208,6 +214,7 @@ impl Account {
             aggregation,
             messages,
             message_octets,
+            file_octets,
             sessions,
             spool_nearly_full,
             first_error,
@@ -220,6 +227,7 @@ impl Account {
         self.aggregation += aggregation;
         self.messages += messages;
         self.message_octets += message_octets;
+        self.file_octets += file_octets;
         self.sessions += sessions;
         self.spool_nearly_full += spool_nearly_full;
         if let Some(error) = first_error {
@@ -254,6 +262,7 @@ impl Account {
             lost: self.lost,
             messages: self.messages,
             message_octets: self.message_octets,
+            file_octets: self.file_octets,
             sessions: self.sessions,
         }
     }
@@ -278,6 +287,7 @@ impl Account {
             aggregation,
             messages,
             message_octets,
+            file_octets: _,
             sessions,
             spool_nearly_full,
             first_error,

@@ -152,8 +152,10 @@ impl Output {
             end = unit_end;
             account.sent(totals);
         }
+        let on_disk = on_disk.unwrap_or(end) as u64;
         account.messages(whole as u64, end);
-        self.whole += on_disk.unwrap_or(end) as u64;
+        account.in_file(on_disk);
+        self.whole += on_disk;
         self.broken = outcome.is_err();
         if !self.broken {
             self.buffer.clear();

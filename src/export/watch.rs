@@ -58,6 +58,7 @@ pub(crate) struct Books {
     pub(crate) lost: [Totals; LossReason::ALL.len()],
     pub(crate) messages: u64,
     pub(crate) message_octets: u64,
+    pub(crate) file_octets: u64,
     pub(crate) sessions: Sessions,
 }
 
@@ -100,6 +101,8 @@ pub struct TargetState {
     pub messages: u64,
     /// Octets of the Messages.
     pub message_octets: u64,
+    /// Octets of these in files, compressed where they are.
+    pub file_octets: u64,
     /// How often sessions were opened, and were not.
     pub sessions: Sessions,
     /// The session, if it is a target that has such.
@@ -152,6 +155,7 @@ impl Watch {
             spool: inner.spool,
             messages: target.messages + link.messages,
             message_octets: target.message_octets + link.message_octets,
+            file_octets: target.file_octets,
             sessions: link.sessions,
             session: inner.session,
             last_sent: inner.last_sent,

@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -37,6 +37,7 @@ pub struct FlowCache {
     /// The sum over all shards; each changes it under its own lock.
     flows: AtomicUsize,
     peak_flows: AtomicUsize,
+    begun_flows: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -74,6 +75,7 @@ impl FlowCache {
             shards,
             flows: AtomicUsize::new(0),
             peak_flows: AtomicUsize::new(0),
+            begun_flows: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             hash,
             homes,
@@ -133,6 +135,7 @@ impl FlowCache {
         // Always one shard ahead: packet by packet, the lines of its Flows are asked for while those
         // of this one are accounted. All at once would be more than the processor can wait for.
         let mut next = None;
+        let mut flow_ids = 0_u64;
         if let Some(group) = groups.first_mut() {
             next = enter(0, group);
             group.iter_mut().for_each(|mark| fetch(next.as_deref(), mark, headers));
@@ -145,6 +148,7 @@ impl FlowCache {
             let mut ahead = ahead.iter_mut();
             if let Some(mut shard) = shard {
                 let before = shard.flows();
+                let first_id = shard.next_flow_id();
                 for mark in group.iter() {
                     if let Some(mark) = ahead.next() {
                         fetch(next.as_deref(), mark, headers);
@@ -153,6 +157,7 @@ impl FlowCache {
                         shard.observe(Packet { mark, headers }, expired);
                     }
                 }
+                flow_ids = flow_ids.wrapping_add(shard.next_flow_id().wrapping_sub(first_id));
                 if let Some(Sweep { now, budget }) = sweep {
                     shard.sweep(now, budget, expired);
                 }
@@ -168,6 +173,8 @@ impl FlowCache {
         }
         batch.packets.clear();
         batch.has_fragments = false;
+        // Each shard steps by as many as there are.
+        self.begun_flows.fetch_add(flow_ids / self.shards.len() as u64, Ordering::Relaxed);
         self.peak_flows.fetch_max(self.flows.load(Ordering::Relaxed), Ordering::Relaxed);
         overlaps
     }
@@ -217,6 +224,11 @@ impl FlowCache {
     /// The most Flows there were after any batch.
     pub fn peak_flows(&self) -> usize {
         self.peak_flows.load(Ordering::Relaxed)
+    }
+
+    /// Flows that have begun so far.
+    pub fn begun_flows(&self) -> u64 {
+        self.begun_flows.load(Ordering::Relaxed)
     }
 
     /// Lets nobody wait for a turn any more: a worker has died and its turn will not come.
@@ -354,6 +366,7 @@ mod tests {
             }
         });
         assert_eq!((cache.flows(), cache.peak_flows()), (100, 100));
+        assert_eq!(cache.begun_flows(), 8_000);
     }
 
     #[test]

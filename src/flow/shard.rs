@@ -150,6 +150,12 @@ impl Shard {
         }
     }
 
+    /// Goes on by the step of `flowId`s with each Flow that begins.
+    #[inline]
+    pub(super) const fn next_flow_id(&self) -> u64 {
+        self.next_flow_id
+    }
+
     /// Flows in the cache.
     pub(super) fn flows(&self) -> usize {
         self.hot.len() - self.free.len()

@@ -247,7 +247,8 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
                 page.departures.clone_from(departures);
             }
         });
-        self.books.tell_flows(self.cache.flows(), self.cache.peak_flows());
+        let cache = self.cache;
+        self.books.tell_flows(cache.flows(), cache.peak_flows(), cache.begun_flows());
     }
 }
 

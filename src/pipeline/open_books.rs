@@ -19,6 +19,7 @@ pub struct OpenBooks {
     flushed: Mutex<Page>,
     flows: AtomicUsize,
     peak_flows: AtomicUsize,
+    begun_flows: AtomicU64,
     ended: AtomicU64,
 }
 
@@ -42,6 +43,8 @@ pub struct Page {
     pub departures: Departures,
     /// Flows in the cache.
     pub flows: usize,
+    /// Flows that have begun.
+    pub begun_flows: u64,
     /// Workers that have ended: they have failed, or the run is ending.
     pub ended_workers: u64,
 }
@@ -82,6 +85,7 @@ impl OpenBooks {
         self.shares.iter().for_each(|share| sum.add(&lock(share).page));
         sum.add(&lock(&self.flushed));
         sum.flows = self.flows.load(Ordering::Relaxed);
+        sum.begun_flows = self.begun_flows.load(Ordering::Relaxed);
         sum.ledger.peak_flows = self.peak_flows.load(Ordering::Relaxed) as u64;
         sum.ended_workers = self.ended.load(Ordering::Relaxed);
         sum
@@ -101,10 +105,12 @@ impl OpenBooks {
         }
     }
 
-    /// Tells how full the cache is, and was.
-    pub fn tell_flows(&self, flows: usize, peak: usize) {
+    /// Tells how full the cache is, and was, and how many Flows have begun.
+    pub fn tell_flows(&self, flows: usize, peak: usize, begun: u64) {
         self.flows.store(flows, Ordering::Relaxed);
         self.peak_flows.store(peak, Ordering::Relaxed);
+        // Several workers tell, and an older number may come later.
+        self.begun_flows.fetch_max(begun, Ordering::Relaxed);
     }
 
     /// Counts records that leave when the workers have gone.
@@ -154,13 +160,15 @@ mod tests {
                 page.sizes[1] = 5;
             });
         }
-        books.tell_flows(3, 9);
+        books.tell_flows(3, 9, 20);
+        books.tell_flows(3, 9, 19);
         let guard = books.at_work();
         let page = books.read();
         assert_eq!((page.ledger.received_packets, page.sizes[1]), (10, 10), "a third one has none");
         assert_eq!(books.turns(), [1, 2]);
         assert_eq!(page.points, [(7, Received { packets: 10, octets: 1000 })]);
         assert_eq!((page.flows, page.ledger.peak_flows, page.ended_workers), (3, 9, 0));
+        assert_eq!(page.begun_flows, 20);
         drop(guard);
         assert_eq!(books.read().ended_workers, 1);
     }

@@ -49,6 +49,7 @@ fn run(status: &Status) -> Vec<Family> {
         parts,
         gauge("cache_flows", "Flows in the cache").of(cache.flows),
         gauge("cache_flows_peak", "The most flows there were in the cache").of(cache.peak),
+        counter("begun_flows", "Flows that began").of(cache.begun),
         gauge("cache_flows_limit", "The most flows there can be in the cache").of(cache.maximum),
         histogram("expiry_delay", delay, status.expiry.sum_seconds, late, buckets).in_seconds(),
         counted("telemetry_connections", connections, "outcome", &status.connections),
@@ -180,7 +181,7 @@ fn shares(
 type Read = fn(&Target) -> Option<u64>;
 
 fn targets(targets: &[Target]) -> Vec<Family> {
-    let counters: [(Family, Read); 7] = [
+    let counters: [(Family, Read); 8] = [
         (counter("export_given_records", "Data records given to the target"), |it| {
             Some(it.given_flows)
         }),
@@ -194,6 +195,11 @@ fn targets(targets: &[Target]) -> Vec<Family> {
         (counter("export_message", "Octets of messages sent").in_bytes(), |it| {
             Some(it.message_octets)
         }),
+        (
+            counter("export_file", "Octets of these in files, compressed where they are")
+                .in_bytes(),
+            |it| it.file_octets,
+        ),
         (
             counter("export_sessions", "Transport sessions opened: the first, and each reconnect"),
             |it| it.connected.map(|_| it.sessions),
@@ -276,6 +282,6 @@ mod tests {
         assert!(told.ends_with("# EOF\n"));
         let families = told.lines().filter(|line| line.starts_with("# TYPE ")).count();
         let helps = told.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((families, helps), (57, 57));
+        assert_eq!((families, helps), (59, 59));
     }
 }

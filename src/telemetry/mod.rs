@@ -13,6 +13,7 @@
 
 mod address;
 pub mod client;
+mod day;
 mod health;
 mod held_back;
 mod history;
@@ -33,6 +34,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
+pub use day::{Day, Minute, TargetDay};
 pub use health::{Check, Health};
 pub use history::{History, InterfaceHistory};
 pub use interfaces::Interfaces;

@@ -15,6 +15,7 @@ use crate::pipeline::{
     SymptomCounts, size_limit,
 };
 use crate::privacy::Level;
+use crate::telemetry::day::{Day, Minutes, Sample, TargetSample};
 use crate::telemetry::health::{self, Findings, RECENTLY, TargetFindings};
 use crate::telemetry::held_back::{FEWEST, HeldBack};
 use crate::telemetry::history::{History, Point, STEP_SECONDS};
@@ -51,6 +52,8 @@ pub(super) struct Observer {
     subject: Subject,
     held_back: HeldBack,
     history: History,
+    minutes: Minutes,
+    day: Day,
     /// Of the last minute, the newest at the end.
     looks: VecDeque<Look>,
     /// The look from which the next point of the history is reckoned.
@@ -82,6 +85,8 @@ impl Observer {
         Self {
             held_back: HeldBack::default(),
             history: History::new(names),
+            minutes: Minutes::default(),
+            day: Day::default(),
             looks: VecDeque::new(),
             point: None,
             targets: Vec::new(),
@@ -122,6 +127,8 @@ impl Observer {
         }
         self.looks.push_back(look.clone());
         self.remember(&look, &page, now);
+        let sample = self.sample(&look, &page, &states);
+        self.day = self.minutes.look(sample);
         self.status = self.describe(&page, &states, now, at);
     }
 
@@ -149,6 +156,27 @@ impl Observer {
                 .zip(states)
                 .map(|(watch, state)| (watch.label.clone(), state.lost_totals().records))
                 .collect(),
+        }
+    }
+
+    /// What the last day is reckoned from.
+    fn sample(&self, look: &Look, page: &Page, states: &[TargetState]) -> Sample {
+        let of_target = |(watch, state): (&Arc<Watch>, &TargetState)| TargetSample {
+            label: watch.label.as_str().into(),
+            given: state.given.records,
+            sent: state.sent.records,
+            messages: state.messages,
+            message_octets: state.message_octets,
+            file_octets: state.file_octets,
+        };
+        Sample {
+            at: look.at,
+            packets: look.received.packets,
+            octets: look.received.octets,
+            drops: look.drops,
+            records: look.records,
+            flows: page.begun_flows,
+            targets: self.targets.iter().zip(states).map(of_target).collect(),
         }
     }
 
@@ -201,6 +229,7 @@ impl Observer {
                 flows: page.flows as u64,
                 peak: page.ledger.peak_flows,
                 maximum: self.subject.maximum_flows as u64,
+                begun: page.begun_flows,
             },
             expiry: expiry(page),
             symptoms: symptoms(page.symptoms()),
@@ -208,6 +237,7 @@ impl Observer {
             targets,
             confinement: confinement(&self.subject.confinement),
             connections: Vec::new(),
+            day: self.day.clone(),
             history: self.history.clone(),
         }
     }
@@ -239,6 +269,7 @@ impl Observer {
             label: watch.label.clone(),
             kind: watch.kind.to_owned(),
             disclosure: disclosure(watch),
+            levels: watch.levels.iter().map(ToString::to_string).collect(),
             given_flows: state.given.records,
             recovered_flows: state.recovered.records,
             sent_flows: state.sent.records,
@@ -250,6 +281,7 @@ impl Observer {
                 .collect(),
             messages: state.messages,
             message_octets: state.message_octets,
+            file_octets: (watch.kind == "file").then_some(state.file_octets),
             sessions: state.sessions.opened,
             failed_connects: state.sessions.failed,
             connected: state.session.map(|session| session.is_open),

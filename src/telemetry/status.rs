@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::telemetry::day::Day;
 use crate::telemetry::health::Health;
 use crate::telemetry::history::History;
 
@@ -39,6 +40,8 @@ pub struct Status {
     pub confinement: Confinement,
     /// Connections to this endpoint by what became of them.
     pub connections: Vec<Count>,
+    /// The last day, in sums.
+    pub day: Day,
     /// The last hour.
     pub history: History,
 }
@@ -111,6 +114,8 @@ pub struct Cache {
     pub peak: u64,
     /// The most there can be.
     pub maximum: u64,
+    /// Flows that have begun.
+    pub begun: u64,
 }
 
 /// What flow records tell of mirror and box.
@@ -184,6 +189,8 @@ pub struct Target {
     pub kind: String,
     /// What is disclosed to it, in words.
     pub disclosure: String,
+    /// The levels of that, one for each member that has another: `as-is`, `obfuscated`, `statistical`.
+    pub levels: Vec<String>,
     /// Data Records that it was given.
     pub given_flows: u64,
     /// Those of an earlier run.
@@ -198,6 +205,8 @@ pub struct Target {
     pub messages: u64,
     /// Their octets.
     pub message_octets: u64,
+    /// Octets of these in files, compressed where they are; `None` for what is no file.
+    pub file_octets: Option<u64>,
     /// Transport Sessions opened.
     pub sessions: u64,
     /// Attempts that failed.

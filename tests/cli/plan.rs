@@ -275,7 +275,7 @@ fn a_configuration_is_planned_for_as_it_will_run() {
     );
     let ended = flowtap(["plan", "--config", &file, sample.to_str().unwrap()]).well();
     let text = ended.text();
-    for told in ["max_flows 5, TOO LITTLE", "size 10G, enough", "not gone through it"] {
+    for told in ["max_flows 5, TOO LITTLE", "size 10G, enough", "for the kernel of a probe"] {
         assert!(text.contains(told), "{told} is missing in\n{text}");
     }
     assert!(

@@ -77,8 +77,12 @@ fn what_is_told_while_it_runs_is_what_the_summary_says_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let summary = folder.path().join("summary.json");
     let summary_text = summary.display().to_string();
-    let capture =
-        start(&lab, &["--export", "null:", "--idle-timeout", "1s", "--summary", &summary_text]);
+    let flows = format!("file:{}", folder.path().join("flows.ipfix").display());
+    let targets = ["--export", "null:", "--export", &flows];
+    let more = ["--idle-timeout", "1s", "--summary", &summary_text];
+    let capture = start(&lab, &[&targets[..], &more].concat());
+    // From here on the day is counted.
+    wait_for(&lab, "a day", |it| it["day"]["seconds"].as_f64() > Some(0.0));
     lab.mirror(&[("ingress", "span"), ("egress", "span")]);
     (0..3).for_each(|_| lab.talk());
     lab.unmirror();
@@ -88,13 +92,29 @@ fn what_is_told_while_it_runs_is_what_the_summary_says_at_the_end() {
             && it["ledger"]["metered_packets"] == it["ledger"]["exported_packets"]
             && it["ledger"]["received_packets"].as_u64() > Some(100)
     });
+    wait_for(&lab, "the file", |it| it["targets"][1]["queued_flows"] == 0);
     let told = metrics(&get(&lab, "/metrics"));
+    let plan = lab.shell("probe", &format!("{FLOWTAP} plan --probe --format json"));
     let [packets, octets, _] = lab.counters("span");
     capture.signal("TERM");
     let (ended, said) = capture.end();
     assert!(ended.success(), "{said}");
     let ledger = Summary::read(&summary);
     ledger.assert_balanced();
+
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["packets"], packets);
+    assert_eq!(plan["octets"], octets);
+    // None of them is long enough for a second record.
+    assert_eq!(plan["flow_records"], ledger.count("exported_flows"));
+    assert_eq!(plan["flows"], ledger.count("exported_flows"));
+    assert_eq!(plan["targets"].as_array().unwrap().len(), 1, "nothing is planned for null:");
+    let file = fs::metadata(folder.path().join("flows.ipfix")).unwrap().len() as f64;
+    let planned = plan["targets"][0]["day_at_mean"]["exported_octets"].as_f64().unwrap();
+    let planned = planned * plan["seconds"].as_f64().unwrap() / 86_400.0;
+    // What stands at the top was written before the day, and what at the end behind it.
+    assert!(planned > 0.5 * file && planned <= file, "{planned} of {file}");
+    assert!(!plan.to_string().contains("192.0.2."), "{plan}");
 
     let count = |name: &str| seen["ledger"][name].as_u64().unwrap();
     for name in [

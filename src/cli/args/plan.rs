@@ -6,16 +6,34 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::values::{age, workers};
+use crate::cli::args::values::{DEFAULT_PROBE, age, probe, workers};
 use crate::cli::args::{Backend, Confine, Log, Metering};
 use crate::export::Target;
+use crate::telemetry::Address;
 
 #[derive(Debug, Args)]
 #[command(long_about = PLAN_HELP)]
 pub(in crate::cli) struct Plan {
     /// Capture files, read one after the other; - is standard input
-    #[arg(value_name = "FILE", required_unless_present = "live", conflicts_with = "live")]
+    #[arg(
+        value_name = "FILE",
+        required_unless_present_any = ["live", "probe"],
+        conflicts_with_all = ["live", "probe"]
+    )]
     pub(in crate::cli) files: Vec<PathBuf>,
+
+    /// Plan by what a probe on this host has counted in its last day [default: 127.0.0.1:9739]
+    ///
+    /// WHERE is what its --telemetry says. It goes by the configuration that the probe has.
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_parser = probe,
+        num_args = 0..=1,
+        default_missing_value = DEFAULT_PROBE,
+        conflicts_with = "live"
+    )]
+    pub(in crate::cli) probe: Option<Address>,
 
     /// Plan for the probe that runs by this configuration; flags override it
     ///
@@ -109,12 +127,15 @@ pub(in crate::cli) struct Plan {
 
 const PLAN_HELP: &str = "Say what collectors will receive and keep of this traffic, and what to configure for it.
 
-Packets are metered, and flow records encoded and compressed as in flowtap capture, but counted where \
+By captures and by live traffic: packets are metered, and flow records encoded and compressed as in flowtap capture, but counted where \
 they would leave: nothing is sent and nothing is written. From that come octets a day, what 90 and 180 \
 days of it occupy, how that compares with a full packet capture, and sizes for flow cache and spool.
 
 A day is taken as the mean of what was seen, and where two minutes and more were seen also as if every \
-minute were as the busiest. What makes the figures uncertain is said below them.";
+minute were as the busiest. What makes the figures uncertain is said below them.
+
+With --probe nothing is metered: they are what a running probe has counted in its last day, each \
+target with the configuration that it has.";
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(in crate::cli) enum PlanFormat {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::args::values::{DEFAULT_PROBE, probe};
 use crate::telemetry::Address;
 
 #[derive(Debug, Args)]
@@ -11,13 +12,25 @@ pub(in crate::cli) struct Status {
     pub(in crate::cli) json: bool,
 
     /// Where the probe tells of itself: what its --telemetry says [default: 127.0.0.1:9739]
-    #[arg(long, value_name = "WHERE", default_value_t = Address::default(), hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_parser = probe,
+        default_value = DEFAULT_PROBE,
+        hide_default_value = true
+    )]
     pub(in crate::cli) probe: Address,
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Top {
     /// Where the probe tells of itself: what its --telemetry says [default: 127.0.0.1:9739]
-    #[arg(long, value_name = "WHERE", default_value_t = Address::default(), hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_parser = probe,
+        default_value = DEFAULT_PROBE,
+        hide_default_value = true
+    )]
     pub(in crate::cli) probe: Address,
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::export::parse_size;
+use crate::telemetry::Address;
 
 pub(super) fn max_flows(text: &str) -> Result<usize, String> {
     let number: usize =
@@ -32,6 +33,17 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Where a probe answers, also as a browser has it.
+pub(super) fn probe(text: &str) -> Result<Address, String> {
+    let place = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let place = if text.starts_with("unix:") { text } else { place };
+    match place.parse() {
+        Ok(Address::Off) => Err("a probe without telemetry tells nothing".to_owned()),
+        Ok(address) => Ok(address),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 pub(super) fn survey_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&duration) {
@@ -56,6 +68,8 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
     .ok_or_else(|| format!("must be a number from 1 to {MOST_WORKERS}"))
 }
 
+/// As [`Address::default`].
+pub(super) const DEFAULT_PROBE: &str = "127.0.0.1:9739";
 /// Less would hold no more than the Messages on their way.
 const SMALLEST_SIZE: u64 = 1_000_000;
 /// Far above the processors of any machine; each worker has a thread and, live, a ring.

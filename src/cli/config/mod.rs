@@ -177,6 +177,18 @@ fn as_capture(words: &[OsString]) -> Vec<OsString> {
     capture
 }
 
+/// Refuses options that mean nothing beside the first of `known`.
+pub(super) fn refuse_all_but(words: &[OsString], known: &[&str]) -> Result<(), UsageError> {
+    let stray = typed(words).into_iter().find(|id| !known.contains(&id.as_str()));
+    match (stray, known.first()) {
+        (Some(id), Some(first)) => {
+            let option = id.replace('_', "-");
+            Err(UsageError(format!("--{option} does not go with --{first}: leave one out")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_any_interface(capture: &Capture) -> Result<(), UsageError> {
     if !capture.interface.is_empty() {
         return Ok(());

@@ -102,7 +102,7 @@ impl Seen {
     /// `--max-flows` with as many again as were ever alive.
     pub(super) fn max_flows(&self) -> u64 {
         let (alive, _) = self.flows.most_alive;
-        round_up(alive.saturating_mul(2)).clamp(SMALLEST_CACHE, LARGEST_CACHE)
+        cache_for(alive)
     }
 
     /// What makes the figures uncertain.
@@ -253,6 +253,11 @@ impl Seen {
             false => 1.0,
         }
     }
+}
+
+/// `--max-flows` for so many Flows and as many again.
+pub(super) fn cache_for(alive: u64) -> u64 {
+    round_up(alive.saturating_mul(2)).clamp(SMALLEST_CACHE, LARGEST_CACHE)
 }
 
 /// `--spool-size` for so many octets, with a fifth of head room.

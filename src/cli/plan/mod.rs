@@ -6,8 +6,10 @@
 mod figures;
 mod flows;
 mod print;
+mod probe;
 mod targets;
 mod wanted;
+mod words;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -19,7 +21,7 @@ use anyhow::bail;
 use crate::capture::file::Replay;
 use crate::capture::live::{self, LiveConfig, LiveSource};
 use crate::cli::args::{Meter, Plan, PlanFormat};
-use crate::cli::{capture, confinement, ending, log, selection};
+use crate::cli::{capture, config, confinement, ending, log, selection};
 use crate::confine;
 use crate::export::{
     self, Clock, Counting, Exporter, Metering, Pace, RecordSink, StillClock, SystemClock, Target,
@@ -33,8 +35,12 @@ use flows::{FlowCounter, Flows};
 use targets::{Planned, Subject};
 use wanted::Wanted;
 
-/// Plans by captures or by live traffic.
+/// Plans by captures, by live traffic, or by what a probe has counted.
 pub(super) fn run(mut arguments: Plan, words: &[OsString]) -> anyhow::Result<()> {
+    if let Some(address) = &arguments.probe {
+        config::refuse_all_but(words, &["probe", "outage", "format", "quiet"])?;
+        return probe::run(address, arguments.outage, arguments.format);
+    }
     let Wanted { mut meter, interfaces, backend, workers, filter: expression, configured } =
         Wanted::of(&mut arguments, words)?;
     let subjects = Subject::all(std::mem::take(&mut meter.export))?;

@@ -180,7 +180,7 @@ mod tests {
         let mut status = Status {
             health: Health { healthy: false, checks: vec![check] },
             rates: Rates { packets: 1_234_567, ..Rates::default() },
-            cache: Cache { flows: 500, maximum: 1000, peak: 600 },
+            cache: Cache { flows: 500, maximum: 1000, peak: 600, begun: 9_000 },
             interfaces: vec![Interface {
                 name: "eth1".to_owned(),
                 up: true,
