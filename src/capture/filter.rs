@@ -41,6 +41,13 @@ pub(super) fn compile(
     instructions(&compiled).map_err(|problem| error(problem.to_string()))
 }
 
+/// Whether `expression` makes sense to libpcap, for Ethernet: what can be known without an interface.
+pub(super) fn check(expression: &str) -> Result<(), CaptureError> {
+    let error = |what| CaptureError::Filter { expression: expression.into(), what };
+    let compiled = Capture::dead(Linktype::ETHERNET).and_then(|it| it.compile(expression, true));
+    compiled.map(|_| ()).map_err(|problem| error(message(&problem)))
+}
+
 fn live_handle(interface: &str) -> Result<Capture<Active>, pcap::Error> {
     // Never read: as small and as short-lived as can be, and it changes nothing on the interface.
     Capture::from_device(interface)?.promisc(false).snaplen(SNAP_LENGTH).buffer_size(1 << 20).open()

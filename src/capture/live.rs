@@ -209,6 +209,15 @@ impl fmt::Display for Notice {
     }
 }
 
+/// Checks a filter without an interface, as one for Ethernet.
+///
+/// # Errors
+///
+/// [`CaptureError::Filter`] with what libpcap says of it.
+pub fn check_filter(expression: &str) -> Result<(), CaptureError> {
+    filter::check(expression)
+}
+
 /// Another filter for interfaces that are under observation, compiled for each.
 #[derive(Debug)]
 pub struct NewFilter {

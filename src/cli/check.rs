@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use crate::capture::live;
 use crate::cli::args::{Capture, Check, Spool};
 use crate::cli::{config, ending, selection};
 use crate::confine::Account;
@@ -37,6 +38,9 @@ fn notes(capture: &Capture) -> Vec<String> {
         let missing = |name: &&String| links.named(name).is_none();
         let names = capture.interface.iter().filter(missing);
         notes.extend(names.map(|name| format!("{name}: no such interface on this machine")));
+    }
+    if let Some(filter) = &capture.filter {
+        notes.extend(live::check_filter(filter).err().map(|error| error.to_string()));
     }
     if let Some(user) = &capture.confine.user {
         notes.extend(Account::find(user).err().map(|error| error.to_string()));

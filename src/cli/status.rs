@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::cli::args;
 use crate::cli::summary::grouped;
-use crate::telemetry::{Status, Target, client};
+use crate::cli::{args, telemetry};
+use crate::telemetry::{Status, Target};
 
 /// Asks the probe and says what it says. 0 healthy, 1 not.
 pub(super) fn run(arguments: &args::Status) -> anyhow::Result<ExitCode> {
-    let status = client::status(&arguments.probe)?;
+    let place = telemetry::place(&arguments.probe, arguments.config.as_deref())?;
+    let status = telemetry::ask(&place)?;
     let text = if arguments.json { json(status.clone())? } else { text(&status) };
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(if status.health.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })

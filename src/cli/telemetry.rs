@@ -1,7 +1,10 @@
 //! From `--telemetry` to the endpoint of a run.
 
-use crate::cli::log;
-use crate::telemetry::{Address, Endpoint, Subject, Telemetry};
+use std::path::Path;
+
+use crate::cli::{UsageError, config, log};
+use crate::telemetry::client::{self, ClientError};
+use crate::telemetry::{Address, Endpoint, Status, Subject, Telemetry};
 
 /// Opens the socket. A probe without one is better than none: that it cannot be opened is said.
 pub(super) fn open(address: &Address) -> Option<Endpoint> {
@@ -9,6 +12,29 @@ pub(super) fn open(address: &Address) -> Option<Endpoint> {
     opened.unwrap_or_else(|error| {
         log::telemetry_failed(address, &error);
         None
+    })
+}
+
+/// Where a probe is to be asked: where it was said, or where its configuration says.
+pub(super) fn place(probe: &Address, file: Option<&Path>) -> anyhow::Result<Address> {
+    let Some(file) = file else { return Ok(probe.clone()) };
+    match config::of_file(file)?.capture.telemetry {
+        Address::Off => Err(UsageError(format!(
+            "the probe of {} tells nothing of itself: [telemetry] listen is \"off\"",
+            file.display()
+        ))
+        .into()),
+        address => Ok(address),
+    }
+}
+
+/// How the probe at `address` is.
+pub(super) fn ask(address: &Address) -> anyhow::Result<Status> {
+    client::status(address).map_err(|error| match error {
+        error @ ClientError::Unreachable { .. } => anyhow::anyhow!(
+            "{error}; for one that is elsewhere: --probe WHERE, as its --telemetry says"
+        ),
+        error => error.into(),
     })
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::bail;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-use crate::cli::args;
+use crate::cli::{args, telemetry};
 use crate::telemetry::{Status, client};
 
 /// Shows the probe until a key says otherwise.
 pub(super) fn run(arguments: &args::Top) -> anyhow::Result<()> {
     // What is not there at all is said in a line, not in a screen.
-    let mut seen = Seen { status: client::status(&arguments.probe)?, trouble: None };
+    let place = telemetry::place(&arguments.probe, arguments.config.as_deref())?;
+    let mut seen = Seen { status: telemetry::ask(&place)?, trouble: None };
     if !std::io::stdout().is_terminal() {
         bail!("flowtap top needs a terminal; for programs there is flowtap status --json");
     }
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: &args::Top) -> anyhow::Result<()> {
             Ok(Wish::Look) => {}
             Err(error) => break Err(error),
         }
-        match client::status(&arguments.probe) {
+        match client::status(&place) {
             Ok(status) => seen = Seen { status, trouble: None },
             Err(error) => seen.trouble = Some(error.to_string()),
         }

@@ -125,7 +125,7 @@ fn close_books(
     });
     outcome.ledger.peak_flows = cache.peak_flows() as u64;
     if let Some((books, _)) = books {
-        books.tell_flows(cache.flows(), cache.peak_flows());
+        books.tell_flows(cache.flows(), cache.peak_flows(), cache.begun_flows());
         outcome.symptoms = Some(books.read().symptoms());
     }
     outcome.targets = exporter.finish();

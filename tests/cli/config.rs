@@ -80,7 +80,7 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
     let folder = Folder::new();
     let secret = folder.write("probe.key", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n");
     let text = format!(
-        "[[interface]]\nname = 'no-such-link'\n[confinement]\nuser = 'nobody-of-this-name'\n\
+        "[[interface]]\nname = 'no-such-link'\n[capture]\nfilter = 'prot 53'\n[confinement]\nuser = 'nobody-of-this-name'\n\
          [networks]\nexclude_files = ['/nonexistent/list']\n[spool]\ndirectory = '/nonexistent/spool'\n\
          [[collector]]\nurl = 'tls://collector.invalid'\ntls = {{ cert = '{secret}', key = '{secret}' }}\n\
          [[file]]\npath = '/nonexistent/flows'\n"
@@ -89,6 +89,7 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
     let checked = flowtap(["check", &file]).well();
     for note in [
         "note: no-such-link: no such interface",
+        "note: filter \"prot 53\": ",
         "note: --user nobody-of-this-name: ",
         "note: cannot read /nonexistent/list",
         "note: /nonexistent/spool: its directory /nonexistent: No such file",

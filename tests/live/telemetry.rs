@@ -358,6 +358,8 @@ fn a_taken_port_is_said_and_costs_no_packet_and_a_unix_socket_serves_as_well() {
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(second.status.success(), "{said}");
     assert!(said.contains("no telemetry at 127.0.0.1:9739: Address already in use"), "{said}");
+    assert!(said.contains("(another probe?)"), "{said}");
+    assert!(said.contains("--telemetry 127.0.0.1:9740 or --telemetry unix:PATH"), "{said}");
     drop(first);
     let capture =
         start(&lab, &["--export", "null:", "--telemetry", &format!("unix:{}", socket.display())]);
@@ -366,6 +368,16 @@ fn a_taken_port_is_said_and_costs_no_packet_and_a_unix_socket_serves_as_well() {
     let place = format!("--probe unix:{}", socket.display());
     let status = lab.shell("probe", &format!("{FLOWTAP} status {place}"));
     assert!(status.contains(": healthy, "), "{status}");
+    let file = folder.path().join("second.toml");
+    fs::write(&file, format!("[telemetry]\nlisten = 'unix:{}'\n", socket.display())).unwrap();
+    let by_file = format!("{FLOWTAP} status --config {}", file.display());
+    assert!(lab.shell("probe", &by_file).contains(": healthy, "));
+    fs::write(&file, "[telemetry]\nlisten = 'off'\n").unwrap();
+    let refused = lab.command("probe", FLOWTAP).args(["status", "--config"]).arg(&file).output();
+    assert_eq!(refused.unwrap().status.code(), Some(2), "it tells nothing");
+    let nobody = lab.command("probe", FLOWTAP).arg("status").output().unwrap();
+    let said = String::from_utf8_lossy(&nobody.stderr);
+    assert!(said.contains("for one that is elsewhere: --probe WHERE"), "{said}");
     // In a terminal, until somebody has seen enough.
     let top = format!("stty cols 100 rows 32; {FLOWTAP} top {place}");
     let shown = lab

@@ -1,5 +1,7 @@
 //! What asks the probe on this host.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::cli::args::values::{DEFAULT_PROBE, probe};
@@ -20,6 +22,10 @@ pub(in crate::cli) struct Status {
         hide_default_value = true
     )]
     pub(in crate::cli) probe: Address,
+
+    /// The probe that runs by this configuration: it is where [telemetry] of that says
+    #[arg(long, value_name = "FILE", conflicts_with = "probe")]
+    pub(in crate::cli) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -33,4 +39,8 @@ pub(in crate::cli) struct Top {
         hide_default_value = true
     )]
     pub(in crate::cli) probe: Address,
+
+    /// The probe that runs by this configuration: it is where [telemetry] of that says
+    #[arg(long, value_name = "FILE", conflicts_with = "probe")]
+    pub(in crate::cli) config: Option<PathBuf>,
 }

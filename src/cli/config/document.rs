@@ -11,8 +11,9 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use crate::cli::args::{Arguments, Described, Direction};
 use crate::cli::config::error::{ConfigError, Source};
 use crate::cli::config::keys::{Key, SECTIONS};
+use crate::cli::config::slips::{self, unknown};
 use crate::cli::config::targets::{self, Placed};
-use crate::export::{PrivacyOptions, nearest};
+use crate::export::PrivacyOptions;
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -24,7 +25,15 @@ pub(super) struct Document {
     /// Targets that have tables, in the order of the file.
     pub(super) targets: Vec<Placed>,
     /// For targets that say nothing of privacy.
-    pub(super) privacy: Option<(PrivacyOptions, Range<usize>)>,
+    pub(super) privacy: Option<Privacy>,
+}
+
+/// The table of what is for all targets.
+#[derive(Debug)]
+pub(super) struct Privacy {
+    pub(super) options: PrivacyOptions,
+    pub(super) span: Range<usize>,
+    pub(super) keys: Vec<(String, Range<usize>)>,
 }
 
 /// A key and its value.
@@ -39,7 +48,7 @@ impl Document {
     /// Reads what each key and table says for itself; what they say together is another matter.
     pub(super) fn read(source: Source<'_>) -> Result<Self, ConfigError> {
         let root = DeTable::parse(source.text).map_err(|error| {
-            source.fault(&error.span().unwrap_or_default(), None, error.message())
+            slips::syntax(source, &error.span().unwrap_or_default(), error.message())
         })?;
         let mut document = Self::default();
         let root = root.into_inner();
@@ -49,7 +58,14 @@ impl Document {
                 "interface" => document.read_interfaces(source, value)?,
                 "privacy" => {
                     let privacy = read(source, section, value)?;
-                    document.privacy = Some((privacy, span));
+                    let keys = match value.get_ref() {
+                        DeValue::Table(keys) => keys
+                            .iter()
+                            .map(|(name, _)| (name.get_ref().to_string(), name.span()))
+                            .collect(),
+                        _ => Vec::new(),
+                    };
+                    document.privacy = Some(Privacy { options: privacy, span, keys });
                 }
                 _ if targets::KINDS.contains(&section) => {
                     for (number, table) in tables(source, section, value)?.iter().enumerate() {
@@ -153,9 +169,11 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
         let key = key_at(path, value.get_ref(), span.start).unwrap_or_else(|| path.to_owned());
         match unknown_field(error.message()) {
             Some((name, known)) => {
-                source.fault(&span, None, unknown(name, known, &format!("key of {path}")))
+                let table = key.strip_suffix(name).and_then(|it| it.strip_suffix('.'));
+                let what = format!("key of {}", table.unwrap_or(path));
+                source.fault(&span, None, unknown(name, known, &what))
             }
-            None => source.fault(&span, Some(key), error.message()),
+            None => source.fault(&span, Some(key), slips::of_value(error.message())),
         }
     })
 }
@@ -198,14 +216,6 @@ fn unknown_field(message: &str) -> Option<(&str, impl Iterator<Item = &str>)> {
     let (name, known) = message.strip_prefix("unknown field `")?.split_once("`, expected ")?;
     // Names stand between backticks.
     Some((name, known.split('`').skip(1).step_by(2)))
-}
-
-fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, what: &str) -> String {
-    let known: Vec<_> = known.into_iter().collect();
-    match nearest(name, known.iter().copied()) {
-        Some(meant) => format!("`{name}` is no {what}: did you mean `{meant}`?"),
-        None => format!("`{name}` is no {what}: use {}", known.join(", ")),
-    }
 }
 
 /// Every table at the top.

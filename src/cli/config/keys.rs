@@ -167,7 +167,7 @@ impl Key {
     /// Whether a number alone would say too little.
     fn is_measure(&self) -> bool {
         let inner = self.example.trim_matches('"');
-        inner.starts_with(|first: char| first.is_ascii_digit())
+        inner.starts_with(|first: char| first.is_ascii_digit()) && !inner.contains(':')
     }
 }
 

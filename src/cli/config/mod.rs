@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod keys;
 mod print;
+mod slips;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use crate::capture::live;
 use crate::cli::args::{Arguments, Capture, Command, Manifest};
 use crate::cli::{UsageError, ending};
-use crate::export::{PrivacyOptions, Target};
-use document::{Document, alone, is_of_several, long_of};
+use crate::export::{Target, TargetError};
+use document::{Document, Privacy, alone, is_of_several, long_of};
 pub(super) use error::ConfigError;
 use error::Source;
 pub(super) use print::default_text;
@@ -75,8 +76,8 @@ impl Effective {
         if !says(EXPORT) {
             targets.extend(document.targets.iter().map(|placed| placed.target.clone()));
         }
-        if let Some((privacy, span)) = &document.privacy {
-            apply(source, privacy, span, targets)?;
+        if let Some(privacy) = &document.privacy {
+            apply(source, privacy, targets)?;
         }
         check_outputs(source, &document, &mut capture)?;
         check_interfaces(source, &document)?;
@@ -232,22 +233,29 @@ fn typed(words: &[OsString]) -> Vec<String> {
 }
 
 /// Gives targets the privacy of all, where they say nothing of their own.
-fn apply(
-    source: Source<'_>,
-    privacy: &PrivacyOptions,
-    span: &Range<usize>,
-    targets: &mut [Target],
-) -> Result<(), ConfigError> {
+fn apply(source: Source<'_>, privacy: &Privacy, targets: &mut [Target]) -> Result<(), ConfigError> {
+    let Privacy { options, span, keys } = privacy;
     let fault = |what| source.fault(span, Some("privacy".to_owned()), what);
-    if targets.is_empty() && !privacy.policy().is_as_is() {
+    if targets.is_empty() && !options.policy().is_as_is() {
         // What a run without target prints is not for anybody else.
         return Err(fault(
             "there is no target to keep anything from: add [[collector]]".to_owned(),
         ));
     }
     for target in targets {
-        target.default_privacy(privacy);
-        target.check().map_err(|error| fault(error.to_string()))?;
+        target.default_privacy(options);
+        target.check().map_err(|error| {
+            let key = match &error {
+                TargetError::Option { error, .. } => error.key(),
+                _ => None,
+            };
+            match keys.iter().find(|(name, _)| key == Some(name.as_str())) {
+                Some((name, span)) => {
+                    source.fault(span, Some(format!("privacy.{name}")), error.to_string())
+                }
+                None => fault(error.to_string()),
+            }
+        })?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::cli::args::Direction;
-use crate::export::{Collector, Profile, Transport};
+use crate::export::{Collector, PrivacyOptions, Profile, Transport};
 use crate::flow::Seed;
 
 fn words(line: &str) -> Vec<OsString> {
@@ -185,8 +185,8 @@ fn errors_name_line_column_key_and_what_would_be_right() {
         ("x = 1\n", "1:1: `x` is no table: use interface, capture, meter"),
         ("meter = 5\n", "1:9: `meter`: is a table: write [meter]"),
         (
-            "[meter]\nidle = '5s'\n",
-            "2:1: `idle` is no key of [meter]: use active_timeout, idle_timeout",
+            "[meter]\nflush = '5s'\n",
+            "2:1: `flush` is no key of [meter]: use active_timeout, idle_timeout",
         ),
         (
             "[meter]\nidle_timout = '5s'\n",
@@ -226,7 +226,7 @@ fn errors_name_line_column_key_and_what_would_be_right() {
         ("[[interface]]\nname = ''\n", "2:8: `interface[0].name`: is empty"),
         (
             "[[interface]]\ndirection = 'in'\n",
-            "2:13: `interface[0].direction`: unknown variant `in`, expected `ingress` or `egress`",
+            "2:13: `interface[0].direction`: `in`: use `ingress` or `egress`",
         ),
         ("[[interface]]\n", "1:1: `interface[0]`: missing field `name`"),
         (
@@ -285,11 +285,85 @@ fn errors_name_line_column_key_and_what_would_be_right() {
         ),
         ("[[file]]\npath = '-'\n", "2:8: `file[0].path`: `file:-` is not supported"),
         (
-            "[[json]]\npath = '/tmp/x.flowtap-test'\n[[file]]\npath = '/tmp/x.flowtap-test'\n",
-            "3:1: `file[0]`: file:/tmp/x.flowtap-test would overwrite json:/tmp/x.flowtap-test",
+            "[[json]]\npath = '/no-such-flows'\n[[file]]\npath = '/no-such-flows'\n",
+            "3:1: `file[0]`: file:/no-such-flows would overwrite json:/no-such-flows",
         ),
         ("[[json]]\npath = 'x'\nprofile = 'ipfix'\n", "3:1: `profile` is no key of json[0]: "),
         ("[privacy]\nlevel = 'none'\n", "2:9: `privacy.level`: "),
+        (
+            "[[interface]]\nname = eth1\n",
+            "2:8: `name`: `eth1`: text stands in quotes: name = \"eth1\"",
+        ),
+        ("[meter]\nidle_timeout = 5s\n", "2:16: `idle_timeout`: `5s`: text stands in quotes"),
+        ("[meter]\nbiflow = yes\n", "2:10: `biflow`: `yes`: use true"),
+        ("[meter]\nmax_flows = 1.000.000\n", "2:18: `max_flows`: `1.000.000` is no number: "),
+        (
+            "[networks]\nexclude = [10.0.0.0/8]\n",
+            "2:16: `exclude`: `[10.0.0.0/8]` is no number: text",
+        ),
+        ("[meter]\nidle_timeout '5s'\n", "2:14: a key has a value: write KEY = VALUE"),
+        ("name: eth1\n", "1:7: a key has a value: write KEY = VALUE"),
+        ("[meter]\nidle_timeout = '5s\n", "2:19: `idle_timeout`: the quote at the end"),
+        (
+            "[meter]\nidle_timeout = '5s'\nidle_timeout = '6s'\n",
+            "3:1: `idle_timeout`: is there twice",
+        ),
+        ("[meter\nidle_timeout = '5s'\n", "1:7: is no TOML: unclosed table, expected `]`"),
+        ("max_flows = 5\n", "1:1: `max_flows` is no table: it stands in [meter]"),
+        ("interfaces = ['eth1']\n", "1:1: `interfaces` is no table: did you mean `interface`?"),
+        (
+            "[capture]\ninterface = 'eth1'\n",
+            "2:1: `interface` is no key of [capture]: it stands in tables of its own: [[interface]]",
+        ),
+        ("[spool]\ndir = 's'\n", "2:1: `dir` is no key of [spool]: did you mean `directory`?"),
+        (
+            "[telemetry]\nlisten = 9739\n",
+            "2:10: `telemetry.listen`: is of type integer: use text, as in listen = \"127.0.0.1:9739\"",
+        ),
+        (
+            "privacy = 'obfuscated'\n",
+            "1:11: `privacy`: is of type string: use a table, with its keys",
+        ),
+        (
+            "[privacy]\nlevel = 'statistical'\nk = 1\n[[collector]]\nurl = 'udp://c'\n",
+            "3:1: `privacy.k`: udp://c:4739: `k=1` cannot be",
+        ),
+        (
+            "[[collector]]\nurl = 'udb://c'\n",
+            "2:7: `collector[0].url`: `udb:` is no kind of target: did you mean `udp:`?",
+        ),
+        (
+            "[export]\ntargets = ['fil:x']\n",
+            "2:11: `export.targets`: `fil:x`: `fil:` is no kind of target: did you mean `file:`?",
+        ),
+        (
+            "[[collector]]\nurl = 'tls://c'\nca = '/ca.pem'\n",
+            "3:1: `ca` is no key of collector[0]: it stands in the table `tls` of this one",
+        ),
+        (
+            "[[collector]]\nurl = 'tls://c'\nlevel = 'obfuscated'\n",
+            "3:1: `level` is no key of collector[0]: it stands in the table `privacy`",
+        ),
+        (
+            "[[collector]]\nurl = 'tls://c'\n[collector.tls]\ncafile = 'x'\n",
+            "4:1: `cafile` is no key of collector[0].tls: use ca, cert",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\ntemplate_refresh = 60\n",
+            "3:20: `collector[0].template_refresh`: is of type integer: use text in quotes, of times",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\nbiflow = 'off'\n",
+            "3:10: `collector[0].biflow`: is of type string: use true or false",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\nrate = '5'\n",
+            "3:8: `collector[0].rate`: is of type string: use a whole number, without quotes",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\nprofile = 'nfdumpp'\n",
+            "3:11: `collector[0].profile`: `nfdumpp` is no profile: did you mean `nfdump`?",
+        ),
     ] {
         let error =
             with("flowtap capture", text).map(|it| panic!("{text}: {}", it.text())).unwrap_err();

@@ -3,7 +3,7 @@
 //! What comes in here is typed notices, findings and counts, and words of the configuration. Flows,
 //! headers and frames cannot be named here (`tests/layering.rs`).
 
-use std::fmt;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -282,12 +282,18 @@ pub(in crate::cli) fn telemetry_started(address: &Address) {
 }
 
 /// The probe goes on without.
-pub(in crate::cli) fn telemetry_failed(address: &Address, reason: &dyn fmt::Display) {
-    let (place, reason) = (address.to_string(), reason.to_string());
+pub(in crate::cli) fn telemetry_failed(address: &Address, error: &io::Error) {
+    let who = match error.kind() {
+        io::ErrorKind::AddrInUse => " (another probe?)",
+        _ => "",
+    };
+    let (place, reason) = (address.to_string(), format!("{error}{who}"));
+    let fix = "give it a place of its own, as --telemetry 127.0.0.1:9740 or --telemetry unix:PATH \
+               ([telemetry] listen), and ask it by flowtap status --probe WHERE";
     say!(
         warn, "telemetry-failed", "telemetry",
-        { address = place.as_str(), reason = reason.as_str() },
-        "no telemetry at {place}: {reason}; another one: --telemetry WHERE"
+        { address = place.as_str(), reason = reason.as_str(), fix },
+        "no telemetry at {place}: {reason}; the probe runs without metrics, health and page; {fix}"
     );
 }
 

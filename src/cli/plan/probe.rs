@@ -11,17 +11,16 @@ use serde_json::{Value, json};
 
 use crate::cli::args::PlanFormat;
 use crate::cli::plan::figures::{self, DAY, float, spool_size, whole};
-use crate::cli::plan::words::{
-    configured, heading, octets, ratio, row, scaled, size, wrapped,
-};
+use crate::cli::plan::words::{configured, heading, octets, ratio, row, scaled, size, wrapped};
 use crate::cli::summary::grouped;
+use crate::cli::telemetry;
 use crate::export::octets_in_spool;
 use crate::flow;
-use crate::telemetry::{Address, Day, Minute, Status, Target, TargetDay, client};
+use crate::telemetry::{Address, Day, Minute, Status, Target, TargetDay};
 
 /// Asks the probe, and says what follows from its answer.
 pub(super) fn run(probe: &Address, outage: Duration, format: PlanFormat) -> anyhow::Result<()> {
-    let status = client::status(probe)?;
+    let status = telemetry::ask(probe)?;
     let report = Report { status: &status, day: &status.day, outage };
     if report.day.seconds < SHORTEST {
         bail!("the probe has only just begun: ask again in some minutes");

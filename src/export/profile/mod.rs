@@ -9,6 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::export::target::nearest;
+
 pub use mapping::{Mapping, MappingError, TimeUnit};
 pub(crate) use mapping::{is_on, switch};
 pub use rules::{
@@ -101,6 +103,9 @@ impl std::error::Error for UnknownProfile {}
 impl fmt::Display for UnknownProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = Profile::ALL.map(Profile::name).join(", ");
-        write!(f, "`{}` is no profile: use one of {names}", self.0)
+        match nearest(&self.0, Profile::ALL.map(Profile::name)) {
+            Some(meant) => write!(f, "`{}` is no profile: did you mean `{meant}`?", self.0),
+            None => write!(f, "`{}` is no profile: use one of {names}", self.0),
+        }
     }
 }

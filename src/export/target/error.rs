@@ -1,5 +1,7 @@
 //! Why a text names no target.
 
+use crate::export::target::nearest;
+
 /// Why a text names no target; each message says what would.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -8,7 +10,7 @@ pub enum TargetError {
     #[error("`{0}` names no kind of target: use {KINDS}")]
     NoKind(String),
     /// The word before the colon means nothing.
-    #[error("`{0}:` is no kind of target: use {KINDS}")]
+    #[error("`{0}:` is no kind of target: {hint}", hint = meant(.0))]
     UnknownKind(String),
     /// Nothing follows the colon.
     #[error("`{kind}:` needs a path: use {kind}:PATH")]
@@ -192,6 +194,16 @@ impl OptionError {
             | Self::Conflict { key, .. }
             | Self::Half { given: key, .. } => Some(key),
         }
+    }
+}
+
+/// The kind that was meant, or all.
+fn meant(kind: &str) -> String {
+    let kinds = KINDS.split(|c: char| !c.is_ascii_alphanumeric());
+    let kinds = kinds.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
+    match nearest(kind, kinds.filter(|word| *word != "or")) {
+        Some(meant) => format!("did you mean `{meant}:`?"),
+        None => format!("use {KINDS}"),
     }
 }
 
