@@ -157,12 +157,12 @@ fn what_was_given_up_takes_a_restart_and_what_was_kept_does_not() {
 #[ignore = "needs root"]
 fn a_collector_that_comes_with_a_reload_is_known_in_the_traffic() {
     inside("a_collector_that_comes_with_a_reload_is_known_in_the_traffic", || {
-        let mut probe = Probe::start(&(SHORT.to_owned() + "[export]\ntargets = ['null:']\n"), &[]);
+        let to = |host| format!("{SHORT}[[collector]]\nurl = 'udp://{host}:{DISCARD}'\n");
+        let mut probe = Probe::start(&to("127.0.0.1"), &[]);
         let traffic = Traffic::start();
         thread::sleep(Duration::from_millis(200));
         // Half of the datagrams go there, and what is exported from now on.
-        let collector = format!("[[collector]]\nurl = 'udp://192.0.2.2:{DISCARD}'\n");
-        probe.reload(&(SHORT.to_owned() + &collector));
+        probe.reload(&to("192.0.2.2"));
         probe.wait_for("was read again: exporting to udp://");
         thread::sleep(Duration::from_millis(200));
         traffic.stop();
