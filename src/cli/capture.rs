@@ -98,6 +98,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let facts = Arc::new(ending::facts(&flow, is_filtered, Some(wall_clock)));
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
+    ending::say_unclaimed(&spool);
     live::let_in(&mut sources)?;
     metering.points.learn(usize::MAX, |_, _| observation_points(&sources, &described));
     sources.iter_mut().flat_map(LiveSource::notices).for_each(|notice| log::interface(&notice));

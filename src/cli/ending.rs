@@ -17,7 +17,8 @@ use crate::cli::flow_table::FlowTable;
 use crate::cli::{UsageError, complain, log, summary};
 use crate::confine::Confinement;
 use crate::export::{
-    self, Exporter, Facts, Metering, Observer, Pace, RecordSink, Target, TargetReport, Transport,
+    self, Exporter, Facts, Metering, Observer, Pace, RecordSink, SpoolInventory, Target,
+    TargetReport, Transport,
 };
 use crate::flow;
 use crate::pipeline::Outcome;
@@ -59,6 +60,18 @@ pub(super) fn exporter(
         log::plain_transport(&warning);
     }
     Ok(Exporter::start(&config, extra)?)
+}
+
+/// Says of what waits in a spool for targets that are no more: it stays there, and nobody is told.
+pub(super) fn say_unclaimed(spool: &Spool) {
+    let Some(directory) = &spool.directory else { return };
+    let Ok(inventory) = SpoolInventory::of(directory, false) else { return };
+    for target in inventory.targets.iter().filter(|target| !target.in_use) {
+        let octets: u64 = target.segments.iter().map(|segment| segment.octets).sum();
+        if octets > 0 {
+            log::spool_unclaimed(&target.path, octets);
+        }
+    }
 }
 
 /// RFC 7011 §10.3.2, §11: what leaves the host without TLS can be read, changed and lost on the way.

@@ -33,6 +33,14 @@ pub enum ExportError {
         /// What the last attempt ended with.
         source: io::Error,
     },
+    /// No member of a group could be reached.
+    #[error("{target}: no member can be reached: {causes}")]
+    Members {
+        /// The target as written.
+        target: String,
+        /// Each member, and what its last attempt ended with.
+        causes: String,
+    },
     /// A Transport Session broke.
     #[error("{target}: session broken: {source}")]
     Session {
@@ -171,6 +179,7 @@ impl ExportError {
         let (Self::Closing { target }
         | Self::Resolve { target, .. }
         | Self::Connect { target, .. }
+        | Self::Members { target, .. }
         | Self::Session { target, .. }
         | Self::Stalled { target, .. }
         | Self::Unreachable { target }

@@ -434,6 +434,7 @@ fn a_cache_and_a_spool_are_told_to_be_nearly_full_once() {
             // Each packet is a record, and nobody fetches them.
             .args(["--max-flows", "100", "--active-timeout", "0s"])
             .args(["--export", "tcp://127.0.0.1:9", "--spool", &at("spool"), "--spool-size", "1M"])
+            .args(["--spool-key", &at("key")])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -453,6 +454,17 @@ fn a_cache_and_a_spool_are_told_to_be_nearly_full_once() {
         let summary: Value =
             serde_json::from_slice(&fs::read(at("summary.json")).unwrap()).unwrap();
         assert_eq!(summary["targets"][0]["spool_nearly_full"], 1);
+        // What waits is told to a probe that has no such target, and not to one that has.
+        for (target, times) in [("tcp://127.0.0.1:10", 1), ("tcp://127.0.0.1:9", 0)] {
+            let ended = Command::new(FLOWTAP)
+                .args(["capture", "-i", "tap0", "--duration", "100ms", "--export", target])
+                .args(["--spool", &at("spool"), "--spool-key", &at("key"), "--spool-size", "1M"])
+                .output()
+                .unwrap();
+            let log = String::from_utf8(ended.stderr).unwrap();
+            let said = log.matches("octets of flow records wait in ").count();
+            assert_eq!(said, times, "{target}: {log}");
+        }
     });
 }
 

@@ -163,6 +163,7 @@ fn trouble(error: &ExportError) {
     match error {
         ExportError::Resolve { .. }
         | ExportError::Connect { .. }
+        | ExportError::Members { .. }
         | ExportError::Unreachable { .. }
         | ExportError::Tls { .. } => {
             say!(error, "collector-unreachable", "export", { target, reason }, "{error}");
@@ -190,6 +191,17 @@ fn trouble(error: &ExportError) {
             say!(error, "export-failed", "export", { target, reason }, "{error}");
         }
     }
+}
+
+/// What waits in a spool for a target that is no more stays there.
+pub(in crate::cli) fn spool_unclaimed(directory: &Path, octets: u64) {
+    let (directory, grouped) = (directory.display().to_string(), grouped(octets));
+    let fix = "give it the target again to send them, or remove the directory";
+    say!(
+        warn, "spool-unclaimed", "export", { directory = directory.as_str(), octets, fix },
+        "{grouped} octets of flow records wait in {directory}, for a target that this probe does not \
+         have: {fix}"
+    );
 }
 
 pub(in crate::cli) fn plain_transport(warning: &str) {

@@ -22,7 +22,6 @@ use crate::export::options::{Exported, Options};
 use crate::export::pacing::Pacer;
 use crate::export::profile::Refresh;
 use crate::export::spool::PushError;
-use crate::export::transport::ConnectError;
 use crate::export::watch::{SessionState, SpoolState, Watch};
 use crate::ipfix::message::{MessageWriter, Refused};
 use crate::time::Timestamp;
@@ -342,7 +341,7 @@ impl Link {
                 self.prove()?;
             }
             Err(error) => {
-                let refused = matches!(&error, ConnectError::Tls(e) if e.is_refusal());
+                let refused = error.is_refusal();
                 self.account.session_failed(refused);
                 // Also after a session that was closed to be renewed.
                 self.store.set_away(true, self.now());

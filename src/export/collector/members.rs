@@ -88,7 +88,7 @@ impl Members {
     /// `None` if it was nobody's time.
     fn try_first(&mut self, count: usize) -> Option<Result<Opened, ConnectError>> {
         let now = self.clock.monotonic();
-        let mut failed = None;
+        let mut failed = Vec::new();
         for (number, member) in self.members.iter_mut().enumerate().take(count) {
             if member.due > now {
                 continue;
@@ -100,10 +100,18 @@ impl Members {
                     let is_datagrams = member.collector.transport == Transport::Udp;
                     return Some(Ok(Opened { session, is_datagrams }));
                 }
-                Err(error) => failed = Some(Err(error)),
+                Err(error) => failed.push((member.collector.address().to_string(), error)),
             }
         }
-        failed
+        // Of one alone the name is that of the target.
+        match (failed.pop(), failed.is_empty()) {
+            (None, _) => None,
+            (Some((_, only)), true) => Some(Err(only)),
+            (Some(last), false) => {
+                failed.push(last);
+                Some(Err(ConnectError::Members(failed)))
+            }
+        }
     }
 }
 
@@ -118,3 +126,32 @@ fn with_jitter(interval: Duration) -> Duration {
 /// The jitter is at most this part of the interval.
 const JITTER_PART: u32 = 4;
 const JITTER_STEPS: u64 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::clock::SystemClock;
+    use crate::export::config::Config;
+
+    #[test]
+    fn of_a_group_it_is_told_what_became_of_each_member() {
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (first, second) = (free(), free());
+        let opened = |urls: &[String]| {
+            let settings = Settings::new(&Config::default());
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+            let members = urls.iter().map(|url| {
+                let target: crate::export::Target = url.parse().unwrap();
+                (target.collectors()[0].clone(), settings.clone(), Duration::from_secs(1))
+            });
+            Members::new(members, clock).open().unwrap_err().of("group").to_string()
+        };
+        let urls = [first, second].map(|address| format!("tcp://{address}"));
+        let told = opened(&urls);
+        let both = format!("group: no member can be reached: tcp://{first}: cannot connect: ");
+        assert!(told.starts_with(&both), "{told}");
+        assert!(told.contains(&format!("; tcp://{second}: cannot connect: ")), "{told}");
+        let told = opened(&urls[..1]);
+        assert!(told.starts_with("group: cannot connect: "), "{told}");
+    }
+}

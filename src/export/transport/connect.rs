@@ -64,15 +64,33 @@ pub(crate) enum ConnectError {
     /// It cannot be done here, now or later.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// Several were tried: each by its address, and what became of it.
+    #[error("{}", told(.0))]
+    Members(Vec<(String, ConnectError)>),
+}
+
+fn told(members: &[(String, ConnectError)]) -> String {
+    let each = members.iter().map(|(address, error)| format!("{address}: {error}"));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 impl ConnectError {
+    /// Whether one side did not accept the other.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Tls(error) => error.is_refusal(),
+            Self::Members(members) => members.iter().any(|(_, error)| error.is_refusal()),
+            _ => false,
+        }
+    }
+
     /// This error, of the target with that name.
     pub(crate) fn of(self, target: &str) -> ExportError {
         let target = target.to_owned();
         match self {
             Self::Resolve(source) => ExportError::Resolve { target, source },
             Self::Connect(source) => ExportError::Connect { target, source },
+            Self::Members(_) => ExportError::Members { target, causes: self.to_string() },
             Self::Tls(source) => ExportError::Tls { target, source },
             Self::Unsupported(text) => {
                 let source = io::Error::new(ErrorKind::Unsupported, text);

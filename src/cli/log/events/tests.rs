@@ -58,6 +58,7 @@ fn everything() {
     ] {
         exporting(&notice);
     }
+    spool_unclaimed(Path::new("spool/1"), 7);
     plain_transport("everybody reads it");
     records_lost(target, 1, 1000);
     records_kept(target, 1, 1000);
