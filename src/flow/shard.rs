@@ -180,7 +180,8 @@ impl Shard {
     /// alone, however rarely [`sweep`](Self::sweep) runs (RFC 5470 §5.1.1).
     ///
     /// A packet a little older than its Flow's last is out of order and counts with the others; one
-    /// that is [`CLOCK_STEP`] older tells of a clock that was set back, and ends what came before.
+    /// that is [`CLOCK_STEP`](crate::flow::entry::CLOCK_STEP) older tells of a clock that was set back,
+    /// and ends what came before.
     #[inline]
     pub(super) fn observe(&mut self, packet: Packet<'_>, expired: &mut Vec<FlowRecord>) {
         let Some(slot) = self.find(packet) else { return self.open(packet, expired) };

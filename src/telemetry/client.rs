@@ -8,6 +8,7 @@ use std::time::Duration;
 use httparse::Status as Parsed;
 
 use crate::telemetry::address::Address;
+use crate::telemetry::now;
 use crate::telemetry::status::Status;
 
 /// Why a probe does not tell.
@@ -52,21 +53,34 @@ fn exchange(address: &Address) -> io::Result<Vec<u8>> {
             let stream = TcpStream::connect_timeout(address, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
-            converse(stream)
+            converse(stream, PATIENCE)
         }
         Address::Unix(path) => {
             let stream = UnixStream::connect(path)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
-            converse(stream)
+            converse(stream, PATIENCE)
         }
     }
 }
 
-fn converse(mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
+/// Asks, and takes the answer as far as it has come within `patience`, however often something does.
+fn converse(mut stream: impl Read + Write, patience: Duration) -> io::Result<Vec<u8>> {
+    let until = now() + patience;
     stream.write_all(b"GET /status.json HTTP/1.0\r\n\r\n")?;
     let mut answer = Vec::new();
-    stream.take(LARGEST).read_to_end(&mut answer)?;
+    let mut part = vec![0; PART];
+    while answer.len() < LARGEST {
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(count) => answer.extend(part.iter().take(count)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if now() > until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long to answer"));
+        }
+    }
     Ok(answer)
 }
 
@@ -86,11 +100,27 @@ fn content(octets: &[u8]) -> Result<&[u8], &'static str> {
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// An hour of 64 interfaces has less.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: usize = 16 << 20;
+const PART: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
+
+    #[test]
+    fn who_answers_without_end_is_not_waited_for() {
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let drip = thread::spawn(move || {
+            while there.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let error = converse(here, Duration::from_millis(100)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drip.join().unwrap();
+    }
 
     #[test]
     fn only_an_answer_that_all_is_well_has_a_content() {
