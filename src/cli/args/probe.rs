@@ -23,7 +23,7 @@ pub(in crate::cli) struct Status {
     )]
     pub(in crate::cli) probe: Address,
 
-    /// The probe that runs by this configuration: it is where [telemetry] of that says
+    /// The probe that runs by this configuration: it is where telemetry.listen of that says
     #[arg(long, value_name = "FILE", conflicts_with = "probe")]
     pub(in crate::cli) config: Option<PathBuf>,
 }
@@ -40,7 +40,7 @@ pub(in crate::cli) struct Top {
     )]
     pub(in crate::cli) probe: Address,
 
-    /// The probe that runs by this configuration: it is where [telemetry] of that says
+    /// The probe that runs by this configuration: it is where telemetry.listen of that says
     #[arg(long, value_name = "FILE", conflicts_with = "probe")]
     pub(in crate::cli) config: Option<PathBuf>,
 }

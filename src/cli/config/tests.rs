@@ -397,7 +397,7 @@ fn files_of_any_editor_are_read_and_what_is_no_text_is_told_where() {
     let deep = format!("x = {}", "[".repeat(100_000));
     let dotted = format!("{}x = 1", "x.".repeat(100_000));
     for (text, expected) in [
-        ("[meter]\nmax_flows = 5\nmax_flows = 6\n", "3:1: duplicate key"),
+        ("[meter]\nmax_flows = 5\nmax_flows = 6\n", "3:1: `max_flows`: is there twice"),
         ("[meter]\nmax_flows = 5\n[meter]\nbiflow = true\n", "3:"),
         ("meter.max_flows = 5\n[meter]\nbiflow = true\n", "2:"),
         ("\u{feff}[metr]\n", "1:"),

@@ -66,7 +66,7 @@ pub(crate) enum ConnectError {
     Unsupported(&'static str),
     /// Several were tried: each by its address, and what became of it.
     #[error("{}", told(.0))]
-    Members(Vec<(String, ConnectError)>),
+    Members(Vec<(String, Self)>),
 }
 
 fn told(members: &[(String, ConnectError)]) -> String {
