@@ -1,8 +1,8 @@
 //! Writes the manual pages and shell completions of flowtap, from the very definition by which it reads
 //! its command line.
 //!
-//! `cargo run --example documents -- DIRECTORY DATE` makes `DIRECTORY/man/flowtap.1` and a page for each
-//! command, and `DIRECTORY/completions/` with one file a shell. DATE stands at the foot of each page; there
+//! `cargo run --example documents -- DIRECTORY DATE` makes `DIRECTORY/man/flowtap.1`, a page for each command and
+//! `flowtap.toml.5`, and `DIRECTORY/completions/` with one file a shell. DATE stands at the foot of each page; there
 //! is nothing of this machine or moment in them: the same source gives the same octets.
 
 use std::env;
@@ -49,7 +49,8 @@ fn write_pages(directory: &Path, date: &str) -> io::Result<()> {
         let others = commands.iter().map(|it| name(it)).filter(|it| *it != name(command));
         see_also(others).to_writer(&mut file)?;
     }
-    Ok(())
+    let mut file = fs::File::create(directory.join("flowtap.toml.5"))?;
+    configuration_page(date).to_writer(&mut file)
 }
 
 /// As its page is called.
@@ -71,20 +72,72 @@ fn write_page(command: &Command, date: &str, file: &mut fs::File) -> io::Result<
     if command.has_subcommands() {
         man.render_subcommands_section(file)?;
     }
-    examples(command).to_writer(file)?;
+    notes(command).to_writer(file)?;
+    files(command).to_writer(file)?;
     exit_status().to_writer(file)
 }
 
-/// What stands behind the options in `--help`, line by line as it is there.
-fn examples(command: &Command) -> Roff {
+/// What stands behind the options in `--help`, line by line as it is there: each part under its own title.
+fn notes(command: &Command) -> Roff {
     let text = command.get_after_long_help().or_else(|| command.get_after_help());
     let mut roff = Roff::new();
     let Some(text) = text.map(ToString::to_string) else { return roff };
-    roff.control("SH", ["NOTES AND EXAMPLES"]).control("nf", []);
-    for line in text.lines() {
-        roff.text([roman(line)]);
+    let mut has_title = false;
+    for part in text.split("\n\n") {
+        let (first, rest) = part.split_once('\n').unwrap_or((part, ""));
+        let lines = match first.strip_suffix(':').filter(|it| !it.starts_with(' ')) {
+            Some(title) => {
+                roff.control("SH", [title.to_uppercase().as_str()]);
+                has_title = true;
+                rest
+            }
+            // What is not moved in is about the whole command.
+            None if !part.starts_with(' ') || !has_title => {
+                roff.control("SH", ["NOTES"]);
+                has_title = true;
+                part
+            }
+            None => {
+                roff.control("PP", []);
+                part
+            }
+        };
+        roff.control("nf", []);
+        for line in lines.lines() {
+            roff.text([roman(line)]);
+        }
+        roff.control("fi", []);
     }
-    roff.control("fi", []);
+    roff
+}
+
+/// The files that a command reads and writes where it is not told of others.
+fn files(command: &Command) -> Roff {
+    let mut roff = Roff::new();
+    let knows = |option: &str| command.get_arguments().any(|it| it.get_long() == Some(option));
+    let name = command.get_name();
+    let mut files = Vec::new();
+    if knows("config") || name == "check" {
+        let what = if name == "capture" || name == "doctor" {
+            "the configuration of the service, see flowtap.toml(5); read where --config names it"
+        } else {
+            "the configuration of the service, see flowtap.toml(5)"
+        };
+        files.push(("/etc/flowtap/flowtap.toml", what));
+    }
+    if knows("environment-file") || name == "capture" {
+        files.push(("/etc/flowtap/flowtap.env", "options of the service that override it"));
+    }
+    if knows("state-directory") || name == "capture" {
+        files.push(("/var/lib/flowtap", "working directory of the service: spool and keys"));
+    }
+    if files.is_empty() {
+        return roff;
+    }
+    roff.control("SH", ["FILES"]);
+    for (path, meaning) in files {
+        roff.control("TP", []).text([bold(path)]).text([roman(meaning)]);
+    }
     roff
 }
 
@@ -106,6 +159,56 @@ fn see_also<'a>(names: impl Iterator<Item = &'a str>) -> Roff {
     roff.control("SH", ["SEE ALSO"]);
     let mut line = Vec::new();
     for name in names {
+        line.extend([bold(name), roman("(1), ")]);
+    }
+    line.extend([bold("flowtap.toml"), roman("(5)")]);
+    roff.text(line);
+    roff
+}
+
+/// The page of the configuration file: what `flowtap config` prints, key by key, which is made from the
+/// table of keys by which the file is read.
+fn configuration_page(date: &str) -> Roff {
+    let mut roff = Roff::new();
+    let version = concat!("flowtap ", env!("CARGO_PKG_VERSION"));
+    roff.control("TH", ["FLOWTAP.TOML", "5", date, version, "flowtap"]);
+    roff.control("SH", ["NAME"]).text([roman("flowtap.toml - configuration of a flowtap probe")]);
+    roff.control("SH", ["DESCRIPTION"]);
+    let text = flowtap::cli::default_configuration();
+    let mut parts = text.trim_end().split("\n\n");
+    // Comments are sentences; what is moved in is shown as it is.
+    let comment = |roff: &mut Roff, part: &str| {
+        for line in part.lines().map(|line| line.trim_start_matches('#')) {
+            match line.strip_prefix(' ').unwrap_or(line) {
+                "" => roff.control("PP", []),
+                shown if shown.starts_with(' ') => {
+                    roff.control("nf", []).text([roman(shown)]).control("fi", [])
+                }
+                words => roff.text([roman(words)]),
+            };
+        }
+    };
+    let begins = |part: &str| part.lines().all(|line| line.starts_with('#') && !is_key(line));
+    let mut next = parts.next();
+    while let Some(part) = next.filter(|part| begins(part)) {
+        comment(&mut roff, part);
+        roff.control("PP", []);
+        next = parts.next();
+    }
+    roff.control("SH", ["TABLES AND KEYS"]);
+    for part in next.into_iter().chain(parts) {
+        configuration_part(&mut roff, part);
+    }
+    roff.control("SH", ["FILES"]);
+    let place = "/etc/flowtap/flowtap.toml";
+    roff.control("TP", []).text([bold(place)]).text([roman("what flowtap.service reads")]);
+    let ready = "/usr/share/doc/flowtap/examples";
+    roff.control("TP", [])
+        .text([bold(ready)])
+        .text([roman("ready files: each says when to use it")]);
+    roff.control("SH", ["SEE ALSO"]);
+    let mut line = Vec::new();
+    for name in ["flowtap-config", "flowtap-check", "flowtap-capture", "flowtap-manifest"] {
         if !line.is_empty() {
             line.push(roman(", "));
         }
@@ -113,4 +216,40 @@ fn see_also<'a>(names: impl Iterator<Item = &'a str>) -> Roff {
     }
     roff.text(line);
     roff
+}
+
+/// A table of the file: its header as a title, and each key with what stands above it.
+fn configuration_part(roff: &mut Roff, part: &str) {
+    let mut above: Vec<&str> = Vec::new();
+    for line in part.lines() {
+        let bare = line.trim_start_matches('#');
+        if is_key(line) {
+            if bare.starts_with('[') {
+                roff.control("SS", [bare]);
+            } else {
+                roff.control("TP", []).text([bold(line)]);
+            }
+            if above.is_empty() {
+                // A key without a word of its own goes with the one before it.
+                roff.control("br", []);
+            }
+            for words in above.drain(..) {
+                roff.text([roman(words)]);
+            }
+        } else {
+            above.push(bare.trim_start());
+        }
+    }
+    for words in above {
+        roff.text([roman(words)]);
+    }
+}
+
+/// Whether a line is a key or a header, though it may be behind a `#`.
+fn is_key(line: &str) -> bool {
+    let bare = line.strip_prefix('#').unwrap_or(line);
+    let begin = bare.split(" = ").next().unwrap_or_default();
+    let is_name =
+        |it: &str| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    bare.starts_with('[') || bare.contains(" = ") && is_name(begin)
 }

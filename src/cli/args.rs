@@ -18,6 +18,7 @@ mod values;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::examples;
 use crate::cli::profiles::ProfilesFormat;
 
 pub(super) use capture::{Backend, Capture, Described, Direction};
@@ -69,6 +70,7 @@ pub(super) enum Command {
     /// Validate a configuration file, and print what is in effect with it
     Check(Check),
     /// Print a configuration file with every key, its default and what it is for
+    #[command(after_help = examples::CONFIG)]
     Config,
     /// Say how the probe on this host is; exit status 0 if it is healthy
     Status(Status),
@@ -87,7 +89,8 @@ const EXAMPLES: &str = "Examples:
       write them as an IPFIX file, and the ledger as JSON to the terminal
   flowtap capture -i eth1 -i eth2 --export udp://192.0.2.10:4739
       meter both directions of a TAP and send the flows to a collector
-  flowtap capture -i eth1 --export 'failover:tls://a.example,tls://b.example?ca=ca.pem'
+  flowtap capture -i eth1 --export \\
+      'failover:tls://a.example,tls://b.example?ca=ca.pem&cert=probe.pem&key=probe.key'
       send them encrypted to one collector, and to the other one while the first is away
   flowtap config; flowtap check flowtap.toml; flowtap capture --config flowtap.toml
       do all of it by a file: one to begin with, what is wrong with it, and run it
@@ -97,6 +100,7 @@ const EXAMPLES: &str = "Examples:
       print who fetched most by HTTPS";
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::PROFILES)]
 pub(super) struct Profiles {
     /// How to print them
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]

@@ -8,6 +8,7 @@ mod confinement;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod ending;
+mod examples;
 mod exit;
 mod finding;
 mod flow_table;
@@ -42,6 +43,11 @@ use crate::cli::args::{Arguments, Command};
 /// The command line, for manual pages and completions.
 pub fn command() -> clap::Command {
     Arguments::command()
+}
+
+/// What `flowtap config` prints, for its manual page.
+pub fn default_configuration() -> String {
+    config::default_text()
 }
 
 /// Runs flowtap with the arguments of the process.

@@ -12,7 +12,7 @@ use crate::program::run;
 fn each_command_has_a_page_that_troff_takes_without_a_warning() {
     let folder = written();
     let mut expected: BTreeSet<_> = commands().map(|it| format!("flowtap-{it}.1")).collect();
-    expected.insert("flowtap.1".to_owned());
+    expected.extend(["flowtap.1", "flowtap.toml.5"].map(str::to_owned));
     let pages = files(&folder.path().join("man"));
     let names: BTreeSet<_> = pages.iter().map(|path| name(path)).collect();
     assert_eq!(names, expected);
@@ -41,10 +41,31 @@ fn a_page_tells_all_that_the_help_of_its_command_tells() {
         };
         let missing: Vec<_> = words(&help).difference(&words(&text)).cloned().collect();
         assert!(missing.is_empty(), "{name}: {missing:?}\n{text}");
-        for part in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "SEE ALSO"] {
+        for part in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS", "SEE ALSO"] {
             assert!(text.lines().any(|line| line == part), "{name} has no {part}");
         }
+        let knows_files = help.contains("--config") || name == "check";
+        assert_eq!(text.lines().any(|line| line == "FILES"), knows_files, "{name}");
     }
+}
+
+#[test]
+fn the_page_of_the_configuration_has_every_key() {
+    let folder = written();
+    let text = printed(&folder.path().join("man/flowtap.toml.5"));
+    let default = run(Command::new(env!("CARGO_BIN_EXE_flowtap")).arg("config"));
+    let mut keys = 0;
+    for line in default.lines() {
+        let bare = line.trim_start_matches('#');
+        let is_key = bare.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', '`', ',']));
+        if is_key || bare.starts_with('[') {
+            keys += 1;
+            let is_there = text.lines().any(|it| it.trim() == line || it.trim() == bare);
+            // One that is longer than a line is broken.
+            assert!(is_there || line.len() > 60, "{line} is not in\n{text}");
+        }
+    }
+    assert!(keys > 40, "{keys}");
 }
 
 #[test]

@@ -9,9 +9,11 @@ use clap::{Args, ValueEnum};
 use crate::capture::live;
 use crate::cli::args::values::workers;
 use crate::cli::args::{Confine, Meter, Spool};
+use crate::cli::examples;
 use crate::telemetry::Address;
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = examples::CAPTURE)]
 pub(in crate::cli) struct Capture {
     /// Read the configuration from this TOML file; flags override what it says
     ///

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::args::Spool;
 use crate::cli::args::values::survey_duration;
+use crate::cli::examples;
 use crate::export::Target;
 
 /// Looks at this machine, its interfaces, some seconds of their traffic and the collectors, and says what
@@ -15,6 +16,7 @@ use crate::export::Target;
 ///
 /// Exit status: 0 nothing to put right, 1 something to put right, 2 wrong usage.
 #[derive(Debug, Args)]
+#[command(after_help = examples::DOCTOR)]
 pub(in crate::cli) struct Doctor {
     /// Look at what this configuration names; flags override it
     #[arg(long, value_name = "FILE")]

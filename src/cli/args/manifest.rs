@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::Capture;
+use crate::cli::examples;
 use crate::cli::installation;
 
 /// Takes a configuration file, or the arguments of `flowtap capture`, starts nothing, and says what
 /// that would send and keep: every Information Element for each target, by which transport and how
 /// protected, and what stays on the probe, where, for how long.
 #[derive(Debug, Args)]
+#[command(after_help = examples::MANIFEST)]
 pub(in crate::cli) struct Manifest {
     /// Configuration file, as --config
     #[arg(value_name = "CONFIG", conflicts_with = "config")]
@@ -35,6 +37,7 @@ pub(in crate::cli) struct Manifest {
 /// What only this machine can tell is noted on standard error: interfaces, files and users that are
 /// not there, certificates and keys that cannot be used. No name is resolved, and nothing is sent.
 #[derive(Debug, Args)]
+#[command(after_help = examples::CHECK)]
 pub(in crate::cli) struct Check {
     /// Configuration file
     #[arg(value_name = "FILE", default_value = installation::CONFIGURATION_FILE)]

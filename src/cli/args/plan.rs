@@ -8,11 +8,12 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::args::values::{DEFAULT_PROBE, age, probe, workers};
 use crate::cli::args::{Backend, Confine, Log, Metering};
+use crate::cli::examples;
 use crate::export::Target;
 use crate::telemetry::Address;
 
 #[derive(Debug, Args)]
-#[command(long_about = PLAN_HELP)]
+#[command(long_about = PLAN_HELP, after_help = examples::PLAN)]
 pub(in crate::cli) struct Plan {
     /// Capture files, read one after the other; - is standard input
     #[arg(

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::args::values::{DEFAULT_PROBE, probe};
+use crate::cli::examples;
 use crate::telemetry::Address;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::STATUS)]
 pub(in crate::cli) struct Status {
     /// Print everything the probe tells, but for its last hour, as JSON
     #[arg(long)]
@@ -29,6 +31,7 @@ pub(in crate::cli) struct Status {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::TOP)]
 pub(in crate::cli) struct Top {
     /// Where the probe tells of itself: what its --telemetry says [default: 127.0.0.1:9739]
     #[arg(

@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::args::values::workers;
 use crate::cli::args::{Confine, Meter, Metering};
+use crate::cli::examples;
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::REPLAY)]
 pub(in crate::cli) struct Replay {
     /// Capture files, read one after the other; - is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -28,7 +30,7 @@ pub(in crate::cli) struct Replay {
 }
 
 #[derive(Debug, Args)]
-#[command(long_about = VERIFY_HELP)]
+#[command(long_about = VERIFY_HELP, after_help = examples::VERIFY)]
 pub(in crate::cli) struct Verify {
     /// Capture files, each verified by itself: pcap or pcapng, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::examples;
 use crate::cli::installation;
 
 #[derive(Debug, Args)]
@@ -58,6 +59,7 @@ pub(in crate::cli) enum ReportFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::SUPPORT_BUNDLE)]
 pub(in crate::cli) struct SupportBundle {
     /// The archive to make (tar, compressed by zstd); - is standard output
     ///

@@ -5,7 +5,8 @@ browser.py URL FOLDER: prints one JSON object of what was found, and leaves a pi
 import json, pathlib, sys
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts/lib"))
+above = [folder / "scripts/lib" for folder in pathlib.Path(__file__).resolve().parents]
+sys.path.insert(0, str(next(folder for folder in above if folder.is_dir())))
 from chromium import Browser
 
 VIEWS = [(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]
