@@ -147,7 +147,11 @@ fn exit_status() -> Roff {
     for (status, meaning) in [
         ("0", "done"),
         ("1", "something failed on the way, or what was asked for is not so"),
-        ("2", "the command line or the configuration is wrong"),
+        (
+            "2",
+            "the command line or the configuration is wrong, or what they name cannot be used (a key, a \
+             certificate, a directory, a user): trying again does not help",
+        ),
     ] {
         roff.control("TP", []).text([bold(status)]).text([roman(meaning)]);
     }

@@ -89,9 +89,8 @@ const EXAMPLES: &str = "Examples:
       write them as an IPFIX file, and the ledger as JSON to the terminal
   flowtap capture -i eth1 -i eth2 --export udp://192.0.2.10:4739
       meter both directions of a TAP and send the flows to a collector
-  flowtap capture -i eth1 --export \\
-      'failover:tls://a.example,tls://b.example?ca=ca.pem&cert=probe.pem&key=probe.key'
-      send them encrypted to one collector, and to the other one while the first is away
+  flowtap capture -i eth1 --export 'tls://a.example?ca=ca.pem&cert=probe.pem&key=probe.key'
+      send them encrypted, both sides with certificates
   flowtap config; flowtap check flowtap.toml; flowtap capture --config flowtap.toml
       do all of it by a file: one to begin with, what is wrong with it, and run it
   flowtap show flows.ipfix --format json

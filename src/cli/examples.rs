@@ -27,7 +27,7 @@ pub(super) const SUPPORT_BUNDLE: &str = "Examples:
 pub(super) const DOCTOR: &str = "Examples:
   flowtap doctor -i eth1 -i eth2 --duration 3s
       look at both interfaces of a TAP, for three seconds
-  flowtap doctor --config /etc/flowtap/flowtap.toml --format json
+  flowtap doctor --config /etc/flowtap/flowtap.toml --duration 3s --format json
       look at all that a configuration names, for programs";
 
 pub(super) const MANIFEST: &str = "Examples:
