@@ -1,4 +1,4 @@
-//! Examples of each command, at the end of its help and in its manual page. `tests/examples.rs` runs them.
+//! Examples of each command, at the end of its help and in its manual page. `tests/live/examples.rs` runs them.
 
 pub(super) const REPLAY: &str = "Examples:
   flowtap replay traffic.pcap

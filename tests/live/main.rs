@@ -6,6 +6,7 @@ mod canary;
 mod capture;
 mod confine;
 mod doctor;
+mod examples;
 mod ledger;
 mod log_secrecy;
 mod probe_config;

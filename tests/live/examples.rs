@@ -4,9 +4,8 @@
 //! collectors under the names of the examples, certificates made by the README's own lines. What is run by
 //! another test stands in [`ELSEWHERE`], with its proof; an example that nobody runs fails here.
 //!
-//! `cargo test --test examples -- --include-ignored --test-threads=1`, as root.
+//! `cargo test --test live examples:: -- --include-ignored`, as root.
 
-#![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -21,22 +20,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use netns::{cable, inside, ip};
+use crate::netns::{cable, inside, ip};
+use crate::program::{run, wait_until};
+use crate::receiver::TcpReceiver;
+use crate::run::{FLOWTAP, flowtap, sample};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use program::{run, wait_until};
-use receiver::TcpReceiver;
-use run::{FLOWTAP, flowtap, sample};
 use serde_json::Value;
-
-#[path = "support/netns.rs"]
-mod netns;
-#[path = "support/program.rs"]
-mod program;
-#[path = "support/receiver.rs"]
-mod receiver;
-#[path = "support/run.rs"]
-mod run;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -132,7 +122,7 @@ const ELSEWHERE: [(&str, &str, &str); 10] = [
 type Shown = fn(&Stage, &str);
 const OUTPUTS: [(&str, Shown); 5] = [
     ("looked at eth1", Stage::doctor_says_so),
-    ("$ flowtap plan ", |_, _| ()), // tests/plan.rs: octet by octet
+    ("$ flowtap plan ", |_, _| ()), // tests/cli/plan.rs: octet by octet
     ("flowtap: flowtap.toml:7:16: ", Stage::error_is_told_so),
     ("received = metered", Stage::books_say_so),
     ("given + recovered = ", Stage::books_say_so),
@@ -260,7 +250,7 @@ fn one_packet_flows(flows: u32) -> Vec<u8> {
 #[test]
 #[ignore = "needs root"]
 fn every_example_runs_as_it_stands() {
-    inside("every_example_runs_as_it_stands", || {
+    inside("examples::every_example_runs_as_it_stands", || {
         let mut stage = Stage::new();
         let readme = blocks(&read("README.md"));
         assert!(readme.len() > 25);
