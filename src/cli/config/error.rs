@@ -54,8 +54,17 @@ impl Source<'_> {
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |at| at + 1);
         let column = before.get(start..).unwrap_or_default().chars().count() + 1;
-        // One line, whatever the libraries say.
+        // One line to be read at a glance, whatever the file has and the libraries say.
         let what: String = what.into().split_whitespace().collect::<Vec<_>>().join(" ");
+        let (key, what) = (key.map(|key| shortened(&key, 80)), shortened(&what, 600));
         ConfigError::Wrong { file: self.file.to_owned(), line, column, key, what }
+    }
+}
+
+/// The text, or as many characters of it and a sign that there were more.
+fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }

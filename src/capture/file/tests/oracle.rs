@@ -73,6 +73,11 @@ fn agree(file: &[u8]) -> Result<(), proptest::test_runner::TestCaseError> {
     let (ours, theirs) = (by_us(&path), by_libpcap(&path));
     prop_assert_eq!(ours.is_some(), theirs.is_some());
     if let (Some(mut ours), Some(theirs)) = (ours, theirs) {
+        if theirs.gave_up {
+            prop_assert!(ours.records.len() >= theirs.records.len());
+            ours.records.truncate(theirs.records.len());
+            ours.damaged = theirs.damaged;
+        }
         ours.leave_out_times_unknown_to(&theirs);
         prop_assert_eq!(&ours.records, &theirs.records);
         prop_assert_eq!(ours.damaged, theirs.damaged);
@@ -122,6 +127,8 @@ struct Opinion {
     /// Captured length, original length, and the time where libpcap can express it.
     records: Vec<(usize, u32, Option<u64>)>,
     damaged: bool,
+    /// Where a whole file has interfaces that differ, which libpcap does not read.
+    gave_up: bool,
 }
 
 impl Opinion {
@@ -142,12 +149,16 @@ fn by_us(path: &Path) -> Option<Opinion> {
         .frames
         .iter()
         .map(|frame| (frame.bytes.len(), frame.wire_length, Some(frame.at.as_nanos())));
-    Some(Opinion { records: records.collect(), damaged: !outcome.errors.is_empty() })
+    Some(Opinion {
+        records: records.collect(),
+        damaged: !outcome.errors.is_empty(),
+        gave_up: false,
+    })
 }
 
 fn by_libpcap(path: &Path) -> Option<Opinion> {
     let mut capture = Capture::from_file_with_precision(path, Precision::Nano).ok()?;
-    let mut opinion = Opinion { records: Vec::new(), damaged: false };
+    let mut opinion = Opinion { records: Vec::new(), damaged: false, gave_up: false };
     loop {
         match capture.next_packet() {
             Ok(packet) => {
@@ -159,7 +170,8 @@ fn by_libpcap(path: &Path) -> Option<Opinion> {
                 opinion.records.push((packet.data.len(), packet.header.len, at));
             }
             Err(Error::NoMorePackets) => return Some(opinion),
-            Err(_) => {
+            Err(error) => {
+                opinion.gave_up = error.to_string().contains("an interface has a");
                 opinion.damaged = true;
                 return Some(opinion);
             }
