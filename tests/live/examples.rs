@@ -101,7 +101,7 @@ fn examples_of_the_help() -> Vec<String> {
 }
 
 /// Commands that other tests run: how they begin, the file that runs them, and what in it does.
-const ELSEWHERE: [(&str, &str, &str); 10] = [
+const ELSEWHERE: [(&str, &str, &str); 11] = [
     ("scripts/quickstart ", "scripts/test", "scripts/quickstart >"),
     ("scripts/test ", ".ci/run", "scripts/test"),
     ("scripts/package && sudo apt install", "scripts/test-package", "dpkg --install /1.deb"),
@@ -112,6 +112,7 @@ const ELSEWHERE: [(&str, &str, &str); 10] = [
         "systemctl start flowtap",
     ),
     ("systemctl status flowtap", "scripts/test-service", "value StatusText"),
+    ("journalctl ", "tests/delivery/service/journal.rs", "-p warning -x FLOWTAP_TARGET="),
     ("scripts/bench live", "scripts/bench", "live"),
     ("scripts/bench instructions", "scripts/bench", "instructions"),
     ("scripts/bench ", "scripts/test", "scripts/bench --smoke"),
@@ -120,10 +121,11 @@ const ELSEWHERE: [(&str, &str, &str); 10] = [
 
 /// Blocks that show what is printed: how they begin, and who compares it.
 type Shown = fn(&Stage, &str);
-const OUTPUTS: [(&str, Shown); 5] = [
+const OUTPUTS: [(&str, Shown); 6] = [
     ("looked at eth1", Stage::doctor_says_so),
     ("$ flowtap plan ", |_, _| ()), // tests/cli/plan.rs: octet by octet
     ("flowtap: flowtap.toml:7:16: ", Stage::error_is_told_so),
+    ("{\"time\":", Stage::log_says_so),
     ("received = metered", Stage::books_say_so),
     ("given + recovered = ", Stage::books_say_so),
 ];
@@ -698,6 +700,21 @@ impl Stage {
         assert_eq!(output.status.code(), Some(2));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(said.replace("wrong.toml", "flowtap.toml"), shown);
+    }
+
+    fn log_says_so(&self, shown: &str) {
+        let command = "flowtap capture -i eth1 --duration 1s --telemetry off --log-format json \
+                       --export tcp://127.0.0.1:9";
+        let output = self.command(command).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let shown: Value = serde_json::from_str(shown).unwrap();
+        let mut said = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let said = said.find(|it| it["event"] == shown["event"]).unwrap();
+        let told = said.to_string().replace("127.0.0.1:9", "192.0.2.10:4739");
+        let mut told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["time"].as_str().map(str::len), shown["time"].as_str().map(str::len));
+        told["time"] = shown["time"].clone();
+        assert_eq!(told, shown);
     }
 
     fn books_say_so(&self, shown: &str) {

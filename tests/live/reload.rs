@@ -156,7 +156,7 @@ fn what_was_given_up_takes_a_restart_and_what_was_kept_does_not() {
 #[test]
 #[ignore = "needs root"]
 fn a_collector_that_comes_with_a_reload_is_known_in_the_traffic() {
-    inside("a_collector_that_comes_with_a_reload_is_known_in_the_traffic", || {
+    inside("reload::a_collector_that_comes_with_a_reload_is_known_in_the_traffic", || {
         let to = |host| format!("{SHORT}[[collector]]\nurl = 'udp://{host}:{DISCARD}'\n");
         let mut probe = Probe::start(&to("127.0.0.1"), &[]);
         let traffic = Traffic::start();

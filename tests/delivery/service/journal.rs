@@ -84,6 +84,12 @@ fn a_confined_probe_speaks_to_the_journal_in_fields() {
         );
         assert_eq!(text(ended, "_UID"), "65534");
 
+        // As the README asks for them.
+        let asked = |words: &str| entries_of(&words.split(' ').collect::<Vec<_>>());
+        assert_eq!(asked("FLOWTAP_EVENT=interface-down --since today"), [down.clone()]);
+        let of_target = asked("-p warning -x FLOWTAP_TARGET=tcp://127.0.0.1:9");
+        assert!(of_target.contains(away) && !of_target.contains(down), "{of_target:?}");
+
         // What each means is in the catalog.
         fs::create_dir_all(CATALOG).expect("it is below /run");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/flowtap.catalog");
@@ -94,7 +100,8 @@ fn a_confined_probe_speaks_to_the_journal_in_fields() {
             run(Command::new("journalctl").args([&root, what]).args(more.split_whitespace()))
         };
         catalog("--update-catalog", "");
-        assert_eq!(catalog("--list-catalog", "").lines().count(), 43);
+        let told = fs::read_to_string(source).expect("it is ours").matches("\n-- ").count();
+        assert_eq!(catalog("--list-catalog", "").lines().count(), told);
         let meaning = catalog("--dump-catalog", text(down, "MESSAGE_ID"));
         assert!(meaning.contains("Subject: @FLOWTAP_INTERFACE@ is down"), "{meaning}");
         assert!(journal.is_running());
@@ -142,8 +149,14 @@ fn configure(file: &Path, level: &str) {
 
 /// What the probe has said so far.
 fn entries() -> Vec<Value> {
+    entries_of(&[])
+}
+
+/// What of it journalctl(1) finds with these words.
+fn entries_of(words: &[&str]) -> Vec<Value> {
     let told = Command::new("journalctl")
         .args(["--directory=/run/log/journal", "--quiet", "--output=json", "_COMM=flowtap"])
+        .args(words)
         .output()
         .expect("journalctl is where the journal is");
     let lines = String::from_utf8_lossy(&told.stdout).into_owned();
