@@ -148,14 +148,17 @@ impl Nfacctd {
         fs::write(&configuration, text).expect("a temporary folder can be written");
         let mut program = Program::start(Command::new("nfacctd").arg("-f").arg(&configuration));
         program.wait_until("its port", || socket(port).is_some());
+        program.wait_until_idle(2);
         Self { port, folder, program }
     }
 
     /// Ends it, and makes sure that it has nothing to complain of.
     #[track_caller]
-    pub(crate) fn finish(self) -> Table {
+    pub(crate) fn finish(mut self) -> Table {
         drained(self.port);
-        // The table is written, and both of its processes end.
+        // One process reads, and one keeps the table: what is between them when they end is lost.
+        self.program.wait_until_idle(2);
+        // The table is written, and both end.
         self.program.signal("INT");
         let (status, log) = self.program.end();
         assert!(status.success(), "{log}");

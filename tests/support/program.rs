@@ -43,6 +43,19 @@ impl Program {
         names.filter(|found| found.trim_end() == name).count()
     }
 
+    /// Waits until it and what it started have nothing to do: none of them wants a processor for half a second.
+    #[track_caller]
+    pub(crate) fn wait_until_idle(&mut self, processes: usize) {
+        let id = self.id();
+        let mut asleep = 0;
+        self.wait_until("its rest", || {
+            let family = family(id);
+            let rests = family.len() >= processes && family.iter().all(|it| is_asleep(*it));
+            asleep = if rests { asleep + 1 } else { 0 };
+            asleep > 25
+        });
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_running(&mut self) -> bool {
         let child = self.child.as_mut().expect("it was not ended yet");
@@ -113,6 +126,19 @@ pub(crate) fn run(command: &mut Command) -> String {
     });
     assert!(output.status.success(), "{command:?}: {}", both(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A process and its children.
+fn family(id: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    std::iter::once(id).chain(children).collect()
+}
+
+/// Whether it waits for something that is to come (proc(5)).
+fn is_asleep(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
 }
 
 fn both(output: &Output) -> String {
