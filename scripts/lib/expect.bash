@@ -16,11 +16,11 @@ expect() {
     echo "$text"
 }
 
-# until_so TEXT COMMAND...: within 30 s.
+# until_so TEXT COMMAND...: within a minute: nobody may have a processor for it.
 until_so() {
     local text=$1 try
     shift
-    for ((try = 0; try < 150; try++)); do
+    for ((try = 0; try < 300; try++)); do
         ! "$@" >/dev/null 2>&1 || break
         sleep 0.2
     done
