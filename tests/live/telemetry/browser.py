@@ -2,11 +2,9 @@
 
 browser.py URL FOLDER: prints one JSON object of what was found, and leaves a picture of each view.
 """
-import json, pathlib, sys
+import json, sys
 
-sys.dont_write_bytecode = True
-above = [folder / "scripts/lib" for folder in pathlib.Path(__file__).resolve().parents]
-sys.path.insert(0, str(next(folder for folder in above if folder.is_dir())))
+# Of scripts/lib.
 from chromium import Browser
 
 VIEWS = [(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]

@@ -65,10 +65,12 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
 
 /// What the browser finds, and pictures in `folder`, or where `FLOWTAP_TEST_PICTURES` says.
 fn browse(lab: &Lab, folder: &Path) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/telemetry/browser.py");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let kept = std::env::var_os("FLOWTAP_TEST_PICTURES");
     let pictures = kept.as_deref().map_or(folder, Path::new);
     let mut python = lab.command("probe", "python3");
-    python.arg(script).arg("http://127.0.0.1:9739/").arg(pictures);
+    python.env("PYTHONPATH", root.join("scripts/lib")).env("PYTHONDONTWRITEBYTECODE", "1");
+    python.arg(root.join("tests/live/telemetry/browser.py"));
+    python.arg("http://127.0.0.1:9739/").arg(pictures);
     serde_json::from_str(&program::run(&mut python)).unwrap()
 }
