@@ -69,6 +69,11 @@ pub struct SessionState {
     pub is_open: bool,
     /// Which member of a failover group is in use, from 1; 1 where there is one only.
     pub member: usize,
+    /// Data Records that were written to it and are not known to have been read. Until they are they
+    /// wait as before, in memory or on disk, to be written again if the session breaks.
+    pub unconfirmed: u64,
+    /// When records were last written to it, or to the one before.
+    pub last_written: Option<Timestamp>,
 }
 
 /// What waits on disk.
@@ -95,6 +100,9 @@ pub struct TargetState {
     pub lost: [Totals; LossReason::ALL.len()],
     /// Data Records that wait in memory or are on their way.
     pub queued: u64,
+    /// Data Records that wait, wherever, and were not written to a session; the rest of those that wait
+    /// is [`SessionState::unconfirmed`].
+    pub waiting: u64,
     /// What waits on disk, if it has a spool.
     pub spool: Option<SpoolState>,
     /// Messages sent, and octets of them.
@@ -152,6 +160,7 @@ impl Watch {
             sent,
             lost,
             queued: 0,
+            waiting: 0,
             spool: inner.spool,
             messages: target.messages + link.messages,
             message_octets: target.message_octets + link.message_octets,
@@ -165,7 +174,9 @@ impl Watch {
         let there = given.records.saturating_add(inner.recovered.records);
         let gone = sent.records.saturating_add(state.lost_totals().records);
         let spooled = inner.spool.map_or(0, |spool| spool.records);
-        state.queued = there.saturating_sub(gone).saturating_sub(spooled);
+        let kept = there.saturating_sub(gone);
+        state.queued = kept.saturating_sub(spooled);
+        state.waiting = kept.saturating_sub(inner.session.map_or(0, |it| it.unconfirmed));
         state
     }
 
@@ -214,7 +225,8 @@ mod tests {
     fn what_is_neither_sent_nor_lost_nor_on_disk_is_queued() {
         let watch = Watch::new("1".to_owned(), "tcp", vec![Level::AsIs]);
         let at = |seconds| Timestamp::from_parts(seconds, 0);
-        let session = SessionState { is_open: true, member: 1 };
+        let session =
+            SessionState { is_open: true, member: 1, unconfirmed: 12, last_written: Some(at(6)) };
         let spool = SpoolState { records: 20, octets: 900, maximum_octets: 1000 };
         watch.begin(records(10), records(3));
         watch.given.add(records(100));
@@ -227,6 +239,7 @@ mod tests {
         );
         let state = watch.state();
         assert_eq!((state.queued, state.lost_totals()), (110 - 40 - 8 - 20, records(8)));
+        assert_eq!(state.waiting, 110 - 40 - 8 - 12, "in memory or on disk, and not written");
         assert_eq!((state.last_sent, state.sent), (Some(at(7)), records(40)));
         watch.tell_link(
             Books { sent: records(40), ..Books::default() },

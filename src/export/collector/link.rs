@@ -52,6 +52,8 @@ pub(super) struct Link {
     session: Option<Running>,
     /// Replay: the Export Time of the last Body.
     export_seconds: Option<u64>,
+    /// When a Body was last written to a session.
+    last_written: Option<Timestamp>,
     ticked_at: Duration,
     /// When the end of the run was seen.
     over_since: Option<Duration>,
@@ -138,6 +140,7 @@ impl Link {
             account: Account::new(config.observer.clone()),
             session: None,
             export_seconds: None,
+            last_written: None,
             ticked_at: config.clock.monotonic(),
             over_since: None,
             missed: false,
@@ -453,8 +456,13 @@ impl Link {
 
     /// Shows how it goes.
     fn show(&self) {
-        let session =
-            SessionState { is_open: self.session.is_some(), member: self.members.active() + 1 };
+        let running = self.session.as_ref();
+        let session = SessionState {
+            is_open: running.is_some(),
+            member: self.members.active() + 1,
+            unconfirmed: running.map_or(0, |running| self.store.unconfirmed(running.written())),
+            last_written: self.last_written,
+        };
         self.watch.tell_link(self.account.books(), session, self.store.spool(), self.now());
     }
 

@@ -55,6 +55,15 @@ impl Running {
         }
     }
 
+    /// Of each Body that was done in this session and is not settled, in order: whether it was sent.
+    pub(super) fn written(&self) -> impl Iterator<Item = bool> {
+        self.unsettled.iter().filter_map(|done| match done {
+            Done::Message => None,
+            Done::Body => Some(true),
+            Done::GivenUp(_) => Some(false),
+        })
+    }
+
     pub(super) fn writer(&mut self, kind: Kind) -> &mut MessageWriter {
         match (kind, &mut self.options) {
             (Kind::Options, Some(options)) => options,

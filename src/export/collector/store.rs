@@ -205,6 +205,14 @@ impl Store {
         self.lock().delivered(count)
     }
 
+    /// Data Records that were written to the session and are not delivered; `written` says in order
+    /// which of the Bodies that were taken were.
+    pub(super) fn unconfirmed(&self, written: impl Iterator<Item = bool>) -> u64 {
+        let inner = self.lock();
+        let places = inner.out.iter().zip(written).filter(|(_, written)| *written);
+        places.map(|(place, _)| place.waiting.body.totals.records).sum()
+    }
+
     /// The session is over: what was taken and not delivered waits again.
     pub(super) fn take_back(&self, now: Timestamp) {
         let mut inner = self.lock();

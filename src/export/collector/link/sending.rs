@@ -179,6 +179,9 @@ impl Link {
         }
         let records = messages.sequence().wrapping_sub(before);
         let ends_body = kind == Kind::EndOfBody;
+        if ends_body {
+            self.last_written = Some(self.clock.wall());
+        }
         running.unsettled.push_back(if ends_body { Done::Body } else { Done::Message });
         running.messages_since_templates = running.messages_since_templates.saturating_add(1);
         if let Some(exported) = self.exported.get_mut(self.members.active()) {

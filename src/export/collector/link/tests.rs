@@ -20,13 +20,16 @@ struct Told {
     tried: usize,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
     wants_renewal: bool,
+    /// Its peer is known to read what is sent.
+    is_read: bool,
     advice: Option<&'static str>,
 }
 
 impl Told {
     fn new(size: usize, fate: Fate) -> Self {
         let size = Arc::new(AtomicUsize::new(size));
-        Self { fate, size, tried: 0, sent: Arc::default(), wants_renewal: false, advice: None }
+        let (wants_renewal, is_read, advice) = (false, true, None);
+        Self { fate, size, tried: 0, sent: Arc::default(), wants_renewal, is_read, advice }
     }
 
     fn opened(&self) -> Opened {
@@ -56,7 +59,7 @@ impl Session for Told {
     }
 
     fn delivered(&mut self) -> u64 {
-        self.sent.lock().unwrap().len() as u64
+        if self.is_read { self.sent.lock().unwrap().len() as u64 } else { 0 }
     }
 
     fn delivered_at_end(&mut self) -> u64 {
@@ -188,6 +191,34 @@ fn a_session_that_is_renewed_takes_no_body_with_it() {
     assert_eq!(old.flows() + new.flows(), 12);
     assert!(store.is_ended());
     assert_eq!(link.account.settled().records, 12);
+}
+
+#[test]
+fn what_was_written_and_may_be_unread_is_shown_apart_from_what_waits() {
+    let (mut link, store) = link(&context(1).to_string());
+    let shown = |link: &Link| {
+        link.show();
+        let state = link.watch.state();
+        let session = state.session.unwrap();
+        let written = session.last_written.is_some();
+        (state.sent.records, session.unconfirmed, state.waiting, state.queued, written)
+    };
+    link.watch.given.add(Totals { records: 12, ..Totals::default() });
+    let unread = Told { is_read: false, ..Told::new(1_452, sends) };
+    link.begin(unread.opened());
+    assert!(link.step().unwrap()); // announced
+    assert_eq!(shown(&link), (0, 0, 12, 12, false), "Templates are no records");
+    push(&store, 5);
+    assert!(link.step().unwrap());
+    push(&store, 7);
+    assert_eq!(unread.flows(), 5);
+    assert_eq!(shown(&link), (0, 5, 7, 12, true));
+    link.session_broke(io::ErrorKind::ConnectionReset.into()).unwrap();
+    assert_eq!(shown(&link), (0, 0, 12, 12, true), "they wait again");
+    link.begin(Told::new(1_452, sends).opened());
+    store.close();
+    while link.step().unwrap() {}
+    assert_eq!(shown(&link), (12, 0, 0, 0, true));
 }
 
 #[test]

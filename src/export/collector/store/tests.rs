@@ -99,6 +99,20 @@ fn what_was_not_delivered_comes_again_in_its_place() {
 }
 
 #[test]
+fn what_was_taken_is_unconfirmed_if_it_was_written_and_until_it_is_delivered() {
+    let store = store(1 << 20, Pace::Live);
+    (0..5).for_each(|number| store.push(body(number), 0, now()));
+    assert_eq!(take(&store).len(), 5);
+    // The second was given up, and the last two are not written yet.
+    let written = [true, false, true];
+    assert_eq!(store.unconfirmed(written.into_iter()), 2);
+    store.delivered(1);
+    assert_eq!(store.unconfirmed(written[1..].iter().copied()), 1);
+    store.take_back(now());
+    assert_eq!(store.unconfirmed(written.into_iter()), 0);
+}
+
+#[test]
 fn while_there_is_no_session_everything_waits_on_disk() {
     let directory = tempfile::tempdir().unwrap();
     let store = spooled(directory.path(), 1 << 20);
