@@ -73,13 +73,16 @@ fn text(status: &Status) -> String {
 /// A target in a line.
 pub(super) fn target_line(target: &Target) -> String {
     let mut text = format!(
-        "{} {}: {} records sent, {} waiting, {} lost",
+        "{} {}: {} records sent, ",
         target.kind,
         target_state(target),
         grouped(target.sent_flows),
-        grouped(target.queued_flows),
-        grouped(target.lost()),
     );
+    if target.unconfirmed_flows > 0 {
+        let _ = write!(text, "{} handed over (not confirmed), ", grouped(target.unconfirmed_flows));
+    }
+    let (waiting, lost) = (grouped(target.waiting_flows), grouped(target.lost()));
+    let _ = write!(text, "{waiting} waiting, {lost} lost");
     if let Some(spool) = target.spool {
         let _ = write!(text, ", {} on disk", grouped(spool.flows));
     }
@@ -100,6 +103,21 @@ pub(super) fn target_state(target: &Target) -> String {
 mod tests {
     use super::*;
     use crate::telemetry::{Check, Health, Interface};
+
+    #[test]
+    fn a_collector_that_gets_records_is_not_said_to_get_nothing() {
+        let target = Target {
+            kind: "tcp".to_owned(),
+            connected: Some(true),
+            queued_flows: 64,
+            unconfirmed_flows: 61,
+            waiting_flows: 3,
+            ..Target::default()
+        };
+        let said =
+            "tcp connected: 0 records sent, 61 handed over (not confirmed), 3 waiting, 0 lost";
+        assert_eq!(target_line(&target), said);
+    }
 
     #[test]
     fn what_is_wrong_stands_at_the_top() {

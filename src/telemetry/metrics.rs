@@ -208,8 +208,19 @@ fn targets(targets: &[Target]) -> Vec<Family> {
             it.connected.map(|_| it.failed_connects)
         }),
     ];
-    let gauges: [(Family, Read); 7] = [
-        (gauge("export_queued_records", "Data records that wait in memory"), |it| {
+    let gauges: [(Family, Read); 10] = [
+        (
+            gauge("export_waiting_records", "Data records, in memory or on disk, not written yet"),
+            |it| Some(it.waiting_flows),
+        ),
+        (
+            gauge(
+                "export_unconfirmed_records",
+                "Data records written to the session, maybe unread",
+            ),
+            |it| it.connected.map(|_| it.unconfirmed_flows),
+        ),
+        (gauge("export_queued_records", "Data records in memory, written or not"), |it| {
             Some(it.queued_flows)
         }),
         (gauge("export_spooled_records", "Data records that wait on disk"), |it| {
@@ -228,6 +239,11 @@ fn targets(targets: &[Target]) -> Vec<Family> {
             gauge("export_last_success_timestamp", "When records last arrived, since 1970")
                 .in_seconds(),
             |it| it.last_success,
+        ),
+        (
+            gauge("export_last_written_timestamp", "When records were last written, since 1970")
+                .in_seconds(),
+            |it| it.last_written,
         ),
         (gauge("export_failed", "Whether the target was given up"), |it| {
             Some(u64::from(it.failed))
@@ -282,6 +298,6 @@ mod tests {
         assert!(told.ends_with("# EOF\n"));
         let families = told.lines().filter(|line| line.starts_with("# TYPE ")).count();
         let helps = told.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((families, helps), (59, 59));
+        assert_eq!((families, helps), (62, 62));
     }
 }

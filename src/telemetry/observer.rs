@@ -274,6 +274,8 @@ impl Observer {
             recovered_flows: state.recovered.records,
             sent_flows: state.sent.records,
             queued_flows: state.queued,
+            unconfirmed_flows: state.session.map_or(0, |session| session.unconfirmed),
+            waiting_flows: state.waiting,
             lost_flows: LossReason::ALL
                 .iter()
                 .zip(state.lost)
@@ -288,6 +290,10 @@ impl Observer {
             away_seconds: self.away_for(watch, at).map(|time| time.as_secs()),
             member: state.session.map(|session| session.member),
             last_success: state.last_sent.map(Timestamp::as_secs),
+            last_written: state
+                .session
+                .and_then(|session| session.last_written)
+                .map(Timestamp::as_secs),
             failed: state.failed,
             spool: state.spool.map(|spool| Spool {
                 flows: spool.records,

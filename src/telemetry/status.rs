@@ -197,8 +197,15 @@ pub struct Target {
     pub recovered_flows: u64,
     /// Those that reached it.
     pub sent_flows: u64,
-    /// Those that wait in memory.
+    /// Those that wait in memory, written to a session or not.
     pub queued_flows: u64,
+    /// Of those that wait, in memory or on disk: those that were written to the session and are not
+    /// known to have been read, as [RFC 7011] has no acknowledgement.
+    ///
+    /// [RFC 7011]: https://www.rfc-editor.org/rfc/rfc7011
+    pub unconfirmed_flows: u64,
+    /// The others of those that wait, in memory or on disk: they were not written yet.
+    pub waiting_flows: u64,
     /// Those that were lost, by reason.
     pub lost_flows: Vec<Count>,
     /// Messages sent.
@@ -219,6 +226,8 @@ pub struct Target {
     pub member: Option<usize>,
     /// When records were last known to have arrived, in seconds since 1970.
     pub last_success: Option<u64>,
+    /// When records were last written to a session, in seconds since 1970.
+    pub last_written: Option<u64>,
     /// Nothing more is written to it.
     pub failed: bool,
     /// What waits on disk.

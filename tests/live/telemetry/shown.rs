@@ -12,11 +12,15 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
     let more = ["--idle-timeout", "1s", "--export", "tcp://127.0.0.1:1?reconnect=1s"];
     let elsewhere =
         ["--export", "tcp://collector.invalid:4741", "--export", "udp://127.0.0.1:4742"];
-    let more = [&more[..], &["--export", "null:", "--spool", &spool], &elsewhere].concat();
+    let present = ["--export", "tcp://127.0.0.1:4743?reconnect=1s"];
+    let more =
+        [&more[..], &["--export", "null:", "--spool", &spool], &elsewhere, &present].concat();
+    let _collector = Program::start(lab.command("probe", "python3").args(["-c", COLLECTOR]));
     let mut capture = start(&lab, &more);
     lab.mirror(&[("ingress", "span"), ("egress", "span")]);
     (0..6).for_each(|_| lab.talk());
     lab.unmirror();
+    assert_handed_over(&lab);
     secrets::assert_no_answer_names_anybody(&lab);
     let found = browse(&lab, folder.path());
 
@@ -43,6 +47,8 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
         "out of reach",
         "http",
         "fragments",
+        "Handed over, not confirmed yet",
+        "Last handed over",
         "1 (tcp)",
         "2 (null)",
         "flow records as they are, addresses included",
@@ -62,6 +68,46 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
     secrets::assert_silent(&lab, found["html"].as_str().unwrap(), "the page");
     assert!(capture.is_running());
 }
+
+/// RFC 7011 has no acknowledgement, and a receive window says nothing of the last octets: a collector
+/// that gets little, and reads it, is not said to get nothing.
+fn assert_handed_over(lab: &Lab) {
+    let of = |it: &Value, name: &str| it["targets"][4][name].as_u64().unwrap_or(0);
+    let seen = wait_for(lab, "what was handed over", |it| {
+        it["cache"]["flows"] == 0 && of(it, "unconfirmed_flows") > 0 && of(it, "waiting_flows") == 0
+    });
+    let given = of(&seen, "given_flows");
+    let unconfirmed = of(&seen, "unconfirmed_flows");
+    assert_eq!(of(&seen, "sent_flows") + unconfirmed, given, "{}", seen["targets"][4]);
+    let on_disk = seen["targets"][4]["spool"]["flows"].as_u64().unwrap();
+    assert_eq!(of(&seen, "queued_flows") + on_disk, unconfirmed, "a part of what waits");
+    let started = seen["started"].as_u64().unwrap();
+    assert!(of(&seen, "last_written") >= started, "{}", seen["targets"][4]);
+    // Where nobody is they really wait.
+    let away = &seen["targets"][0];
+    assert_eq!((&away["unconfirmed_flows"], &away["last_written"]), (&0.into(), &Value::Null));
+    assert_eq!(away["waiting_flows"], away["given_flows"]);
+    let told = metrics(&get(lab, "/metrics"));
+    #[expect(clippy::cast_precision_loss, reason = "metrics are floating point")]
+    for (target, unconfirmed, waiting) in [(5, unconfirmed as f64, 0.0), (1, 0.0, given as f64)] {
+        let labels = format!("{{target=\"{target}\",kind=\"tcp\"}}");
+        let of = |name: &str| told[&format!("flowtap_export_{name}_records{labels}")];
+        assert_eq!((of("unconfirmed"), of("waiting")), (unconfirmed, waiting), "{target}");
+    }
+    let said = lab.shell("probe", &format!("{FLOWTAP} status"));
+    let said = said.lines().find(|line| line.starts_with("target 5")).unwrap().to_owned();
+    let part = format!(" {unconfirmed} handed over (not confirmed), 0 waiting, 0 lost");
+    assert!(said.contains("tcp connected: ") && said.contains(&part), "{said}");
+}
+
+/// Reads, as long as it gets something.
+const COLLECTOR: &str = "
+import socket
+listener = socket.create_server(('127.0.0.1', 4743))
+stream, _ = listener.accept()
+while stream.recv(65536):
+    pass
+";
 
 /// What the browser finds, and pictures in `folder`, or where `FLOWTAP_TEST_PICTURES` says.
 fn browse(lab: &Lab, folder: &Path) -> Value {
