@@ -3,6 +3,7 @@
 use std::env;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::export::clock::{Clock, SystemClock};
@@ -83,7 +84,9 @@ pub(super) fn inside(test: &str, lab: &[&str], body: impl FnOnce()) {
         body();
         return;
     }
-    let name = format!("flowtap-{}", std::process::id());
+    // Several tests of one process are in namespaces at the same time.
+    static LABS: AtomicU32 = AtomicU32::new(0);
+    let name = format!("flowtap-{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
     let namespaces = Namespaces(["", "r", "c"].map(|letter| format!("{name}{letter}")));
     for namespace in &namespaces.0 {
         ip(&format!("netns add {namespace}"));

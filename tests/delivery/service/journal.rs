@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::slice::from_ref;
 
 use serde_json::Value;
 
@@ -86,7 +87,7 @@ fn a_confined_probe_speaks_to_the_journal_in_fields() {
 
         // As the README asks for them.
         let asked = |words: &str| entries_of(&words.split(' ').collect::<Vec<_>>());
-        assert_eq!(asked("FLOWTAP_EVENT=interface-down --since today"), [down.clone()]);
+        assert_eq!(asked("FLOWTAP_EVENT=interface-down --since today"), from_ref(down));
         let of_target = asked("-p warning -x FLOWTAP_TARGET=tcp://127.0.0.1:9");
         assert!(of_target.contains(away) && !of_target.contains(down), "{of_target:?}");
 
