@@ -3,7 +3,7 @@
 //! Ethernet with at most two VLAN tags, IPv4 without options or IPv6 without extension headers, no
 //! fragment, TCP, UDP or ICMP, and nothing wrong with any of it; or such a packet in one tunnel around
 //! which all is as usual too. Everything else is [`Unusual`], and is read again step by step.
-//! What this path takes, it gives the same headers for (`tests/properties.rs` holds it to that).
+//! What this path takes, it gives the same headers for (`decode/tests/properties.rs` holds it to that).
 //!
 //! It writes each field of the headers, in place, so nothing of the packet before is left there.
 
