@@ -127,7 +127,7 @@ pub(crate) fn connect(
                 settings.udp_message_size,
                 Arc::clone(clock),
             )?;
-            Ok(Box::new(session) as Box<dyn Session>)
+            Ok(Box::new(session.following(collector, resolve)) as Box<dyn Session>)
         }),
         Transport::Tcp => each_address(addresses, source, |address, source| {
             let stream = tcp_stream(address, source, options.mtu, settings.connect_timeout)?;

@@ -60,7 +60,8 @@ pub(crate) trait Session: Debug + Send {
     }
 
     /// Whether this session should be closed in order and followed by another at once, which is no
-    /// failure: certificates were replaced, or keys have been used enough.
+    /// failure: certificates were replaced, keys have been used enough, or the name of the Collector
+    /// leads elsewhere.
     fn wants_renewal(&self) -> bool {
         false
     }

@@ -3,16 +3,20 @@
 //! UDP loses datagrams without a word. Only use it where some loss can be borne, and on a path that
 //! is yours (RFC 7011 §10.3.2). The checksum is the kernel's and is never switched off (RFC 7011
 //! §10.3.2).
+//!
+//! A session over UDP never breaks, so the name of its Collector is asked again now and then, and as
+//! soon as datagrams are refused. Where it leads elsewhere another session begins, with its Templates.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
 
 use crate::export::clock::Clock;
-use crate::export::transport::connect::ip_header_length;
+use crate::export::target::Collector;
+use crate::export::transport::connect::{ConnectError, ip_header_length};
 use crate::export::transport::{MINIMUM_MESSAGE_SIZE, Patience, SendError, Session};
 use crate::sys::transport;
 
@@ -36,7 +40,22 @@ pub(crate) struct UdpSession {
     refusals: Refusals,
     /// What [`Session::trouble`] tells next.
     trouble: Option<io::Error>,
+    /// Where the Collector has one.
+    name: Option<Name>,
 }
+
+/// The name of a Collector.
+#[derive(Debug)]
+struct Name {
+    collector: Collector,
+    look_up: LookUp,
+    asked_at: Duration,
+    /// It led somewhere else when last asked.
+    has_moved: bool,
+}
+
+/// Asks for the addresses of a Collector.
+pub(crate) type LookUp = fn(&Collector) -> Result<Vec<SocketAddr>, ConnectError>;
 
 /// What the network says of datagrams sent before, which makes states out of many refusals.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,9 +91,36 @@ impl UdpSession {
             sent: 0,
             refusals: Refusals::default(),
             trouble: None,
+            name: None,
         };
         session.limit_messages(session.path_message_size());
         Ok(session)
+    }
+
+    /// Follows the name of `collector`, which led to this peer when `look_up` was last asked.
+    pub(crate) fn following(self, collector: &Collector, look_up: LookUp) -> Self {
+        let has_name = collector.host.parse::<IpAddr>().is_err();
+        let name = has_name.then(|| Name {
+            collector: collector.clone(),
+            look_up,
+            asked_at: self.clock.monotonic(),
+            has_moved: false,
+        });
+        Self { name, ..self }
+    }
+
+    /// Asks where the name leads, if that was not done `within` this time.
+    fn ask_again(&mut self, within: Duration) {
+        let Some(name) = &mut self.name else { return };
+        let now = self.clock.monotonic();
+        if name.has_moved || now.saturating_sub(name.asked_at) < within {
+            return;
+        }
+        name.asked_at = now;
+        // Who gives no answer says nothing against where we are.
+        let Ok(addresses) = (name.look_up)(&name.collector) else { return };
+        let Ok(peer) = self.socket.peer_addr() else { return };
+        name.has_moved = !addresses.is_empty() && !addresses.contains(&peer);
     }
 
     /// Octets of a Message that IP and UDP headers, the path and the configuration leave (RFC 7011
@@ -115,8 +161,11 @@ impl UdpSession {
             if path < self.message_size {
                 self.limit_messages(path);
             }
-        } else if self.refusals.begins(self.clock.monotonic(), self.sent) {
-            self.trouble = Some(error);
+        } else {
+            if self.refusals.begins(self.clock.monotonic(), self.sent) {
+                self.trouble = Some(error);
+            }
+            self.ask_again(ASK_REFUSED);
         }
     }
 
@@ -160,6 +209,7 @@ impl Session for UdpSession {
             self.earlier_error(error);
         }
         self.size_again();
+        self.ask_again(ASK);
         Ok(())
     }
 
@@ -182,6 +232,10 @@ impl Session for UdpSession {
 
     fn trouble(&mut self) -> Option<io::Error> {
         self.trouble.take()
+    }
+
+    fn wants_renewal(&self) -> bool {
+        self.name.as_ref().is_some_and(|name| name.has_moved)
     }
 }
 
@@ -212,6 +266,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Octets that may wait for the device.
 const SEND_BUFFER: usize = 1 << 20;
+
+/// How often the name of a Collector is asked at most: a resolver that does not answer takes seconds,
+/// in which records wait.
+const ASK: Duration = Duration::from_secs(300);
+
+/// The same while datagrams are refused.
+const ASK_REFUSED: Duration = Duration::from_secs(10);
 
 /// Without a refusal in this time a Collector is there again.
 const CALM: Duration = Duration::from_secs(60);

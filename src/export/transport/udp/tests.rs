@@ -1,7 +1,9 @@
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use super::*;
+use crate::export::Target;
 use crate::export::clock::TestClock;
 use crate::export::transport::testing::{Waiting, inside, ip, message};
 
@@ -137,6 +139,83 @@ fn a_collector_that_was_there_for_a_minute_and_goes_again_is_told_of_again() {
     assert!(!send(&mut session, 3));
     drop(peer);
     assert!(send(&mut session, 3));
+}
+
+thread_local! {
+    /// Where the name of the Collector leads.
+    static ADDRESSES: RefCell<Vec<SocketAddr>> = const { RefCell::new(Vec::new()) };
+}
+
+fn leads_to(addresses: &[SocketAddr]) {
+    ADDRESSES.set(addresses.to_vec());
+}
+
+fn look_up(_: &Collector) -> Result<Vec<SocketAddr>, ConnectError> {
+    match ADDRESSES.take() {
+        none if none.is_empty() => Err(ConnectError::Resolve(ErrorKind::TimedOut.into())),
+        addresses => {
+            leads_to(&addresses);
+            Ok(addresses)
+        }
+    }
+}
+
+fn named(host: &str) -> Collector {
+    let target: Target = format!("udp://{host}").parse().unwrap();
+    let Target::Collector(collector) = target else { panic!("{host}") };
+    collector
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_is_followed() {
+    let peer = collector("127.0.0.1:0");
+    let here = peer.local_addr().unwrap();
+    let elsewhere = "127.0.0.2:4739".parse().unwrap();
+    let (session, clock) = session(here);
+    let mut session = session.following(&named("collector.example"), look_up);
+    let wants_renewal_after = |session: &mut UdpSession, time: Duration| {
+        clock.advance(time);
+        session.look().unwrap();
+        session.wants_renewal()
+    };
+    leads_to(&[elsewhere]);
+    assert!(!wants_renewal_after(&mut session, ASK - Duration::from_secs(1)), "asked too often");
+    leads_to(&[elsewhere, here]);
+    assert!(!wants_renewal_after(&mut session, ASK), "one of its addresses is as good");
+    leads_to(&[]);
+    assert!(!wants_renewal_after(&mut session, ASK), "no answer");
+    leads_to(&[elsewhere]);
+    assert!(wants_renewal_after(&mut session, ASK));
+    leads_to(&[here]);
+    assert!(wants_renewal_after(&mut session, ASK), "the session that follows asks again");
+}
+
+#[test]
+fn where_datagrams_are_refused_a_name_is_asked_at_once() {
+    let peer = collector("127.0.0.1:0");
+    let address = peer.local_addr().unwrap();
+    drop(peer);
+    let (session, clock) = session(address);
+    let mut session = session.following(&named("collector.example"), look_up);
+    leads_to(&["127.0.0.2:4739".parse().unwrap()]);
+    let waiting = Waiting::new();
+    clock.advance(ASK_REFUSED);
+    session.send(&message(0, 100), waiting.patience()).unwrap();
+    assert!(!session.wants_renewal());
+    session.look().unwrap();
+    assert!(session.wants_renewal() && session.trouble().is_some());
+}
+
+#[test]
+fn an_address_is_no_name() {
+    let peer = collector("127.0.0.1:0");
+    for host in ["127.0.0.1", "[::1]"] {
+        let (session, clock) = session(peer.local_addr().unwrap());
+        let mut session = session.following(&named(host), |_| panic!("asked"));
+        clock.advance(ASK);
+        session.look().unwrap();
+        assert!(!session.wants_renewal());
+    }
 }
 
 #[test]
