@@ -37,6 +37,7 @@ pub(super) struct Groups<'k> {
 /// What records have together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sums {
+    /// More than there are records where some are Aggregated Flows (RFC 7015).
     pub(super) flows: u64,
     pub(super) packets: u64,
     pub(super) octets: u64,
@@ -63,7 +64,7 @@ impl Sums {
         let facts = subject.facts;
         let element = if let Measure::Element(_) = by { by.of(subject) } else { None };
         Self {
-            flows: 1,
+            flows: facts.flows(),
             packets: facts.packets().unwrap_or(0),
             octets: facts.octets().unwrap_or(0),
             element: element.unwrap_or(0),
@@ -148,7 +149,7 @@ impl<'k> Groups<'k> {
         let Self { keys, by, groups, mut others, all, .. } = self;
         let is_ascending = by.is_ascending() != is_reversed;
         let number = groups.len();
-        let is_complete = others.flows == 0;
+        let is_complete = others == Sums::default();
         let mut rows: Vec<_> = groups.into_iter().collect();
         rows.sort_unstable_by(|(values, sums), (other_values, other_sums)| {
             let order = match (sums.measure(by), other_sums.measure(by)) {

@@ -42,7 +42,7 @@ impl Measure {
         match self {
             Self::Octets => facts.octets().map(i128::from),
             Self::Packets => facts.packets().map(i128::from),
-            Self::Flows => Some(1),
+            Self::Flows => Some(facts.flows().into()),
             Self::Duration => facts.duration_nanoseconds.map(i128::from),
             Self::Start => facts.start.map(nanoseconds),
             Self::End => facts.end.map(nanoseconds),

@@ -82,6 +82,8 @@ pub struct Facts {
 pub(super) struct FlowClass {
     /// `originalFlowsPresent` (IE 375).
     pub(super) flows: Option<u64>,
+    /// `deltaFlowCount` (IE 3).
+    pub(super) flows_counted_once: Option<u64>,
     /// `biflowDirection` (IE 239).
     pub(super) sender: Option<u64>,
     pub(super) source_prefix: (Option<IpAddr>, Option<u64>),
@@ -129,6 +131,12 @@ impl Facts {
     /// Whether this is an Aggregated Flow (RFC 7015), and not one alone.
     pub fn is_aggregate(&self) -> bool {
         self.class.flows.is_some()
+    }
+
+    /// Flows that it stands for, such that a sum counts none twice (`deltaFlowCount`, IE 3, of RFC 7015): one
+    /// that goes on over several intervals is counted in one of them.
+    pub fn flows(&self) -> u64 {
+        self.class.flows_counted_once.or(self.class.flows).unwrap_or(1)
     }
 
     /// Packets in both directions.
@@ -198,6 +206,7 @@ impl Facts {
             176 | 178 => self.icmp_type = number,
             177 | 179 => self.icmp_code = number,
             136 => self.end_reason = number,
+            3 => self.class.flows_counted_once = number,
             375 => self.class.flows = number,
             239 => self.class.sender = number,
             44 | 170 => self.class.source_prefix.0 = address(value),

@@ -46,7 +46,7 @@ impl Ranking<'_> {
     }
 
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
-        let has_others = self.others.flows > 0;
+        let has_others = self.others != Sums::default();
         let mut lines: Vec<_> = self.cells(has_others, "(others)", KeyValue::for_table).collect();
         for heading in lines.iter_mut().take(1).flatten() {
             // Names of elements stay as they are.

@@ -41,10 +41,19 @@ fn grouped(
     most_groups: usize,
     top: Option<usize>,
 ) -> String {
+    groups_of(&octets_of(flows), keys, by, most_groups, top)
+}
+
+fn groups_of(
+    messages: &[u8],
+    keys: &str,
+    by: Measure,
+    most_groups: usize,
+    top: Option<usize>,
+) -> String {
     let keys: Vec<Key> = keys.split(',').map(|key| key.parse().unwrap()).collect();
     let mut groups = Groups::new(&keys, by, most_groups);
-    let octets = octets_of(flows);
-    let mut reader = Reader::new(octets.as_slice());
+    let mut reader = Reader::new(messages);
     let (mut facts, session) = (Facts::default(), Session::default());
     while let Some(record) = reader.next_record().unwrap() {
         facts.read(record.fields(), session.time_base(&record));
@@ -88,6 +97,22 @@ fn groups_hold_the_sums_of_their_flows() {
         Some("192.0.2.3,192.0.2.3,1,1,1000,50.00"),
         "keys in the order given"
     );
+}
+
+#[test]
+fn an_aggregated_flow_counts_as_those_that_it_is_of() {
+    // RFC 7015: deltaFlowCount (IE 3) is what sums are made of; packets and octets of each are 5 and 50.
+    let fields = [(0, 4, 1), (0, 3, 4), (0, 375, 4), (0, 2, 4), (0, 1, 4)];
+    let mut messages = message(1, 0, &[template(256, &fields)]);
+    for (number, (protocol, begun, present)) in (0..).zip([(6, 10, 10), (6, 0, 4), (17, 3, 3)]) {
+        let mut record = vec![protocol];
+        record.extend([begun, present, 5_u32, 50].map(u32::to_be_bytes).concat());
+        messages.extend(message(1, number, &[set(256, &record)]));
+    }
+    let by =
+        |measure: &str, most| groups_of(&messages, "proto", measure.parse().unwrap(), most, None);
+    assert_eq!(by("flows", 9), "TCP,10,10,100,76.92\nUDP,3,5,50,23.08");
+    assert_eq!(by("octets", 0), "others,13,15,150,100.00");
 }
 
 #[test]
