@@ -138,7 +138,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         books: Arc::clone(&books),
         suspects: suspects(&points, &meter),
     };
-    let watch = symptoms::Watch::start(Arc::clone(&books));
+    let watch = symptoms::Watch::start(Arc::clone(&books), exporter.watches());
     let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {
         if matches!(notice, Notice::InterfaceBack(_)) {

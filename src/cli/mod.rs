@@ -14,6 +14,7 @@ mod finding;
 mod flow_table;
 mod installation;
 mod log;
+mod losses;
 mod manifest;
 mod plan;
 pub mod profiles;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::cli::log;
+use crate::cli::losses::Losses;
 use crate::cli::summary::grouped;
+use crate::export::Watches;
 use crate::pipeline::{OpenBooks, SymptomCounts};
 
 /// What can be told from counts alone.
@@ -99,16 +101,18 @@ pub(super) struct Watch {
 
 impl Watch {
     /// What begins to be wrong is logged, and what is right again: each once.
-    pub(super) fn start(books: Arc<OpenBooks>) -> Self {
+    pub(super) fn start(books: Arc<OpenBooks>, targets: Watches) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut judge = Judge::default();
+            let (mut judge, mut losses) = (Judge::default(), Losses::default());
             loop {
                 let over = stopped.recv_timeout(WINDOW) != Err(RecvTimeoutError::Timeout);
                 judge.look(&books.read().symptoms()).iter().for_each(News::say);
                 if over {
+                    // What was lost is in the summary.
                     return;
                 }
+                losses.look(&targets, CALM_WINDOWS).iter().for_each(log::losing_records);
             }
         });
         Self { stop, thread }

@@ -67,7 +67,7 @@ impl Exporter {
         extra: Vec<(String, Box<dyn RecordSink>)>,
     ) -> Result<Self, ExportError> {
         let whole = |(name, sink): (String, _)| Part {
-            watch: Arc::new(Watch::new(name.clone(), "own", Vec::new())),
+            watch: Arc::new(Watch::new(name.clone(), name.clone(), "own", Vec::new())),
             name,
             target: None,
             ending: Arc::default(),
@@ -196,7 +196,7 @@ fn open(
     let levels = target.privacy().into_iter().map(|options| options.policy().level);
     let mut levels: Vec<_> = levels.collect();
     levels.dedup();
-    let watch = Arc::new(Watch::new(place.to_string(), kind(target), levels));
+    let watch = Arc::new(Watch::new(name.clone(), place.to_string(), kind(target), levels));
     let mut add = |name: String, biflow, share, sink, watch: &Arc<_>| {
         let (target, ending) = (Some(target.clone()), Arc::clone(ending));
         let watch = Arc::clone(watch);
@@ -238,7 +238,8 @@ fn open(
                     (member.address().to_string(), Share::new(number, members.len()));
                 let label = format!("{place}.{}", number + 1);
                 let level = member.options.privacy.policy().level;
-                let watch = Arc::new(Watch::new(label, member.transport.name(), vec![level]));
+                let watch = Watch::new(name.clone(), label, member.transport.name(), vec![level]);
+                let watch = Arc::new(watch);
                 let member = std::slice::from_ref(member);
                 let (biflow, sink) = collectors(member, &name, share, &watch)?;
                 add(name, biflow, share, sink, &watch);

@@ -6,10 +6,12 @@ use crate::export::account::{LossReason, Sessions, SharedTotals, Totals};
 use crate::privacy::Level;
 use crate::time::Timestamp;
 
-/// A target at work. It is named by its place among the targets, never by its address: what is seen of
-/// a probe is not to say whom it reports to.
+/// A target at work. To others it is named by its place among the targets, never by its address: what is
+/// seen of a probe is not to say whom it reports to.
 #[derive(Debug)]
 pub struct Watch {
+    /// The target as written, which is for the log alone.
+    pub name: String,
     /// Its place, counted from 1, or for one that came later the next number; a member of a balanced
     /// group has that of the group before its own (`2.1`).
     pub label: String,
@@ -131,9 +133,9 @@ impl TargetState {
 }
 
 impl Watch {
-    pub(crate) fn new(label: String, kind: &'static str, levels: Vec<Level>) -> Self {
+    pub(crate) fn new(name: String, label: String, kind: &'static str, levels: Vec<Level>) -> Self {
         let (given, queue_full) = Default::default();
-        Self { label, kind, levels, given, queue_full, inner: Mutex::default() }
+        Self { name, label, kind, levels, given, queue_full, inner: Mutex::default() }
     }
 
     /// How the target is now.
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_sent_nor_lost_nor_on_disk_is_queued() {
-        let watch = Watch::new("1".to_owned(), "tcp", vec![Level::AsIs]);
+        let watch = Watch::new("tcp://c".to_owned(), "1".to_owned(), "tcp", vec![Level::AsIs]);
         let at = |seconds| Timestamp::from_parts(seconds, 0);
         let session =
             SessionState { is_open: true, member: 1, unconfirmed: 12, last_written: Some(at(6)) };

@@ -44,6 +44,8 @@ pub(super) const KINDS: &[Kind] = &[
     event("export-failed", "ddfd1369ba4d4014bf08053f737144f0"),
     event("export-advice", "bbf85014a31644569c07c7b6330adcdd"),
     event("plain-transport", "585de3dbfc64491593c1c9b11736d615"),
+    event("records-losing", "a8faf73fb6e041c3a7c0f83365e72bd4"),
+    event("records-losing-over", "e01ca9f48db74d06bdd9143243ca2f34"),
     event("records-lost", "f2ab08d2c02d4ffbbb397568a1855ec1"),
     event("records-kept", "c44c02bd39d343768d720403f91ce851"),
     event("records-withheld", "d9e07377f8ef41d18267cb0213cb4fcd"),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::capture::live::{Cut, Notice, ObservationPoint};
 use crate::cli::finding::Finding;
+use crate::cli::losses::Loss;
 use crate::cli::summary::grouped;
 use crate::confine::{ConfineError, Confinement};
 use crate::export::{self, ExportError};
@@ -206,6 +207,23 @@ pub(in crate::cli) fn spool_unclaimed(directory: &Path, octets: u64) {
 
 pub(in crate::cli) fn plain_transport(warning: &str) {
     say!(warn, "plain-transport", "export", {}, "{warning}");
+}
+
+/// Records are lost on the way to a target, or no more.
+pub(in crate::cli) fn losing_records(loss: &Loss) {
+    let (target, records, reason, fix) =
+        (loss.target.as_str(), loss.records, loss.reason.name(), loss.fix());
+    if records > 0 {
+        say!(
+            warn, "records-losing", "export", { target, records, reason, fix },
+            "{target}: flow records are lost, {} in the last half minute ({reason}): {fix}", grouped(records)
+        );
+    } else {
+        say!(
+            info, "records-losing-over", "export", { target, reason },
+            "{target}: no flow record was lost any more ({reason}) for five minutes"
+        );
+    }
 }
 
 /// Of `all` records, `records` did not reach a target.

@@ -10,6 +10,7 @@ use crate::cli::log::catalogue::{KINDS, kind};
 use crate::cli::log::journal::name_of;
 use crate::cli::log::logger::testing::written;
 use crate::cli::log::output::Form;
+use crate::export::LossReason;
 
 /// Every notice of capture, export and the rest, one of each.
 fn everything() {
@@ -60,6 +61,10 @@ fn everything() {
     }
     spool_unclaimed(Path::new("spool/1"), 7);
     plain_transport("everybody reads it");
+    for records in [7, 0] {
+        let (target, reason) = (target.to_owned(), LossReason::QueueFull);
+        losing_records(&Loss { target, reason, records });
+    }
     records_lost(target, 1, 1000);
     records_kept(target, 1, 1000);
     records_withheld(target, 1, 1000);

@@ -109,7 +109,7 @@ fn link(context_of_bodies: &str) -> (Link, Arc<Store>) {
         refresh,
         pacer: Pacer::new(0, 0),
         ending: Arc::default(),
-        watch: Arc::new(Watch::new("1".to_owned(), "tcp", Vec::new())),
+        watch: Arc::new(Watch::new("udp://c".to_owned(), "1".to_owned(), "udp", Vec::new())),
         config,
     });
     (link, store)
