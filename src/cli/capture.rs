@@ -50,6 +50,10 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         workers.map_or_else(|| default_workers(backend, interface.len()), NonZeroUsize::get);
     // Signals first: whoever starts us may also stop us before the first packet.
     let stop = ending::stop_on_signals()?;
+    let hung_up = match &file {
+        Some(_) => Arc::default(),
+        None => ending::stop_on_hang_up(&stop)?,
+    };
     let backend = backend.into();
     let reopens = (!no_reopen).then_some(match backend {
         live::Backend::AfPacket => Reopens::PacketSocket,
@@ -161,7 +165,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         telemetry: listens_at,
     });
     let keeper = Keeper::new(&manager, &books, &names, &captures, log::worker_stalled);
-    let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader });
+    let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader, hung_up });
     watch.finish();
     drop(telemetry);
     ending::report(&outcome, &meter, &confinement, summary, &points)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, anyhow, bail};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::capture::live::ObservationPoint;
 use crate::cli::args::{Meter, Spool};
@@ -114,13 +114,36 @@ pub(super) fn observer() -> Observer {
 
 /// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
 pub(super) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let [stop, told] = [(); 2].map(|()| Arc::<AtomicBool>::default());
     for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+        // Not `stop`: SIGHUP sets that too, and is no reason to be impatient (systemd sends both).
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&told))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&told)))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .context("cannot handle signals")?;
     }
     Ok(stop)
+}
+
+/// Sets `stop` on SIGHUP too, for who has nothing to read again: a terminal that is gone ends a run, it
+/// does not lose what the run has counted. Each further one changes nothing, as a shell and the kernel
+/// may each send one. Of nohup(1) it is ignored still. The flag says that it came.
+pub(super) fn stop_on_hang_up(stop: &Arc<AtomicBool>) -> anyhow::Result<Arc<AtomicBool>> {
+    let hung_up = Arc::<AtomicBool>::default();
+    if !is_ignored(SIGHUP) {
+        signal_hook::flag::register(SIGHUP, Arc::clone(&hung_up))
+            .and_then(|_| signal_hook::flag::register(SIGHUP, Arc::clone(stop)))
+            .context("cannot handle signals")?;
+    }
+    Ok(hung_up)
+}
+
+/// Whether who started us wants that signal to do nothing (proc_pid_status(5)).
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & 1 << (signal - 1) != 0
 }
 
 /// Says how the run ended, and makes an error of what did not go well; `points` are the interfaces of a

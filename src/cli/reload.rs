@@ -23,7 +23,7 @@ use crate::pipeline::{self, Running};
 use crate::telemetry::Address;
 
 /// A flag that each SIGHUP sets. Without a configuration there is nothing to read again, and the signal
-/// ends the process as it does others.
+/// ends the run as SIGTERM does ([`ending::stop_on_hang_up`]).
 pub(super) fn order_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
     let ordered = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, Arc::clone(&ordered)).context("cannot handle signals")?;

@@ -25,7 +25,11 @@ pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let files = file::Replay::open(&paths)?;
     // A pipe may never say anything again: there a signal has to end the process at once.
     let stop = match files.progress().total {
-        Some(_) => ending::stop_on_signals()?,
+        Some(_) => {
+            let stop = ending::stop_on_signals()?;
+            ending::stop_on_hang_up(&stop)?;
+            stop
+        }
         None => Arc::default(),
     };
     let run = confinement::Run { inputs: &paths, ..Default::default() };

@@ -2,6 +2,7 @@
 
 mod manager;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,8 @@ pub(super) struct Attendant<'a> {
     pub(super) keeper: Keeper<'a>,
     /// None without a configuration file.
     pub(super) reloader: Option<Reloader>,
+    /// Set by a SIGHUP that ends the run.
+    pub(super) hung_up: Arc<AtomicBool>,
 }
 
 impl Watch for Attendant<'_> {
@@ -128,6 +131,9 @@ impl Watch for Attendant<'_> {
     }
 
     fn ending(&mut self) {
+        if self.hung_up.load(Ordering::Relaxed) {
+            log::hung_up();
+        }
         self.keeper.manager.stopping();
     }
 }

@@ -172,6 +172,47 @@ fn a_collector_that_comes_with_a_reload_is_known_in_the_traffic() {
     });
 }
 
+#[test]
+#[ignore = "needs root"]
+fn without_a_file_the_end_of_a_terminal_loses_nothing() {
+    inside("reload::without_a_file_the_end_of_a_terminal_loses_nothing", || {
+        let mut probe = Probe::without_file("");
+        let traffic = Traffic::start();
+        probe.program.wait_until("frames", || {
+            fs::read_to_string("/sys/class/net/tap0/statistics/rx_packets")
+                .is_ok_and(|count| count.trim().parse::<u64>().unwrap() > 1000)
+        });
+        traffic.stop();
+        // As a shell and the kernel do at the end of a terminal, and systemd behind them.
+        for signal in ["HUP", "HUP", "TERM"] {
+            probe.program.signal(signal);
+        }
+        let folder = probe.folder.path().to_owned();
+        let log = probe.log.clone();
+        let (status, _) = probe.program.end();
+        let said = fs::read_to_string(log).unwrap();
+        assert!(status.success(), "{status}: {said}");
+        assert!(said.contains("SIGHUP, and no file of --config to read again"), "{said}");
+        let summary = Summary::read(&folder.join("summary"));
+        summary.assert_balanced();
+        let flows = fs::read_to_string(folder.join("flows.json")).unwrap().lines().count() as u64;
+        assert_eq!(flows, summary.count("exported_flows"));
+        assert!(flows > 50, "{summary:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_nohup_a_probe_outlives_its_terminal() {
+    inside("reload::of_nohup_a_probe_outlives_its_terminal", || {
+        let mut probe = Probe::without_file("trap '' HUP; ");
+        probe.program.signal("HUP");
+        thread::sleep(Duration::from_millis(500));
+        assert!(probe.program.is_running(), "{}", probe.said());
+        probe.end("TERM");
+    });
+}
+
 /// Flows that end soon.
 const SHORT: &str = "[[interface]]\nname = 'tap0'\n[meter]\nidle_timeout = '100ms'\n";
 
@@ -184,19 +225,32 @@ struct Probe {
 
 impl Probe {
     fn start(text: &str, more: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("flowtap.toml");
+        fs::write(&file, text).unwrap();
+        let file = format!("--config={}", file.display());
+        Self::with(folder, "", &[&[file.as_str()], more].concat())
+    }
+
+    /// Started by a shell that does `first` before.
+    fn without_file(first: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let target = format!("--export=json:{}", folder.path().join("flows.json").display());
+        Self::with(folder, first, &["-i", "tap0", &target])
+    }
+
+    fn with(folder: TempDir, first: &str, arguments: &[&str]) -> Self {
         ip("link set dev lo up");
         cable("tap0", "src0");
         ip("address add 192.0.2.1/24 dev src0");
         ip("neighbour add 192.0.2.2 lladdr 02:00:5e:00:53:02 dev src0");
-        let folder = TempDir::new().unwrap();
         let path = folder.path();
-        fs::write(path.join("flowtap.toml"), text).unwrap();
         let log = path.join("log");
         let mut command = Command::new("sh");
-        command.args(["-c", "exec \"$0\" \"$@\" 2>>\"$LOG\"", FLOWTAP, "capture", "--config"]);
-        command.arg(path.join("flowtap.toml")).arg("--summary").arg(path.join("summary"));
-        let mut program =
-            Program::start(command.args(["--workers", "2"]).args(more).env("LOG", &log));
+        let run = format!("{first}exec \"$0\" \"$@\" 2>>\"$LOG\"");
+        command.args(["-c", &run, FLOWTAP, "capture", "--workers", "2"]);
+        command.args(arguments).arg("--summary").arg(path.join("summary"));
+        let mut program = Program::start(command.env("LOG", &log));
         program.wait_until("its interface", || {
             fs::read_to_string(&log).is_ok_and(|log| log.contains("capturing on tap0"))
         });

@@ -20,6 +20,7 @@ pub(in crate::cli) struct Capture {
     /// flowtap config prints one with every key and its default, flowtap check FILE says what is wrong
     /// with one. SIGHUP makes the probe read it again: targets, networks, filter, privacy, timeouts and the
     /// level of the log change, the flow cache and all counts stay. A file with a mistake changes nothing.
+    /// Without a file SIGHUP ends the probe as SIGTERM does: with all that it has counted.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) config: Option<PathBuf>,
 

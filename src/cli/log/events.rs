@@ -340,6 +340,17 @@ pub(in crate::cli) fn run_stopped() {
     say!(info, "run-stopped", "service", {}, "stopped by a signal, the rest was not read");
 }
 
+/// A run without a configuration ends on SIGHUP.
+pub(in crate::cli) fn hung_up() {
+    say!(
+        info,
+        "hung-up",
+        "service",
+        {},
+        "SIGHUP, and no file of --config to read again: ending as on SIGTERM"
+    );
+}
+
 /// The ledger, where a table has no place.
 pub(in crate::cli) fn run_ended(ledger: &Ledger) {
     let kernel_dropped_packets = ledger.drops.kernel;
