@@ -15,7 +15,7 @@ use crate::cli::args::{Backend, Capture, Described, Meter};
 use crate::cli::confinement::Entered;
 use crate::cli::reload::{self, Reloader};
 use crate::cli::service::{Attendant, Keeper, ServiceManager};
-use crate::cli::{config, confinement, ending, log, selection, symptoms, telemetry};
+use crate::cli::{config, confinement, ending, log, selection, silence, symptoms, telemetry};
 use crate::confine::{self, Reopens};
 use crate::export::{Collector, Interface, Metering, Pace, Target};
 use crate::flow::Seed;
@@ -36,6 +36,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         workers,
         filter,
         duration,
+        silence: patience,
         telemetry: address,
         spool,
         no_reopen,
@@ -115,7 +116,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     log::capture_started(&names, workers);
     let books = Arc::new(OpenBooks::new(workers));
     let interfaces = points.iter().map(|it| (it.index, it.name.clone(), it.cut.clone()));
-    let interfaces = Arc::new(Interfaces::new(interfaces));
+    let interfaces = Arc::new(Interfaces::new(interfaces, patience));
     let subject = Subject {
         books: Arc::clone(&books),
         interfaces: Arc::clone(&interfaces),
@@ -143,6 +144,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         suspects: suspects(&points, &meter),
     };
     let watch = symptoms::Watch::start(Arc::clone(&books), exporter.watches());
+    let silence = silence::Watch::start(Arc::clone(&books), Arc::clone(&interfaces));
     let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {
         if matches!(notice, Notice::InterfaceBack(_)) {
@@ -167,7 +169,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let keeper = Keeper::new(&manager, &books, &names, &captures, log::worker_stalled);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader, hung_up });
     watch.finish();
-    drop(telemetry);
+    drop((silence, telemetry));
     ending::report(&outcome, &meter, &confinement, summary, &points)
 }
 

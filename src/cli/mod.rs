@@ -23,6 +23,7 @@ mod replay;
 mod selection;
 mod service;
 pub mod show;
+mod silence;
 mod status;
 mod summary;
 mod support;

@@ -18,7 +18,8 @@ pub struct Health {
 /// One thing that was checked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Check {
-    /// What was checked: `drops`, `workers`, `books`, `cache`, `interface`, `target`, `spool`, `queue`.
+    /// What was checked: `drops`, `workers`, `books`, `cache`, `interface`, `traffic`, `target`,
+    /// `spool`, `queue`.
     pub check: String,
     /// Of what, where there are several: the name of an interface, the place of a target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,9 +41,19 @@ pub(super) struct Findings {
     pub(super) books_balance: bool,
     pub(super) flows: u64,
     pub(super) maximum_flows: u64,
-    /// Name, and what is wrong with it.
-    pub(super) interfaces: Vec<(String, Option<String>)>,
+    pub(super) interfaces: Vec<InterfaceFindings>,
+    /// For how long an interface may be silent; zero for ever.
+    pub(super) patience: Duration,
     pub(super) targets: Vec<TargetFindings>,
+}
+
+/// What is found of an interface.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InterfaceFindings {
+    pub(super) name: String,
+    pub(super) trouble: Option<String>,
+    /// For how long it has been up and brought nothing.
+    pub(super) quiet: Duration,
 }
 
 /// What is found of a target.
@@ -106,8 +117,17 @@ pub(super) fn judge(findings: &Findings) -> Health {
         }),
         format!("the flow cache is {fill} % full"),
     );
-    for (name, fault) in &findings.interfaces {
-        add("interface", Some(name), fault.clone(), "frames are captured".to_owned());
+    for interface in &findings.interfaces {
+        let name = Some(interface.name.as_str());
+        add("interface", name, interface.trouble.clone(), "frames are captured".to_owned());
+        if !findings.patience.is_zero() {
+            let well = match interface.quiet.as_secs() {
+                _ if interface.trouble.is_some() => "nothing is expected of it".to_owned(),
+                0 => "packets arrive".to_owned(),
+                quiet => format!("no packet for {quiet} s"),
+            };
+            add("traffic", name, silence(interface, findings.patience), well);
+        }
     }
     for target in &findings.targets {
         let label = Some(target.label.as_str());
@@ -129,6 +149,12 @@ pub(super) fn judge(findings: &Findings) -> Health {
     Health { healthy: checks.iter().all(|check| check.healthy), checks }
 }
 
+fn silence(interface: &InterfaceFindings, patience: Duration) -> Option<String> {
+    let is_silent = interface.trouble.is_none() && interface.quiet >= patience;
+    let seconds = interface.quiet.as_secs();
+    is_silent.then(|| format!("is up, and no packet has come for {seconds} s: {SILENCE_FIX}"))
+}
+
 fn target_fault(target: &TargetFindings) -> Option<String> {
     if target.failed {
         return Some("failed: nothing more is written to it".to_owned());
@@ -141,6 +167,9 @@ fn percent(part: u64, whole: u64) -> u64 {
     part.saturating_mul(100).checked_div(whole).unwrap_or(0)
 }
 
+/// What puts right that an interface is up and nothing comes.
+pub const SILENCE_FIX: &str = "look at the mirror session of the switch (Cisco: show monitor session \
+                               all), and whether its destination is this port";
 /// How long a loss is news.
 pub(super) const RECENTLY: Duration = Duration::from_secs(60);
 /// How long a collector may be restarted for.
@@ -164,7 +193,12 @@ mod tests {
             books_balance: true,
             flows: 79,
             maximum_flows: 100,
-            interfaces: vec![("eth1".to_owned(), None)],
+            interfaces: vec![InterfaceFindings {
+                name: "eth1".to_owned(),
+                quiet: Duration::from_secs(299),
+                ..InterfaceFindings::default()
+            }],
+            patience: Duration::from_secs(300),
             targets: vec![TargetFindings {
                 label: "1".to_owned(),
                 away: Some(Duration::from_secs(59)),
@@ -179,18 +213,33 @@ mod tests {
         let health = judge(&well());
         assert!(health.healthy, "{health:?}");
         let names: Vec<_> = health.checks.iter().map(|check| check.check.as_str()).collect();
-        let all = ["drops", "workers", "books", "cache", "interface", "target", "queue", "spool"];
-        assert_eq!(names, all);
+        let all = ["drops", "workers", "books", "cache", "interface", "traffic", "target", "queue"];
+        assert_eq!(names, [&all[..], &["spool"]].concat());
+    }
+
+    #[test]
+    fn silence_is_no_fault_where_it_may_last_for_ever_or_nothing_is_expected() {
+        let silent = Duration::from_secs(1_000_000);
+        let mut findings = well();
+        findings.interfaces[0].quiet = silent;
+        findings.patience = Duration::ZERO;
+        let health = judge(&findings);
+        assert!(health.healthy && health.checks.iter().all(|it| it.check != "traffic"));
+        findings.patience = silent;
+        findings.interfaces[0].trouble = Some("is down".to_owned());
+        let faults: Vec<_> = judge(&findings).checks.into_iter().filter(|it| !it.healthy).collect();
+        assert!(faults.len() == 1 && faults[0].check == "interface", "{faults:?}");
     }
 
     #[test]
     fn every_fault_is_found_alone_and_named() {
-        let faults: [(&str, Provoke); 9] = [
+        let faults: [(&str, Provoke); 10] = [
             ("drops", |it| it.recent_drops = 1),
             ("workers", |it| it.workers_ended = 1),
             ("books", |it| it.books_balance = false),
             ("cache", |it| it.flows = NEARLY_FULL),
-            ("interface", |it| it.interfaces[0].1 = Some("is down".to_owned())),
+            ("interface", |it| it.interfaces[0].trouble = Some("is down".to_owned())),
+            ("traffic", |it| it.interfaces[0].quiet = it.patience),
             ("target", |it| it.targets[0].failed = true),
             ("target", |it| it.targets[0].away = Some(AWAY_BOUND)),
             ("queue", |it| it.targets[0].recently_lost = 1),

@@ -1,12 +1,19 @@
-//! How interfaces are, as their notices tell.
+//! How interfaces are, as their notices and counts tell.
 
-use std::sync::{Mutex, PoisonError};
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::capture::live::{Cut, Notice};
+use crate::pipeline::Received;
 
 /// The interfaces of a run. Workers tell of changes, the telemetry thread reads.
 #[derive(Debug)]
-pub struct Interfaces(Mutex<Vec<InterfaceState>>);
+pub struct Interfaces {
+    states: Mutex<Vec<InterfaceState>>,
+    /// For how long one may be silent; zero for ever.
+    patience: Duration,
+}
 
 /// How an interface is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,18 +23,77 @@ pub(super) struct InterfaceState {
     pub(super) cut: Cut,
     /// What is the matter with it.
     pub(super) trouble: Option<String>,
+    /// For how long it has been up and brought nothing.
+    pub(super) quiet: Duration,
+    /// When it last brought something, or was not up.
+    heard: Duration,
+    packets: u64,
+    is_silent: bool,
+}
+
+/// An interface that is up has fallen silent, or is heard again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Silence {
+    /// Its name.
+    pub interface: String,
+    /// How long it has been silent.
+    pub time: Duration,
+    /// It is heard again.
+    pub is_over: bool,
 }
 
 impl Interfaces {
-    /// As they were when capture began: number, name, and where payload is cut off.
-    pub fn new(points: impl IntoIterator<Item = (u32, String, Cut)>) -> Self {
+    /// As they were when capture began: number, name, and where payload is cut off. One that is up and
+    /// brings nothing for as long as `patience` is silent; none ever is if that is zero.
+    pub fn new(points: impl IntoIterator<Item = (u32, String, Cut)>, patience: Duration) -> Self {
         let state = |(index, name, cut): (u32, String, Cut)| InterfaceState {
             index,
             name,
             trouble: (cut == Cut::Waiting).then(|| "is down".to_owned()),
             cut,
+            quiet: Duration::ZERO,
+            heard: Duration::ZERO,
+            packets: 0,
+            is_silent: false,
         };
-        Self(Mutex::new(points.into_iter().map(state).collect()))
+        Self { states: Mutex::new(points.into_iter().map(state).collect()), patience }
+    }
+
+    /// For how long one may be silent; zero for ever.
+    pub const fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Takes note of what each has received, at a time on a clock that only goes forward and was zero
+    /// when capture began; returns what is to be said.
+    ///
+    /// Of one that is not up nothing is expected: it has the whole time when it is again.
+    pub fn listen(&self, received: &[(u32, Received)], at: Duration) -> Vec<Silence> {
+        let mut news = Vec::new();
+        for state in self.lock().iter_mut() {
+            let found = received.iter().find(|(index, _)| *index == state.index);
+            let packets = found.map_or(0, |(_, received)| received.packets);
+            state.quiet = at.saturating_sub(state.heard);
+            let mut say = |is_over| {
+                let (interface, time) = (state.name.clone(), state.quiet);
+                news.push(Silence { interface, time, is_over });
+            };
+            if packets != state.packets || state.trouble.is_some() {
+                if mem::take(&mut state.is_silent) && state.trouble.is_none() {
+                    say(true);
+                }
+                (state.packets, state.heard, state.quiet) = (packets, at, Duration::ZERO);
+            } else if self.tolerates(state.quiet) {
+                state.is_silent = false;
+            } else if !mem::replace(&mut state.is_silent, true) {
+                say(false);
+            }
+        }
+        news
+    }
+
+    fn tolerates(&self, quiet: Duration) -> bool {
+        self.patience.is_zero() || quiet < self.patience
     }
 
     /// Takes note of what happened to one.
@@ -55,14 +121,17 @@ impl Interfaces {
     }
 
     pub(super) fn read(&self) -> Vec<InterfaceState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
     fn change(&self, name: &str, change: impl FnOnce(&mut InterfaceState)) {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(state) = states.iter_mut().find(|state| state.name == name) {
+        if let Some(state) = self.lock().iter_mut().find(|state| state.name == name) {
             change(state);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<InterfaceState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,7 +141,8 @@ mod tests {
 
     #[test]
     fn an_interface_goes_and_comes_back() {
-        let interfaces = Interfaces::new([(7, "eth1".to_owned(), Cut::Waiting)]);
+        let points = [(7, "eth1".to_owned(), Cut::Waiting)];
+        let interfaces = Interfaces::new(points, Duration::ZERO);
         let state = || interfaces.read().remove(0);
         assert_eq!(state().trouble.as_deref(), Some("is down"));
         interfaces.note(&Notice::InterfaceBack("eth1".to_owned()));
@@ -85,5 +155,43 @@ mod tests {
         assert!(state().trouble.is_some_and(|text| text.starts_with("is gone")));
         interfaces.note(&Notice::InterfaceBack("eth1".to_owned()));
         assert_eq!((state().trouble, state().cut), (None, cut));
+    }
+
+    #[test]
+    fn who_is_up_and_brings_nothing_is_silent_until_something_comes() {
+        let interfaces = ["eth1", "eth2"].map(str::to_owned).into_iter().zip([7, 8]);
+        let points = interfaces.map(|(name, index)| (index, name, Cut::InKernel));
+        let interfaces = Interfaces::new(points, Duration::from_secs(300));
+        let listen = |packets, at| {
+            let of = |packets| Received { packets, octets: 100 * packets };
+            // Something always comes by the other one.
+            let received = [(8, of(at)), (7, of(packets))];
+            let news = interfaces.listen(&received, Duration::from_secs(at));
+            news.into_iter().map(|it| (it.interface, it.time.as_secs(), it.is_over)).collect()
+        };
+        let begins = |time| vec![("eth1".to_owned(), time, false)];
+        let ends = |time| vec![("eth1".to_owned(), time, true)];
+        let nothing: Vec<(String, u64, bool)> = Vec::new();
+        assert_eq!(listen(0, 299), nothing);
+        assert_eq!(listen(0, 300), begins(300), "nothing ever came");
+        assert_eq!(listen(0, 900), nothing, "it is said once");
+        assert_eq!(interfaces.read()[0].quiet.as_secs(), 900);
+        assert_eq!(listen(5, 910), ends(910));
+        assert_eq!((listen(5, 1209), listen(6, 1210), listen(6, 1509)), Default::default());
+        assert_eq!(listen(6, 1510), begins(300));
+        // That it is down says all; when it is up again it has its time.
+        interfaces.note(&Notice::InterfaceDown("eth1".to_owned()));
+        assert_eq!((listen(6, 1520), listen(6, 2000)), Default::default());
+        interfaces.note(&Notice::InterfaceBack("eth1".to_owned()));
+        assert_eq!(listen(6, 2299), nothing);
+        assert_eq!(listen(6, 2300), begins(300));
+        assert_eq!(interfaces.read()[1].quiet, Duration::ZERO);
+    }
+
+    #[test]
+    fn without_a_bound_nobody_is_silent() {
+        let points = [(7, "eth1".to_owned(), Cut::InKernel)];
+        let interfaces = Interfaces::new(points, Duration::ZERO);
+        assert_eq!(interfaces.listen(&[], Duration::from_secs(1_000_000)), []);
     }
 }

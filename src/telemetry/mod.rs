@@ -35,9 +35,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use day::{Day, Minute, TargetDay};
-pub use health::{Check, Health};
+pub use health::{Check, Health, SILENCE_FIX};
 pub use history::{History, InterfaceHistory};
-pub use interfaces::Interfaces;
+pub use interfaces::{Interfaces, Silence};
 pub use observer::Subject;
 pub use status::{
     Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Rates, Share, Spool,

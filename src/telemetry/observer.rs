@@ -16,10 +16,10 @@ use crate::pipeline::{
 };
 use crate::privacy::Level;
 use crate::telemetry::day::{Day, Minutes, Sample, TargetSample};
-use crate::telemetry::health::{self, Findings, RECENTLY, TargetFindings};
+use crate::telemetry::health::{self, Findings, InterfaceFindings, RECENTLY, TargetFindings};
 use crate::telemetry::held_back::{FEWEST, HeldBack};
 use crate::telemetry::history::{History, Point, STEP_SECONDS};
-use crate::telemetry::interfaces::Interfaces;
+use crate::telemetry::interfaces::{InterfaceState, Interfaces};
 use crate::telemetry::server::{Outcome, Outcomes};
 use crate::telemetry::status::{
     Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Rates, Share, Spool,
@@ -221,7 +221,7 @@ impl Observer {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: now.as_secs(),
             started: self.subject.started.as_secs(),
-            health: health::judge(&self.findings(page, states, &interfaces, at)),
+            health: health::judge(&self.findings(page, states, at)),
             rates: pair.map(|(old, new)| rates(old, new)).unwrap_or_default(),
             interfaces,
             ledger: ledger(page),
@@ -309,17 +309,16 @@ impl Observer {
         self.away.get(&watch.label).map(|&since| at.saturating_sub(since))
     }
 
-    fn findings(
-        &self,
-        page: &Page,
-        states: &[TargetState],
-        interfaces: &[Interface],
-        at: Duration,
-    ) -> Findings {
+    fn findings(&self, page: &Page, states: &[TargetState], at: Duration) -> Findings {
         let ledger = &page.ledger;
         let grown = |of: &dyn Fn(&Look) -> u64| match (self.looks.front(), self.looks.back()) {
             (Some(old), Some(new)) => of(new).saturating_sub(of(old)),
             _ => 0,
+        };
+        let found = |InterfaceState { name, trouble, quiet, .. }| InterfaceFindings {
+            name,
+            trouble,
+            quiet,
         };
         Findings {
             recent_drops: grown(&|look| look.drops),
@@ -329,7 +328,8 @@ impl Observer {
                 == ledger.metered_packets + ledger.ignored_packets() + ledger.filtered_packets,
             flows: page.flows as u64,
             maximum_flows: self.subject.maximum_flows as u64,
-            interfaces: interfaces.iter().map(|it| (it.name.clone(), it.trouble.clone())).collect(),
+            interfaces: self.subject.interfaces.read().into_iter().map(found).collect(),
+            patience: self.subject.interfaces.patience(),
             targets: self
                 .targets
                 .iter()

@@ -227,6 +227,43 @@ fn what_is_wrong_is_told_with_its_reason_and_until_it_is_mended() {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn an_interface_that_is_up_and_brings_nothing_is_no_healthy_one() {
+    let lab = Lab::new();
+    let untold = start(&lab, &["--export", "null:", "--silence", "1s", "--telemetry", "off"]);
+    let told = start(&lab, &["--export", "null:", "--silence", "1s"]);
+    let fault = |it: &Value| {
+        let checks = it["health"]["checks"].as_array().unwrap();
+        checks.iter().find(|it| it["healthy"] == false).cloned().unwrap_or_default()
+    };
+    // Nothing ever came.
+    let state = wait_for(&lab, "silence", |it| it["health"]["healthy"] == false);
+    let fault = fault(&state);
+    assert_eq!((&fault["check"], &fault["of"]), (&"traffic".into(), &"span".into()), "{state:#}");
+    let text = fault["text"].as_str().unwrap();
+    assert!(text.starts_with("is up, and no packet has come for "), "{text}");
+    assert!(text.contains("look at the mirror session"), "{text}");
+    let told_of = "flowtap_check_healthy{check=\"traffic\",of=\"span\"}";
+    assert_eq!(metrics(&get(&lab, "/metrics"))[told_of], 0.0);
+    lab.mirror(&[("ingress", "span")]);
+    lab.shell("client", "ping -n -q -c 1 192.0.2.80 >/dev/null");
+    lab.unmirror();
+    wait_for(&lab, "what was heard", |it| it["health"]["healthy"] == true);
+    wait_for(&lab, "silence again", |it| it["health"]["healthy"] == false);
+    for capture in [untold, told] {
+        capture.signal("TERM");
+        let (ended, said) = capture.end();
+        assert!(ended.success(), "{said}");
+        let times = |what: &str| said.lines().filter(|line| line.contains(what)).count();
+        let (silent, heard) = (
+            "span: is up, and no packet has come for 1 s: look at the",
+            "span: packets arrive again, after",
+        );
+        assert_eq!((times(silent), times(heard)), (2, 1), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn prometheus_reads_every_line_and_all_that_rules_and_dashboard_ask_for_is_there() {
     let lab = Lab::new();
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::capture::live;
-use crate::cli::args::values::workers;
+use crate::cli::args::values::{silence, workers};
 use crate::cli::args::{Confine, Meter, Spool};
 use crate::cli::examples;
 use crate::telemetry::Address;
@@ -54,6 +54,12 @@ pub(in crate::cli) struct Capture {
     /// Stop after this time, for example 10s or 5m [default: run until SIGINT or SIGTERM]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(in crate::cli) duration: Option<Duration>,
+
+    /// How long an interface that is up may bring no packet before that is a fault; 0s for ever
+    ///
+    /// Then the probe is not healthy until a packet comes, and the log says when it begins and ends.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = silence)]
+    pub(in crate::cli) silence: Duration,
 
     /// Where the probe tells of itself: metrics, health and a page (an address, unix:PATH, off)
     ///

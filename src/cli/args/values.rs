@@ -33,6 +33,17 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A time that silence may last; zero for ever.
+pub(super) fn silence(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if !time.is_zero() && time < Duration::from_secs(1) => {
+            Err("must be 1s or more, or 0s for ever".to_owned())
+        }
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// Where a probe answers, also as a browser has it.
 pub(super) fn probe(text: &str) -> Result<Address, String> {
     let place = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');

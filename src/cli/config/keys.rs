@@ -50,6 +50,7 @@ pub(super) const KEYS: &[Key] = &[
     key("capture", "workers", "workers", Shape::Number, "2"),
     key("capture", "filter", "filter", Shape::Text, r#""not port 22""#),
     key("capture", "duration", "duration", Shape::Text, r#""24h""#),
+    key("capture", "silence", "silence", Shape::Text, r#""5m""#),
     key("meter", "active_timeout", "active_timeout", Shape::Text, r#""60s""#),
     key("meter", "idle_timeout", "idle_timeout", Shape::Text, r#""15s""#),
     key("meter", "max_flows", "max_flows", Shape::Number, "1000000"),

@@ -7,6 +7,7 @@ use crate::cli::summary::grouped;
 use crate::cli::symptoms;
 use crate::pipeline::Survey;
 use crate::sys::ethtool::ReceiveRing;
+use crate::telemetry::SILENCE_FIX;
 
 /// Why there is nothing to judge. Without a right, or an interface that is up, that is said elsewhere.
 pub(super) fn unseen(error: &CaptureError, may_capture: bool, all_up: bool) -> Finding {
@@ -54,10 +55,7 @@ pub(super) fn of_survey(survey: &Survey) -> Vec<Finding> {
 fn arrivals(packets: u64, seconds: f64) -> Finding {
     if packets == 0 {
         let text = format!("no packet arrived in {seconds:.0} s");
-        return Finding::new(Check::Traffic, Verdict::Error, text).fixed_by(
-            "look at the mirror session of the switch (Cisco: show monitor session all), and whether \
-             its destination is this port",
-        );
+        return Finding::new(Check::Traffic, Verdict::Error, text).fixed_by(SILENCE_FIX);
     }
     let text = format!("{} packets arrived in {seconds:.0} s", grouped(packets));
     Finding::new(Check::Traffic, Verdict::Ok, text)

@@ -23,6 +23,8 @@ pub(super) const KINDS: &[Kind] = &[
     event("interface-gone", "cae6633d02d743a7b0be27df30dcb503"),
     event("interface-lost", "e3bcf9685bc34c189a53d9c7ab76b4bc"),
     event("interface-back", "8eed7b5d6f1141a399d3090e7751f4a6"),
+    event("interface-silent", "6da8f70133fa4bc1981ad5301cc3e5c4"),
+    event("interface-heard", "015197fd70a24990a319428a04d78992"),
     event("interface-refused", "836c4f8dbe4f4df58d6d6e9aab8c8c20"),
     event("filter-refused", "0bbfc55c71c24221899741cb0ec49fe2"),
     event("workers-idle", "3650e05044364bec8d3049d325dbaeda"),

@@ -14,7 +14,7 @@ use crate::cli::summary::grouped;
 use crate::confine::{ConfineError, Confinement};
 use crate::export::{self, ExportError};
 use crate::pipeline::Ledger;
-use crate::telemetry::Address;
+use crate::telemetry::{Address, SILENCE_FIX, Silence};
 
 /// Says `$name` of `$component`, with its fields, in a sentence.
 macro_rules! say {
@@ -50,6 +50,23 @@ pub(in crate::cli) fn interface(notice: &Notice) {
         Notice::IdleWorkers { idle, .. } => {
             say!(warn, "workers-idle", "capture", { workers = *idle }, "{notice}");
         }
+    }
+}
+
+/// An interface that is up brings nothing, or something again.
+pub(in crate::cli) fn silence(silence: &Silence) {
+    let (interface, seconds) = (silence.interface.as_str(), silence.time.as_secs());
+    if silence.is_over {
+        say!(
+            info, "interface-heard", "capture", { interface, seconds },
+            "{interface}: packets arrive again, after {seconds} s without one"
+        );
+    } else {
+        let fix = SILENCE_FIX;
+        say!(
+            warn, "interface-silent", "capture", { interface, seconds, fix },
+            "{interface}: is up, and no packet has come for {seconds} s: {fix}"
+        );
     }
 }
 

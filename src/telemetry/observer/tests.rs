@@ -5,7 +5,8 @@ use crate::pipeline::Departures;
 
 /// A run of one worker over `eth1`.
 fn observer() -> Observer {
-    let interfaces = Interfaces::new([(7, "eth1".to_owned(), Cut::InKernel)]);
+    let points = [(7, "eth1".to_owned(), Cut::InKernel)];
+    let interfaces = Interfaces::new(points, Duration::from_secs(300));
     Observer::new(Subject {
         books: Arc::new(OpenBooks::new(1)),
         interfaces: Arc::new(interfaces),

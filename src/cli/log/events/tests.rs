@@ -28,6 +28,9 @@ fn everything() {
     ] {
         interface(&notice);
     }
+    for is_over in [false, true] {
+        silence(&Silence { interface: name(), time: Duration::from_secs(300), is_over });
+    }
     capture_started("eth1", 2);
     survey_started("eth1", Duration::from_secs(10));
     networks_filtered("packets of 1 network are not metered");
