@@ -50,36 +50,36 @@ pub(super) struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Meter capture files: pcap or pcapng, plain, gzip or zstd
-    Replay(Replay),
     /// Meter live traffic of one or several interfaces
     Capture(Capture),
-    /// Show, on your own captures, that nothing that leaves flowtap depends on payload
-    Verify(Verify),
-    /// Print IPFIX files, of flowtap or of any other exporter, or what is asked of the flows in them
+    /// Meter capture files: pcap or pcapng, plain, gzip or zstd
+    Replay(Replay),
+    /// Print IPFIX files of any exporter: all flows, some, the largest, or sums
     Show(Show),
-    /// Erase what probes keep on this machine: spool, keys, state; list every file and the result
-    Wipe(Wipe),
-    /// Write an archive for a vendor's support: versions, counters, redacted configuration
-    SupportBundle(SupportBundle),
-    /// Look at this machine and its traffic, and say what to put right, each with the command for it
-    #[cfg(target_os = "linux")]
-    Doctor(Doctor),
-    /// Say what leaves the probe, for whom, and what stays where: something to put under a contract
-    Manifest(Manifest),
-    /// Validate a configuration file, and print what is in effect with it
-    Check(Check),
     /// Print a configuration file with every key, its default and what it is for
     #[command(after_help = examples::CONFIG)]
     Config,
-    /// Say how the probe on this host is; exit status 0 if it is healthy
-    Status(Status),
-    /// Watch the probe on this host in the terminal
-    Top(Top),
-    /// Say what collectors will receive and keep of this traffic, and what to configure for it
+    /// Validate a configuration file, and print what is in effect with it
+    Check(Check),
+    /// Look at this machine and its traffic, and say what to put right, and how
+    #[cfg(target_os = "linux")]
+    Doctor(Doctor),
+    /// Say what this traffic makes collectors receive and store, and what to configure
     Plan(Plan),
     /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
     Profiles(Profiles),
+    /// Say whether the probe on this host is healthy
+    Status(Status),
+    /// Watch the probe on this host in the terminal
+    Top(Top),
+    /// List every element that leaves the probe, for whom, and what stays on it
+    Manifest(Manifest),
+    /// Show, on your own captures, that nothing that leaves flowtap depends on payload
+    Verify(Verify),
+    /// Write an archive for a vendor's support: versions, counters, redacted configuration
+    SupportBundle(SupportBundle),
+    /// Erase what probes keep on this machine (spool, keys, state), and list every file
+    Wipe(Wipe),
 }
 
 const EXAMPLES: &str = "Examples:

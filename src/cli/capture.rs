@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> {
     let (capture, started) = config::merged(arguments, words)?;
-    let said = &capture.meter.log;
+    let said = &capture.log;
     log::go_on_for_long(said.log_format, said.level(capture.meter.quiet));
     let Capture {
         config: file,
@@ -42,6 +42,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         no_reopen,
         confine: confine_options,
         meter,
+        log: _,
     } = capture;
     let ordered = file.as_ref().map(|_| reload::order_on_signal()).transpose()?;
     ending::check_outputs(&meter, &[])?;

@@ -91,7 +91,10 @@ fn observed(capture: &Capture, language: Language) -> Vec<(&'static str, String)
     let everybody = language.of("none: all", "なし(すべて)");
     let filter = capture.filter.clone().unwrap_or_else(|| everything.to_owned());
     let user = capture.confine.user.clone();
-    let starter = language.of("whoever starts it", "起動したユーザー");
+    let starter = language.of(
+        "the user who starts it (the service: flowtap)",
+        "起動したユーザー(サービスとしては flowtap)",
+    );
     let confined = if capture.confine.unconfined {
         language.of("NOT CONFINED", "制限なし")
     } else {
@@ -131,7 +134,7 @@ fn telemetry(address: &Address, language: Language) -> String {
             "合計と分布のみ(個々の通信の情報は含まない)。このホスト上のプログラムだけが読み取り可能",
         ),
         Address::Unix(_) => language.of(
-            "sums and distributions, never of a single communication, to whoever may open the socket",
+            "sums and distributions, never of a single communication, to those who may open the socket",
             "合計と分布のみ(個々の通信の情報は含まない)。ソケットを開ける者だけが読み取り可能",
         ),
     };

@@ -88,7 +88,7 @@ impl Reloader {
         }
         running.set_packet_filter(packet_filter);
         running.set_collectors(capture::collectors(meter));
-        log::set_level(meter.log.level(self.started.capture.meter.quiet));
+        log::set_level(new.capture.log.level(self.started.capture.meter.quiet));
         running.set_timeouts(meter.metering.active_timeout, meter.metering.idle_timeout);
         if let Some(warning) = ending::plain_transport(&meter.export)
             && !replaced.added.is_empty()

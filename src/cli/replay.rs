@@ -18,7 +18,7 @@ use crate::pipeline;
 
 /// Meters capture files.
 pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
-    let Replay { files: paths, workers, confine, meter } = arguments;
+    let Replay { files: paths, workers, confine, meter, log: _ } = arguments;
     ending::check_outputs(&meter, &paths)?;
     ending::check_memory(&meter)?;
     let filter = selection::filter(&meter.metering.selection)?;

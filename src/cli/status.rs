@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::cli::summary::grouped;
+use crate::cli::summary::{grouped, spelled};
 use crate::cli::{args, telemetry};
 use crate::telemetry::{Status, Target};
 
@@ -31,7 +32,7 @@ fn text(status: &Status) -> String {
     let mut text = String::new();
     let healthy = if status.health.healthy { "healthy" } else { "NOT HEALTHY" };
     let seconds = status.now.saturating_sub(status.started);
-    let uptime = humantime::format_duration(std::time::Duration::from_secs(seconds));
+    let uptime = spelled(Duration::from_secs(seconds));
     let _ = writeln!(text, "flowtap {}: {healthy}, metering for {uptime}", status.version);
     for check in status.health.checks.iter().filter(|check| !check.healthy) {
         let of = check.of.as_ref().map(|of| format!(" {of}")).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The ledger for people (a few lines) and for programs (`--summary`, JSON).
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -232,6 +233,13 @@ fn listed(before: &str, counts: Vec<(String, u64)>) -> String {
 )]
 fn rate(count: u64, seconds: f64) -> u64 {
     (count as f64 / seconds.max(1e-9)) as u64
+}
+
+/// A span of time as people write it: `1 day 12h`.
+pub(super) fn spelled(span: Duration) -> String {
+    let text = humantime::format_duration(span).to_string();
+    let with_space = |text: String, unit| text.replace(unit, &format!(" {unit}"));
+    ["day", "month", "year"].into_iter().fold(text, with_space)
 }
 
 /// A number with a comma before each group of three digits.

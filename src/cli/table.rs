@@ -333,7 +333,7 @@ const GROUPS: [Group; 10] = [
     both("Octets", "Octets →/←", 7, Align::Right),
     both("Flags", "Flags →/←", 9, Align::Left),
     one("End", 11, Align::Left),
-    one("", 12, Align::Left),
+    one("Notes", 12, Align::Left),
 ];
 
 /// Columns do not grow beyond this. Room for an IPv4 address and a port, or an IPv6 address of the

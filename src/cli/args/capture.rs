@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::capture::live;
 use crate::cli::args::values::{silence, workers};
-use crate::cli::args::{Confine, Meter, Spool};
+use crate::cli::args::{Confine, Log, Meter, Spool};
 use crate::cli::examples;
 use crate::telemetry::Address;
 
@@ -17,9 +17,9 @@ use crate::telemetry::Address;
 pub(in crate::cli) struct Capture {
     /// Read the configuration from this TOML file; flags override what it says
     ///
-    /// flowtap config prints one with every key and its default, flowtap check FILE says what is wrong
-    /// with one. SIGHUP makes the probe read it again: targets, networks, filter, privacy, timeouts and the
-    /// level of the log change, the flow cache and all counts stay. A file with a mistake changes nothing.
+    /// flowtap config prints one with every key and its default; flowtap check FILE says what is wrong
+    /// with one. On SIGHUP the probe reads it again: targets, networks, filter, privacy, timeouts and the
+    /// level of the log change; the flow cache and all counts stay. A file with a mistake changes nothing.
     /// Without a file SIGHUP ends the probe as SIGTERM does: with all that it has counted.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) config: Option<PathBuf>,
@@ -39,15 +39,19 @@ pub(in crate::cli) struct Capture {
     #[arg(long, value_enum, value_name = "BACKEND", default_value_t = Backend::default())]
     pub(in crate::cli) backend: Backend,
 
-    /// Worker threads, each with a ring and a processor of its own [default: one per processor, with
-    /// libpcap no more than interfaces]
+    /// Worker threads, each with a ring of its own [default: one per processor, with libpcap no more
+    /// than interfaces]
+    ///
+    /// Each is bound to a processor where that is allowed. The shipped unit does not allow it
+    /// (sched_setaffinity(2)); a drop-in does, see systemd/flowtap.service.
     #[arg(long, value_name = "N", value_parser = workers)]
     pub(in crate::cli) workers: Option<NonZeroUsize>,
 
     /// Meter only packets that match this BPF expression, as tcpdump(8) takes it
     ///
-    /// It is compiled by libpcap and runs in the kernel. What it rejects is not received and so
-    /// appears nowhere in the ledger.
+    /// It is compiled by libpcap and runs in the kernel. Nobody counts what it rejects: that is not
+    /// received, and in no sum of the ledger. To leave networks out and have that counted use
+    /// --exclude-net.
     #[arg(long, value_name = "EXPRESSION")]
     pub(in crate::cli) filter: Option<String>,
 
@@ -69,7 +73,13 @@ pub(in crate::cli) struct Capture {
     pub(in crate::cli) telemetry: Address,
 
     #[command(flatten)]
+    pub(in crate::cli) meter: Meter,
+
+    #[command(flatten)]
     pub(in crate::cli) spool: Spool,
+
+    #[command(flatten)]
+    pub(in crate::cli) log: Log,
 
     /// Keep no capability to open an interface again that was lost
     ///
@@ -80,9 +90,6 @@ pub(in crate::cli) struct Capture {
 
     #[command(flatten)]
     pub(in crate::cli) confine: Confine,
-
-    #[command(flatten)]
-    pub(in crate::cli) meter: Meter,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

@@ -13,7 +13,7 @@ pub(in crate::cli) struct Log {
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "auto")]
     pub(in crate::cli) log_format: LogFormat,
 
-    /// What is said, and what is worse; error with --quiet [default: info]
+    /// Messages of this level and of worse ones; error with --quiet [default: info]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(in crate::cli) log_level: Option<LogLevel>,
 }
@@ -34,8 +34,8 @@ impl Command {
     /// nothing to say but its result.
     pub(in crate::cli) const fn log(&self) -> Option<(Log, bool)> {
         match self {
-            Self::Replay(Replay { meter, .. }) | Self::Capture(Capture { meter, .. }) => {
-                Some((meter.log, meter.quiet))
+            Self::Replay(Replay { log, meter, .. }) | Self::Capture(Capture { log, meter, .. }) => {
+                Some((*log, meter.quiet))
             }
             Self::Plan(plan) => Some((plan.log, plan.quiet)),
             _ => None,

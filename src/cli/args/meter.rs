@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::Log;
 use crate::cli::args::values::max_flows;
 use crate::export::Target;
 use crate::flow::Network;
@@ -16,43 +15,42 @@ use crate::{decode, flow};
 pub(in crate::cli) struct Meter {
     /// Where flow records go; repeat it for several, each gets every record
     ///
-    /// udp://HOST:PORT       IPFIX collector over UDP; also tcp:// and sctp://
+    /// Targets:
+    ///   udp://HOST:PORT      IPFIX over UDP; likewise tcp:// and sctp://
+    ///   tls://HOST:PORT      IPFIX over TLS, both sides with certificates
+    ///   failover:URL,URL...  the first of these collectors that can be reached
+    ///   balance:URL,URL...   each flow to one of these collectors
+    ///   file:PATH            IPFIX files (RFC 5655)
+    ///   json:PATH            one JSON object a flow; json:- is standard output
+    ///   null:                count and drop
     ///
-    /// tls://HOST:PORT       over TLS
+    /// The port is 4739 when none is given, and 4740 for TLS. An IPv6 address stands in brackets.
+    /// Without any target the flows are printed as a table. Flow records are personal data on most
+    /// networks: send them over UDP, TCP or SCTP only on networks you trust.
     ///
-    /// failover:URL,URL...   the first of these collectors that can be reached
+    /// Options follow as ?KEY=VALUE&KEY=VALUE, values percent-encoded; quote them for the shell:
+    ///   collectors, files    profile=NAME (what the collector can read: flowtap profiles),
+    ///                        biflow=on|off, time=ms|us|ns, observation_domain=N
+    ///   collectors           options_refresh=TIME, source=ADDRESS, rate=N (messages a second)
+    ///   udp                  template_refresh=TIME, mtu=OCTETS
+    ///   tcp, tls, sctp       reconnect=TIME
+    ///   tls                  ca=FILE, cert=FILE, key=FILE (PEM), name=NAME, peer=NAME (repeat it)
+    ///   files                rotate=TIME (PATH is a pattern for strftime then), size=OCTETS,
+    ///                        compress=zstd
+    ///   all but null         privacy=as-is|obfuscated|statistical
+    ///   obfuscated           addresses=pseudonym|prefix|as-is, prefix4=BITS, prefix6=BITS,
+    ///                        own=NETWORK (repeat it) and own_addresses=..., for networks that are
+    ///                        treated otherwise,
+    ///                        pseudonym_key=FILE (made if it is not there; without it the key is
+    ///                        in memory only), pseudonym_rotation=TIME,
+    ///                        macs=drop|vendor|as-is, ports=service|drop|as-is, time_step=TIME
+    ///   statistical          k=N (10), interval=TIME (1m), net=NETWORK (repeat it)
     ///
-    /// balance:URL,URL...    each flow to one of these collectors
-    ///
-    /// file:PATH             IPFIX file (RFC 5655)
-    ///
-    /// json:PATH             one JSON object a flow; json:- is standard output
-    ///
-    /// null:                 count and drop
-    ///
-    /// Options follow as ?KEY=VALUE&KEY=VALUE, values percent-encoded; quote them for the shell.
-    /// Of collectors and files: profile=NAME (what the collector can read: see flowtap profiles),
-    /// biflow=on|off, time=ms|us|ns, observation_domain=N. Of collectors: options_refresh=TIME,
-    /// source=ADDRESS, rate=N (messages a second at most). Over UDP: template_refresh=TIME,
-    /// mtu=OCTETS. Over TCP, TLS and SCTP: reconnect=TIME. Over TLS: ca=FILE, cert=FILE, key=FILE
-    /// (PEM), name=NAME, peer=NAME (repeat it). Of files: rotate=TIME (PATH is a pattern for
-    /// strftime then), size=OCTETS, compress=zstd.
-    ///
-    /// Of collectors, files and json, what of the records leaves: privacy=as-is|obfuscated|statistical,
-    /// and with obfuscated addresses=pseudonym|prefix|as-is, own=NETWORK (repeat it) and own_addresses=...
-    /// for networks that are treated otherwise, pseudonym_key=FILE (made if it is not there; in
-    /// memory without), pseudonym_rotation=TIME, prefix4=BITS, prefix6=BITS, macs=drop|vendor|as-is,
-    /// ports=service|drop|as-is, time_step=TIME. The first of each is the default.
-    /// TCP sequence numbers, flow labels and ids of tunnels are never told then, MAC addresses and
-    /// ports of clients only if asked for. With statistical no record of a single flow leaves, but sums
-    /// over k=N flows at least (10), once in interval=TIME (1m), by net=NETWORK (repeat it) among
-    /// others.
-    ///
-    /// The port may be left out: it is 4739 then, and 4740 for TLS. An IPv6 address stands in brackets.
-    /// Without any target the flows are printed as a table. Flow
-    /// records are personal data on most networks: send them over UDP, TCP or SCTP only on networks
-    /// you trust.
-    #[arg(long, value_name = "TARGET", help_heading = "Output")]
+    /// The first of several values is the default. obfuscated never tells TCP sequence numbers, flow
+    /// labels and ids of tunnels; MAC addresses and ports of clients only if asked for. statistical
+    /// tells of no single flow: Aggregated Flows of at least k flows, once an interval, leave, in
+    /// which the networks of net are told apart.
+    #[arg(long, value_name = "TARGET", verbatim_doc_comment, help_heading = "Output")]
     pub(in crate::cli) export: Vec<Target>,
 
     /// Write the ledger as JSON at the end; - is standard output
@@ -65,9 +63,6 @@ pub(in crate::cli) struct Meter {
     #[arg(long, short, help_heading = "Output")]
     pub(in crate::cli) quiet: bool,
 
-    #[command(flatten)]
-    pub(in crate::cli) log: Log,
-
     /// Observation Domain ID in every IPFIX message; give each probe its own
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]
     pub(in crate::cli) observation_domain: u32,
@@ -79,7 +74,7 @@ pub(in crate::cli) struct Meter {
 /// What decides what becomes of a packet.
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct Metering {
-    /// Export a flow that goes on in slices of this length; 0s makes each packet a slice
+    /// A flow that goes on is exported at least this often; 0s exports a record for each packet
     #[arg(
         long,
         value_name = "TIME",
@@ -89,7 +84,7 @@ pub(in crate::cli) struct Metering {
     )]
     pub(in crate::cli) active_timeout: Duration,
 
-    /// A flow without packets for so long is over; 0s makes each packet a flow
+    /// A flow expires when no packet of it has come for this time; 0s makes each packet a flow
     #[arg(
         long,
         value_name = "TIME",
@@ -99,9 +94,9 @@ pub(in crate::cli) struct Metering {
     )]
     pub(in crate::cli) idle_timeout: Duration,
 
-    /// Flows held at most; when there are more, the one idle longest of a sample leaves early
+    /// Size of the flow cache, in flows; when it is full a flow expires early (flowEndReason 5)
     ///
-    /// Address space for them is set aside at the start; memory is used as flows come, some 185
+    /// Of a sample that is the one that has been idle longest. Address space for them is set aside at the start; memory is used as flows come, some 185
     /// octets each, 32 more with IPv6, and 68 more in a tunnel, under MPLS labels or in fragments.
     #[arg(
         long,

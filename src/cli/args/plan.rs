@@ -112,21 +112,21 @@ pub(in crate::cli) struct Plan {
     #[arg(long, short, help_heading = "Output")]
     pub(in crate::cli) quiet: bool,
 
-    #[command(flatten)]
-    pub(in crate::cli) log: Log,
-
     /// Observation Domain ID in every IPFIX message
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]
     pub(in crate::cli) observation_domain: u32,
 
     #[command(flatten)]
-    pub(in crate::cli) confine: Confine,
+    pub(in crate::cli) metering: Metering,
 
     #[command(flatten)]
-    pub(in crate::cli) metering: Metering,
+    pub(in crate::cli) log: Log,
+
+    #[command(flatten)]
+    pub(in crate::cli) confine: Confine,
 }
 
-const PLAN_HELP: &str = "Say what collectors will receive and keep of this traffic, and what to configure for it.
+const PLAN_HELP: &str = "Say what this traffic makes collectors receive and store, and what to configure.
 
 By captures and by live traffic: packets are metered, and flow records encoded and compressed as in flowtap capture, but counted where \
 they would leave: nothing is sent and nothing is written. From that come octets a day, what 90 and 180 \

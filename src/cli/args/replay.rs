@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::values::workers;
-use crate::cli::args::{Confine, Meter, Metering};
+use crate::cli::args::{Confine, Log, Meter, Metering};
 use crate::cli::examples;
 
 #[derive(Debug, Args)]
@@ -23,10 +23,13 @@ pub(in crate::cli) struct Replay {
     pub(in crate::cli) workers: NonZeroUsize,
 
     #[command(flatten)]
-    pub(in crate::cli) confine: Confine,
+    pub(in crate::cli) meter: Meter,
 
     #[command(flatten)]
-    pub(in crate::cli) meter: Meter,
+    pub(in crate::cli) log: Log,
+
+    #[command(flatten)]
+    pub(in crate::cli) confine: Confine,
 }
 
 #[derive(Debug, Args)]

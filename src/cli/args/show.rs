@@ -138,7 +138,7 @@ Expressions:
   end reason idle    (idle, active, end, forced, full)
   tcpWindowSize > 1000    flowEndReason = 3    interfaceName = \"eth0\"    exists dot1qVlanId
       any element by its name, with = != < <= > >= or in [a, b]; reverseOctetDeltaCount and
-      the like for the way back
+      the like for the reverse direction
   and or not, && || !, parentheses; not before and before or
 
   src or dst may stand before host, net, port, mac and interface, and one end is enough without

@@ -98,6 +98,7 @@ Examples:
   flowtap wipe --spool /var/spool/flowtap --spool-key /etc/flowtap/spool.key
       what a probe with these options keeps
 
-It refuses while a probe is running: one that holds the lock of a spool, or a process of this program
-that captures. Probes in containers, and processes that /proc hides, it cannot see. Exit status 1 if
-anything could not be erased.";
+It refuses while a probe runs: one that holds the lock of a spool, or a process of this program that
+captures. It cannot see probes in containers, and processes that /proc hides.
+
+Exit status: 0 everything was erased, 1 something could not be.";

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use clap::{ArgMatches, CommandFactory as _};
+use clap::builder::PossibleValue;
+use clap::{Arg, ArgMatches, CommandFactory as _};
 use serde::Serialize;
 
 use crate::cli::args::{Arguments, Capture, Described, Direction};
@@ -16,7 +17,7 @@ pub(super) fn effective(capture: &Capture, matches: &ArgMatches) -> String {
     let mut text = String::new();
     for name in &capture.interface {
         let described = capture.described.iter().find(|it| it.name == *name);
-        let _ = writeln!(text, "[[interface]]\nname = {}", quoted(name));
+        let _ = writeln!(text, "\n[[interface]]\nname = {}", quoted(name));
         let Some(Described { direction, description, .. }) = described else { continue };
         if let Some(direction) = direction {
             let _ = writeln!(text, "direction = {}", quoted(direction.name()));
@@ -118,6 +119,9 @@ pub(in crate::cli) fn default_text() -> String {
             for line in wrapped(about) {
                 let _ = writeln!(text, "# {line}");
             }
+            if let Some(values) = argument.and_then(|it| one_of(it, key.shape)) {
+                let _ = writeln!(text, "# {values}.");
+            }
             let default = value(key, matches);
             let line = format!("{} = {}", key.name, default.as_deref().unwrap_or(key.example));
             // What needs another key cannot stand alone.
@@ -128,6 +132,14 @@ pub(in crate::cli) fn default_text() -> String {
     }
     text.push_str(TARGETS);
     text
+}
+
+/// What a text may be, where that is a word of a list: `a, b or c`.
+fn one_of(argument: &Arg, shape: Shape) -> Option<String> {
+    let values = argument.get_possible_values();
+    let names: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
+    let (last, others) = names.split_last().filter(|_| shape == Shape::Text)?;
+    Some(format!("{} or {last}", others.join(", ")))
 }
 
 impl Key {
@@ -188,7 +200,7 @@ const BEGIN: &str = "\
 const TARGETS: &str = "
 # What leaves for targets that say nothing of privacy themselves. as-is is the default; obfuscated
 # gives addresses pseudonyms and leaves out what tells whose a communication is; statistical gives
-# sums over many flows only.
+# Aggregated Flows (RFC 7015) only. Further keys are those of [collector.privacy] below.
 #[privacy]
 #level = \"obfuscated\"
 
@@ -274,7 +286,7 @@ const TARGETS: &str = "
 # One JSON object a flow; - is standard output.
 #[[json]]
 #path = \"flows.json\"
-# Sums over k flows at least, once an interval, by networks and more: no record of a single flow.
+# Aggregated Flows of at least k flows, once an interval, by networks and more: no record of a single flow.
 #[json.privacy]
 #level = \"statistical\"
 #interval = \"1m\"

@@ -283,8 +283,8 @@ pub(in crate::cli) fn running_as_root() {
         "running-as-root",
         "confine",
         {},
-        "running as root, though without its capabilities: with --user NAME the files that it writes, \
-         and could read, are those of NAME"
+        "running as root, though without capabilities; better add --user NAME: files are then read and \
+         written as NAME"
     );
 }
 

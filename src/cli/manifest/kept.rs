@@ -1,11 +1,13 @@
 //! What stays on the probe: where, for how long, and who can read it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::cli::args::{Capture, Language};
-use crate::cli::summary::grouped;
+use crate::cli::installation::STATE_DIRECTORY;
+use crate::cli::summary::{grouped, spelled};
 use crate::export::{FileTarget, JsonOutput, JsonTarget, PrivacyOptions, SpoolConfig, Target};
 
 /// One thing that stays.
@@ -52,12 +54,12 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
             continue;
         };
         let what = match target.privacy().into_iter().any(is_statistical) {
-            true => language.of("sums over flows, as above", "複数フローの合計(上記のとおり)"),
+            true => language.of("Aggregated Flows, as above", "複数フローの合計(上記のとおり)"),
             false => language.of("flow records, as above", "フローレコード(上記のとおり)"),
         };
         kept.push(Kept::new(
             what,
-            path.display().to_string(),
+            place(path, language),
             language.of(
                 "until somebody removes them: flowtap erases no file that is complete",
                 "誰かが削除するまで(flowtapは完成したファイルを消去しません)",
@@ -69,7 +71,7 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
         if let Some(key) = &tls.key {
             kept.push(Kept::new(
                 language.of("private key for TLS; read only", "TLSの秘密鍵(読み取りのみ)"),
-                key.display().to_string(),
+                place(key, language),
                 language.of("its owner decides", "所有者が決めます"),
                 language.of("file permissions", "ファイルのアクセス権"),
             ));
@@ -82,7 +84,7 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
                 "key of pseudonyms: whoever has it can turn them back",
                 "仮名の鍵(所持者は仮名を元に戻せます)",
             ),
-            key.display().to_string(),
+            place(key, language),
             language.of("until it is erased", "消去されるまで"),
             language.of("readable by its owner alone", "所有者のみ読み取り可"),
         ));
@@ -90,7 +92,7 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
     if let Some(summary) = &capture.meter.summary {
         kept.push(Kept::new(
             language.of("the ledger: counts, no address", "集計(件数のみ。アドレスなし)"),
-            summary.display().to_string(),
+            place(summary, language),
             language.of("until the next run replaces it", "次回の実行で置き換えられるまで"),
             language.of("file permissions", "ファイルのアクセス権"),
         ));
@@ -114,8 +116,8 @@ fn flows(capture: &Capture, language: Language) -> Kept {
     let metering = &capture.meter.metering;
     let most = grouped(metering.max_flows as u64);
     let (idle, active) = (
-        humantime::format_duration(metering.idle_timeout),
-        humantime::format_duration(metering.active_timeout),
+        span(metering.idle_timeout, language),
+        span(metering.active_timeout, language),
     );
     let how_long = match language {
         Language::En => format!(
@@ -138,7 +140,7 @@ fn is_statistical(privacy: &PrivacyOptions) -> bool {
 }
 
 fn summed_up(interval: Duration, language: Language) -> Kept {
-    let interval = humantime::format_duration(interval);
+    let interval = span(interval, language);
     let how_long = match language {
         Language::En => format!(
             "until the end of an interval, {interval} at most; what is too few then, until there is \
@@ -174,7 +176,7 @@ fn waiting(capture: &Capture, language: Language) -> Kept {
 
 fn spooled(spool: &SpoolConfig, language: Language) -> Vec<Kept> {
     let SpoolConfig { directory, maximum_octets, maximum_age, key_file } = spool;
-    let (octets, age) = (grouped(*maximum_octets), humantime::format_duration(*maximum_age));
+    let (octets, age) = (grouped(*maximum_octets), span(*maximum_age, language));
     let what = match language {
         Language::En => {
             format!("spool: records for collectors that are away, at most {octets} octets for each")
@@ -199,16 +201,45 @@ fn spooled(spool: &SpoolConfig, language: Language) -> Vec<Kept> {
             "暗号化(ChaCha20-Poly1305)。鍵はメモリ上のみで、プロセスとともに消えます"
         }
     };
-    let mut kept = vec![Kept::new(what, directory.display().to_string(), how_long, protection)];
+    let mut kept = vec![Kept::new(what, place(directory, language), how_long, protection)];
     if let Some(key) = key_file {
         kept.push(Kept::new(
             language.of("key of the spool", "スプールの鍵"),
-            key.display().to_string(),
+            place(key, language),
             language.of("until it is erased", "消去されるまで"),
             language.of("readable by its owner alone", "所有者のみ読み取り可"),
         ));
     }
     kept
+}
+
+/// A path, and where it leads if that is not absolute.
+fn place(path: &Path, language: Language) -> String {
+    let path_text = path.display();
+    match language {
+        _ if path.is_absolute() => path_text.to_string(),
+        Language::En => {
+            format!(
+                "{path_text}, in the working directory of the probe (the service: {STATE_DIRECTORY})"
+            )
+        }
+        Language::Ja => {
+            format!("{path_text}(プローブの作業ディレクトリ内。サービスでは {STATE_DIRECTORY})")
+        }
+    }
+}
+
+/// A span of time.
+pub(super) fn span(span: Duration, language: Language) -> String {
+    let text = spelled(span);
+    match language {
+        Language::En => text,
+        Language::Ja => {
+            let units = [("years", "年"), ("year", "年"), ("months", "か月"), ("month", "か月")];
+            let units = units.into_iter().chain([("days", "日"), ("day", "日")]);
+            units.fold(text, |text, (unit, word)| text.replace(&format!(" {unit}"), word))
+        }
+    }
 }
 
 fn memory(language: Language) -> &'static str {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::args::Language;
+use crate::cli::manifest::kept::span;
 use crate::cli::manifest::meanings::meaning;
 use crate::export::{
     Collector, Config, Disclosed, FileTarget, JsonOutput, JsonTarget, PrivacyOptions, Target,
@@ -67,8 +68,8 @@ impl Leaves {
                 let path = path.display();
                 let text = match language {
                     Language::En => format!(
-                        "an IPFIX File (RFC 5655) at {path}, readable by its owner and whoever the \
-                         file system lets"
+                        "an IPFIX File (RFC 5655) at {path}, readable by its owner and by those whom \
+                         the file system lets"
                     ),
                     Language::Ja => format!(
                         "{path} のIPFIXファイル(RFC 5655)。所有者およびファイルシステムが許可する者が読めます"
@@ -133,7 +134,7 @@ fn aggregation(target: &Target, language: Language) -> Option<String> {
     let policies = target.privacy().into_iter().map(PrivacyOptions::policy);
     let policy = policies.into_iter().find(Policy::is_statistical)?;
     let Aggregation { interval, k, networks } = policy.aggregation;
-    let interval = humantime::format_duration(interval);
+    let interval = span(interval, language);
     let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
     let networks = networks.join(", ");
     Some(match (language, networks.is_empty()) {
@@ -143,8 +144,8 @@ fn aggregation(target: &Target, language: Language) -> Option<String> {
                 false => format!("networks that are told apart: {networks}"),
             };
             format!(
-                "No record of a single communication: sums over at least {k} flows each, once in \
-                 {interval}; {told_apart}"
+                "No record of a single communication: Aggregated Flows (RFC 7015) of at least {k} flows \
+                 each, once in {interval}; {told_apart}"
             )
         }
         (Language::Ja, none) => {
@@ -178,7 +179,7 @@ fn treatment_in(language: Language, treatment: Treatment) -> String {
             ),
             Treatment::Vendor => "ベンダ部のみ".to_owned(),
             Treatment::Services => "サービスポートのみ(他は0)".to_owned(),
-            Treatment::Steps(step) => format!("{}単位", humantime::format_duration(step)),
+            Treatment::Steps(step) => format!("{}単位", span(step, language)),
             Treatment::Permuted => "別の番号".to_owned(),
             Treatment::Class => "区分のみ".to_owned(),
             Treatment::Network => "設定されたネットワークのみ(他はすべて0)".to_owned(),
@@ -214,7 +215,7 @@ fn transport(collector: &Collector, language: Language) -> String {
         (Language::Ja, true) => format!("{name}上のIPFIX(同一ホスト内)"),
         (Language::En, false) => {
             format!(
-                "IPFIX over {name}, WITHOUT PROTECTION: whoever is on the way can read and change it"
+                "IPFIX over {name}, WITHOUT PROTECTION: anybody on the way can read and change it"
             )
         }
         (Language::Ja, false) => {

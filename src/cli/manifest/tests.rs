@@ -48,7 +48,7 @@ fn every_target_and_every_place_is_told_with_its_protection() {
         "WITHOUT PROTECTION",
         "2.3 file:/var/flows.ipfix",
         "where: /var/spool/flowtap",
-        "at most 7days",
+        "at most 7 days",
         "where: /etc/flowtap/spool.key",
         "where: k.pem",
         "where: /var/ledger.json",

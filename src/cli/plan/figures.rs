@@ -139,7 +139,7 @@ impl Seen {
         }
         if flows.crowded_out > 0 {
             doubt(format!(
-                "the cache was full ({} flows): flows alive are understated and records overstated; \
+                "the cache was full ({} flows): the peak of flows is understated, records are overstated; \
                  use a larger --max-flows for planning",
                 self.max_flows
             ));

@@ -11,7 +11,7 @@ use crate::cli::plan::wanted::Configured;
 use crate::cli::plan::words::{
     configured, decimal, heading, octets, ratio, row, scaled, size, time, wrapped,
 };
-use crate::cli::summary::grouped;
+use crate::cli::summary::{grouped, spelled};
 use crate::export::{Counted, Target};
 use crate::flow;
 
@@ -64,16 +64,16 @@ impl Report<'_> {
         row("packets a second", rate(ledger.received_packets), float(packets))?;
         row("bits a second", 8.0 * rate(ledger.received_octets), 8.0 * float(octets))?;
         row("new flows a second", rate(flows.new), float(new))?;
-        writeln!(
-            text,
-            "  {:<34}{:>14}{:>20}  (busiest minute)",
-            "flow records a second",
-            scaled(rate(flows.records)),
-            scaled(float(records) / 60.0)
-        )?;
+        let mean = scaled(rate(flows.records));
+        write!(text, "  {:<34}{mean:>14}", "flow records a second")?;
+        // Of less than a minute there is no busiest one.
+        if *seconds >= 60.0 {
+            write!(text, "{:>20}  (busiest minute)", scaled(float(records) / 60.0))?;
+        }
+        writeln!(text)?;
         let (alive, second) = flows.most_alive;
         let (alive, at) = (grouped(alive), time(second));
-        writeln!(text, "  {:<34}{alive:>34}  at {at}", "flows alive at most")
+        writeln!(text, "  {:<34}{alive:>34}  at {at}", "flows in the cache, peak")
     }
 
     fn write_target(&self, planned: &Planned, text: &mut String) -> std::fmt::Result {
@@ -103,7 +103,12 @@ impl Report<'_> {
         }
         let full = full_capture(mean);
         row("a full packet capture instead", full)?;
-        writeln!(text, "  of it, stored: {}, with zstd {}", ratio(full, raw), ratio(full, zstd))?;
+        writeln!(
+            text,
+            "  IPFIX takes {} of a full capture, with zstd {}",
+            ratio(full, raw),
+            ratio(full, zstd)
+        )?;
         let Counted { octets: sent, messages, .. } = planned.sent.unwrap_or(planned.raw);
         writeln!(
             text,
@@ -121,22 +126,22 @@ impl Report<'_> {
         writeln!(text, "\nConfigure")?;
         writeln!(
             text,
-            "  {:<32}twice the most alive; {} of memory when full",
+            "  {:<32}twice the peak number of flows; {} of memory when full",
             format!("--max-flows {flows}"),
             octets(float(flow::most_octets(flows)))
         )?;
         if let Some(Configured { max_flows, .. }) = self.configured {
             configured(format_args!("max_flows {}", grouped(max_flows)), max_flows >= flows, text)?;
         }
-        let outage = humantime::format_duration(self.outage);
+        let outage = spelled(self.outage);
         for planned in self.planned {
             if let Some(octets) = self.spooled(planned) {
                 writeln!(
                     text,
-                    "  {:<32}away for {outage}, {}, and a fifth: {}",
+                    "  {:<32}an outage of {outage} {}, plus 20 %: {}",
                     format!("--spool-size {}", size(spool_size(octets))),
                     match self.seen.busiest_day() {
-                        Some(_) => "every minute as the busiest",
+                        Some(_) => "with every minute as the busiest",
                         None => "at the mean rate",
                     },
                     named(&planned.target)

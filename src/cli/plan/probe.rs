@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::args::PlanFormat;
 use crate::cli::plan::figures::{self, DAY, float, spool_size, whole};
 use crate::cli::plan::words::{configured, heading, octets, ratio, row, scaled, size, wrapped};
-use crate::cli::summary::grouped;
+use crate::cli::summary::{grouped, spelled};
 use crate::cli::telemetry;
 use crate::export::octets_in_spool;
 use crate::flow;
@@ -160,7 +160,7 @@ impl Report<'_> {
 
     fn write_traffic(&self, text: &mut String) -> std::fmt::Result {
         let day = self.day;
-        let time = humantime::format_duration(Duration::from_secs(whole(day.seconds)));
+        let time = spelled(Duration::from_secs(whole(day.seconds)));
         writeln!(text, "Counted by the probe in its last {time}")?;
         writeln!(text, "{:<36}{:>14}{:>20}", "", "mean", "busiest minute")?;
         let Minute { packets, octets, records, flows } = self.minute();
@@ -178,7 +178,7 @@ impl Report<'_> {
             writeln!(text, "  {name:<34}{mean:>14}{most:>20}")?;
         }
         let alive = grouped(self.status.cache.peak);
-        writeln!(text, "  {:<34}{alive:>34}  since it began", "flows alive at most")
+        writeln!(text, "  {:<34}{alive:>34}  since it began", "flows in the cache, peak")
     }
 
     fn write_target(&self, estimate: &Estimate<'_>, text: &mut String) -> std::fmt::Result {
@@ -194,7 +194,7 @@ impl Report<'_> {
         let full = self.full_capture();
         row("a full packet capture instead", full, text)?;
         let (raw, zstd) = (ratio(full, *mean), ratio(full, left * mean));
-        writeln!(text, "  of it, exported: {raw}, with zstd {zstd}")
+        writeln!(text, "  IPFIX takes {raw} of a full capture, with zstd {zstd}")
     }
 
     fn write_advice(&self, estimates: &[Estimate<'_>], text: &mut String) -> std::fmt::Result {
@@ -202,21 +202,21 @@ impl Report<'_> {
         writeln!(text, "\nConfigure")?;
         writeln!(
             text,
-            "  {:<32}twice the most alive; {} of memory when full",
+            "  {:<32}twice the peak number of flows; {} of memory when full",
             format!("--max-flows {flows}"),
             octets(float(flow::most_octets(flows)))
         )?;
         let maximum = self.status.cache.maximum;
         configured(format_args!("max_flows {}", grouped(maximum)), maximum >= flows, text)?;
-        let outage = humantime::format_duration(self.outage);
+        let outage = spelled(self.outage);
         for estimate in estimates {
             let Some(needed) = self.spool(estimate) else { continue };
             writeln!(
                 text,
-                "  {:<32}away for {outage}, {}, and a fifth: target {}",
+                "  {:<32}an outage of {outage} {}, plus 20 %: target {}",
                 format!("--spool-size {}", size(needed)),
                 match estimate.busiest {
-                    Some(_) => "every minute as the busiest",
+                    Some(_) => "with every minute as the busiest",
                     None => "at the mean rate",
                 },
                 estimate.target.label
@@ -263,7 +263,7 @@ impl Report<'_> {
         }
         if self.status.cache.peak >= self.status.cache.maximum {
             doubts.push(
-                "the cache was full: flows alive are understated and records overstated".to_owned(),
+                "the cache was full: the peak of flows is understated, records are overstated".to_owned(),
             );
         }
         let sums = |it: &Estimate<'_>| it.busiest.is_none() && self.day.busiest_minute.is_some();

@@ -38,7 +38,6 @@ impl Wanted {
             export: typed,
             summary: None,
             quiet: arguments.quiet,
-            log: arguments.log,
             observation_domain: arguments.observation_domain,
             metering: arguments.metering.clone(),
         };

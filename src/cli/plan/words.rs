@@ -34,10 +34,14 @@ pub(super) fn time(seconds: u64) -> String {
     DateTime { seconds, nanoseconds: 0, precision: Precision::Seconds }.to_string()
 }
 
-/// `1/630 of it`, as people say it.
+/// A part of a whole: `1/630`, or `250 %` of one that is larger than it.
 pub(super) fn ratio(full: f64, part: f64) -> String {
     let times = full / part.max(1.0);
-    if times >= 1.0 { format!("1/{}", scaled(times)) } else { format!("{times:.1} times as much") }
+    if times >= 1.0 {
+        format!("1/{}", scaled(times))
+    } else {
+        format!("{:.0} %", 100.0 * part / full.max(1.0))
+    }
 }
 
 pub(super) fn octets(number: f64) -> String {
@@ -118,7 +122,7 @@ mod tests {
         assert_eq!(texts, ["0.00", "9.00", "12.3", "999", "1.00 k", "1.23 M", "5.00 P"]);
         assert_eq!(octets(1_500.0), "1.50 kB");
         assert_eq!([1_000_000, 12_000_000_000, 3_600_000].map(size), ["1M", "12G", "3600k"]);
-        assert_eq!([ratio(1_000.0, 10.0), ratio(10.0, 25.0)], ["1/100", "0.4 times as much"]);
+        assert_eq!([ratio(1_000.0, 10.0), ratio(10.0, 25.0)], ["1/100", "250 %"]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn columns_align_whatever_rows_hold() {
         ]),
     ];
     let expected = "\
-Start         Duration  Proto  Source               → Destination                 Packets →/←   Octets →/←  Flags →/←  End
+Start         Duration  Proto  Source               → Destination                 Packets →/←   Octets →/←  Flags →/←  End   Notes
 2023-11-14 UTC
 22:13:20.000     0.451  TCP    192.0.2.10:49152     → 198.51.100.7:443                  12/10  1843/120932  SAPF/SAP.  end   vlan 20
 2023-11-15 UTC
@@ -111,6 +111,7 @@ Start         Duration  Proto  Source               → Destination             
         ("Destination", "198.51.100.7:443"),
         ("Flags", "SAPF/SAP."),
         ("End", "end"),
+        ("Notes", "vlan"),
     ] {
         assert_eq!(place(lines[0], heading), place(lines[2], cell), "{text}");
     }
@@ -130,7 +131,7 @@ fn table_of_uniflows_has_no_room_for_a_reverse() {
     assert_eq!(
         text,
         "\
-Start  Duration  Proto  Source → Destination  Packets  Octets  Flags  End
+Start  Duration  Proto  Source → Destination  Packets  Octets  Flags  End  Notes
 -             -  -      -      → -                  7     700
 "
     );
