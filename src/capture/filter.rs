@@ -8,6 +8,7 @@ use pcap::Capture;
 use pcap::Linktype;
 
 use crate::capture::CaptureError;
+use crate::capture::live::FilterFault;
 use crate::capture::pcap_handle::message;
 use crate::capture::truncation::program::Instruction;
 use crate::frame::LinkType;
@@ -41,11 +42,27 @@ pub(super) fn compile(
     instructions(&compiled).map_err(|problem| error(problem.to_string()))
 }
 
-/// Whether `expression` makes sense to libpcap, for Ethernet: what can be known without an interface.
-pub(super) fn check(expression: &str) -> Result<(), CaptureError> {
-    let error = |what| CaptureError::Filter { expression: expression.into(), what };
-    let compiled = Capture::dead(Linktype::ETHERNET).and_then(|it| it.compile(expression, true));
-    compiled.map(|_| ()).map_err(|problem| error(message(&problem)))
+/// Whether `expression` makes sense to libpcap: what can be known without an interface.
+pub(super) fn check(expression: &str) -> Result<(), FilterFault> {
+    let compile = |link_type| {
+        let compiled = Capture::dead(link_type).and_then(|it| it.compile(expression, true));
+        compiled.map(|_| ()).map_err(|problem| message(&problem))
+    };
+    // What most interfaces are.
+    let Err(fault) = compile(Linktype::ETHERNET) else { return Ok(()) };
+    let what = format!("`{expression}`: {fault}");
+    // Names of hosts, networks, ports and protocols (pcap-filter(7)): another machine may have them.
+    if fault.starts_with("unknown ") {
+        return Err(FilterFault::Here(what));
+    }
+    let others = [LinkType::RawIp, LinkType::Ieee80211, LinkType::Radiotap];
+    let mut others = others.into_iter().filter_map(link_type_number);
+    // libpcap does not see of every link layer that two conditions exclude each other.
+    let is_empty = fault.contains("rejects all packets");
+    match !is_empty && others.any(|number| compile(number).is_ok()) {
+        true => Err(FilterFault::Here(format!("{what}; on an interface of Ethernet, that is"))),
+        false => Err(FilterFault::Anywhere(what)),
+    }
 }
 
 fn live_handle(interface: &str) -> Result<Capture<Active>, pcap::Error> {
@@ -119,6 +136,21 @@ mod tests {
         let error = compile("no-such-link", LinkType::Ethernet, "udp prot 53").unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("filter \"udp prot 53\": ") && text.contains("error"), "{text}");
+    }
+
+    #[test]
+    fn a_syntax_error_is_one_everywhere_and_a_name_or_a_link_type_is_not() {
+        for expression in ["not port 22", "vlan 5 and udp", "", "net 10.0.0.0/8"] {
+            assert_eq!(check(expression), Ok(()), "{expression}");
+        }
+        for expression in ["not prot 22", "and", "port 99999", "net 10.0.0.1/8", "tcp and udp"] {
+            let fault = check(expression);
+            assert!(matches!(fault, Err(FilterFault::Anywhere(_))), "{expression}: {fault:?}");
+        }
+        for expression in ["type mgt", "port no-such-service", "proto no-such-protocol"] {
+            let fault = check(expression);
+            assert!(matches!(fault, Err(FilterFault::Here(_))), "{expression}: {fault:?}");
+        }
     }
 
     #[test]

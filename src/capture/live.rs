@@ -209,12 +209,21 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Checks a filter without an interface, as one for Ethernet.
+/// Why a filter is none, as far as can be told without an interface. In words, the expression first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FilterFault {
+    /// On no machine and for no kind of interface.
+    Anywhere(String),
+    /// Here, or for interfaces of Ethernet: a name that is not known, a field that it does not have.
+    Here(String),
+}
+
+/// Checks a filter without an interface.
 ///
 /// # Errors
 ///
-/// [`CaptureError::Filter`] with what libpcap says of it.
-pub fn check_filter(expression: &str) -> Result<(), CaptureError> {
+/// What libpcap says of it.
+pub fn check_filter(expression: &str) -> Result<(), FilterFault> {
     filter::check(expression)
 }
 

@@ -26,6 +26,7 @@ use crate::time::Timestamp;
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> {
     let (capture, started) = config::merged(arguments, words)?;
+    config::check(&capture, started.as_ref())?;
     let said = &capture.log;
     log::go_on_for_long(said.log_format, said.level(capture.meter.quiet));
     let Capture {
@@ -45,7 +46,6 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         log: _,
     } = capture;
     let ordered = file.as_ref().map(|_| reload::order_on_signal()).transpose()?;
-    ending::check_outputs(&meter, &[])?;
     ending::check_memory(&meter)?;
     let packet_filter = selection::filter(&meter.metering.selection)?;
     let workers =

@@ -1,30 +1,45 @@
 //! `flowtap check`: what is wrong with a configuration file, and what is in effect with it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::capture::live;
+use anyhow::bail;
+
+use crate::capture::live::{self, FilterFault};
 use crate::cli::args::{Capture, Check, Spool};
-use crate::cli::{config, ending, selection};
+use crate::cli::config::Effective;
+use crate::cli::{ending, selection};
 use crate::confine::Account;
 use crate::export::{FileTarget, Target, Transport, check_tls};
 use crate::sys::link::Links;
 
 /// Checks the file, prints what is in effect, and notes what only this machine can tell.
 pub(super) fn run(arguments: &Check) -> anyhow::Result<()> {
-    let effective = config::of_file(&arguments.file)?;
+    let Check { file, strict, quiet, options } = arguments;
+    let words = ["flowtap", "capture"].map(OsString::from);
+    let words: Vec<_> = words.into_iter().chain(options.iter().cloned()).collect();
+    let effective = Effective::of(&words, file)?;
+    effective.check()?;
     let notes = notes(&effective.capture);
     for note in &notes {
         let _ = writeln!(io::stderr(), "flowtap: note: {note}");
     }
-    io::stdout().write_all(effective.text().as_bytes())?;
-    let shown = arguments.file.display();
-    let _ = match notes.len() {
-        0 => writeln!(io::stderr(), "flowtap: {shown} is valid"),
-        1 => writeln!(io::stderr(), "flowtap: {shown} is valid; there is a note above"),
-        count => writeln!(io::stderr(), "flowtap: {shown} is valid; there are {count} notes above"),
+    if !quiet {
+        io::stdout().write_all(effective.text().as_bytes())?;
+    }
+    let told = match notes.len() {
+        0 => format!("{} is valid", file.display()),
+        1 => format!("{} is valid; there is a note above", file.display()),
+        count => format!("{} is valid; there are {count} notes above", file.display()),
     };
+    if *strict && !notes.is_empty() {
+        bail!("{told}, and --strict wants none");
+    }
+    if !quiet {
+        let _ = writeln!(io::stderr(), "flowtap: {told}");
+    }
     Ok(())
 }
 
@@ -39,8 +54,8 @@ fn notes(capture: &Capture) -> Vec<String> {
         let names = capture.interface.iter().filter(missing);
         notes.extend(names.map(|name| format!("{name}: no such interface on this machine")));
     }
-    if let Some(filter) = &capture.filter {
-        notes.extend(live::check_filter(filter).err().map(|error| error.to_string()));
+    if let Some(Err(FilterFault::Here(what))) = capture.filter.as_deref().map(live::check_filter) {
+        notes.push(format!("filter {what}"));
     }
     if let Some(user) = &capture.confine.user {
         notes.extend(Account::find(user).err().map(|error| error.to_string()));

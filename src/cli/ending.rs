@@ -1,20 +1,20 @@
 //! How a run ends: ledger, summary, and what makes it a failure.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::capture::live::ObservationPoint;
 use crate::cli::args::{Meter, Spool};
 use crate::cli::exit::PlaceError;
 use crate::cli::flow_table::FlowTable;
-use crate::cli::{UsageError, complain, log, summary};
+use crate::cli::sense::{is_standard_output, place_of};
+use crate::cli::{complain, log, summary};
 use crate::confine::Confinement;
 use crate::export::{
     self, Exporter, Facts, Metering, Observer, Pace, RecordSink, SpoolInventory, Target,
@@ -274,33 +274,6 @@ fn write_summary(
     }
 }
 
-/// Checks that no two outputs go to the same place, and none to where the input comes from.
-pub(super) fn check_outputs(meter: &Meter, inputs: &[PathBuf]) -> anyhow::Result<()> {
-    for (place, target) in meter.export.iter().enumerate() {
-        let twice = meter.export.iter().skip(place + 1).any(|other| other == target);
-        if twice && !matches!(target, Target::Null) {
-            bail!(UsageError(format!("{target} is given twice")));
-        }
-    }
-    let mut taken: HashMap<PathBuf, String> = HashMap::new();
-    for input in inputs.iter().filter_map(|path| place_of(path)) {
-        let name = format!("the capture {}", input.display());
-        taken.insert(input, name);
-    }
-    let outputs = meter.export.iter();
-    let outputs =
-        outputs.filter_map(|target| target.output_path().map(|path| (path, target.to_string())));
-    let summary = meter.summary.as_deref().filter(|path| !is_standard_output(path));
-    let summary = summary.map(|path| (path, format!("--summary {}", path.display())));
-    for (path, name) in outputs.chain(summary) {
-        let Some(place) = place_of(path) else { continue };
-        if let Some(other) = taken.insert(place, name.clone()) {
-            bail!(UsageError(format!("{name} would overwrite {other}")));
-        }
-    }
-    Ok(())
-}
-
 /// Checks that the system would give the memory for the Flow Cache: where it does not, an allocation
 /// later on could only abort.
 pub(super) fn check_memory(meter: &Meter) -> anyhow::Result<()> {
@@ -320,25 +293,6 @@ pub(super) fn written_directory(path: &Path) -> Option<PathBuf> {
         return None;
     }
     place_of(path)?.parent().map(Path::to_owned)
-}
-
-fn is_standard_output(path: &Path) -> bool {
-    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| Path::new(name) == path)
-}
-
-/// The one name of a regular file, whether it is there or not; devices and pipes may be shared.
-fn place_of(path: &Path) -> Option<PathBuf> {
-    match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => None,
-        Ok(_) => fs::canonicalize(path).ok(),
-        Err(_) => {
-            let folder = match path.parent()? {
-                folder if folder.as_os_str().is_empty() => Path::new("."),
-                folder => folder,
-            };
-            Some(fs::canonicalize(folder).ok()?.join(path.file_name()?))
-        }
-    }
 }
 
 #[cfg(test)]

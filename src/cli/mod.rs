@@ -21,6 +21,7 @@ pub mod profiles;
 mod reload;
 mod replay;
 mod selection;
+mod sense;
 mod service;
 pub mod show;
 mod silence;

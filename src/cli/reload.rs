@@ -67,6 +67,7 @@ impl Reloader {
 
     fn reload(&mut self, running: &Running<'_>) -> anyhow::Result<String> {
         let new = Effective::of(&self.words, &self.file)?;
+        new.check()?;
         let Capture { meter, filter, .. } = &new.capture;
         if meter.export.is_empty() && !self.started.capture.meter.export.is_empty() {
             bail!(UsageError(

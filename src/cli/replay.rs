@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::capture::file;
 use crate::cli::args::{Meter, Replay};
 use crate::cli::confinement::Entered;
+use crate::cli::sense::{self, Places};
 use crate::cli::{confinement, ending, log, selection};
 use crate::export::{FileTarget, JsonOutput, JsonTarget, Metering, Pace, Target};
 use crate::flow::Seed;
@@ -19,7 +20,7 @@ use crate::pipeline;
 /// Meters capture files.
 pub(super) fn run(arguments: Replay) -> anyhow::Result<()> {
     let Replay { files: paths, workers, confine, meter, log: _ } = arguments;
-    ending::check_outputs(&meter, &paths)?;
+    sense::check_places(&Places::of_replay(&meter, &paths))?;
     ending::check_memory(&meter)?;
     let filter = selection::filter(&meter.metering.selection)?;
     let files = file::Replay::open(&paths)?;

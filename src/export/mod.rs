@@ -69,6 +69,6 @@ pub use target::{
     Transport,
 };
 pub(crate) use target::{duration_text, nearest, parse_size, size_text};
-pub(crate) use transport::tls::check as check_tls;
 pub use transport::tls::{FileUse, TlsError};
+pub(crate) use transport::tls::{check as check_tls, check_options as check_tls_options};
 pub use watch::{SessionState, SpoolState, TargetState, Watch, Watches};

@@ -80,7 +80,7 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
     let folder = Folder::new();
     let secret = folder.write("probe.key", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n");
     let text = format!(
-        "[[interface]]\nname = 'no-such-link'\n[capture]\nfilter = 'prot 53'\n[confinement]\nuser = 'nobody-of-this-name'\n\
+        "[[interface]]\nname = 'no-such-link'\n[capture]\nfilter = 'port no-such-service'\n[confinement]\nuser = 'nobody-of-this-name'\n\
          [networks]\nexclude_files = ['/nonexistent/list']\n[spool]\ndirectory = '/nonexistent/spool'\n\
          [[collector]]\nurl = 'tls://collector.invalid'\ntls = {{ cert = '{secret}', key = '{secret}' }}\n\
          [[file]]\npath = '/nonexistent/flows'\n"
@@ -89,7 +89,7 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
     let checked = flowtap(["check", &file]).well();
     for note in [
         "note: no-such-link: no such interface",
-        "note: filter \"prot 53\": ",
+        "note: filter `port no-such-service`: unknown port",
         "note: --user nobody-of-this-name: ",
         "note: cannot read /nonexistent/list",
         "note: /nonexistent/spool: its directory /nonexistent: No such file",
@@ -102,6 +102,47 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
     for said in [checked.text(), &checked.stderr] {
         assert!(!said.contains("MIIEv") && !said.contains("BEGIN"), "{said}");
     }
+}
+
+#[test]
+fn what_a_capture_refuses_a_check_refuses_in_the_same_words() {
+    let folder = Folder::new();
+    let begin = "[[interface]]\nname = 'lo'\n[telemetry]\nlisten = 'off'\n";
+    for (text, expected) in [
+        ("[capture]\nfilter = 'not prot 22'\n", ":6:1: `capture.filter`: `not prot 22`: "),
+        (
+            "[[collector]]\nurl = 'tls://c.invalid'\n",
+            ":5:1: `collector[0]`: tls://c.invalid:4740: ",
+        ),
+        ("[log]\nsummary = 'FILE'\n", ":6:1: `log.summary`: the ledger "),
+    ] {
+        let file = folder.path("flowtap.toml").display().to_string();
+        fs::write(&file, begin.to_owned() + &text.replace("FILE", &file)).unwrap();
+        let before = fs::read(&file).unwrap();
+        let checked = flowtap(["check", &file]).with(2);
+        assert!(checked.stderr.starts_with(&format!("flowtap: {file}{expected}")), "{checked:?}");
+        assert!(checked.stdout.is_empty());
+        let started = flowtap(["capture", "--config", &file]).with(2);
+        assert!(started.stderr.ends_with(&checked.stderr), "{}", started.stderr);
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+    let ended = flowtap(["capture", "-i", "lo", "--export", "null:", "--filter", "and"]).with(2);
+    assert!(ended.stderr.contains("--filter: `and`: "), "{}", ended.stderr);
+}
+
+#[test]
+fn notes_are_a_failure_for_who_wants_none() {
+    let folder = Folder::new();
+    let noted = folder.write("noted.toml", "[export]\ntargets = ['null:']\n");
+    flowtap(["check", &noted]).well();
+    let strict = flowtap(["check", "--strict", "--quiet", &noted]).with(1);
+    assert!(strict.stderr.contains("note: no [[interface]]"), "{}", strict.stderr);
+    assert!(strict.stderr.contains("there is a note above, and --strict wants none"));
+    assert!(strict.stdout.is_empty());
+    // What is typed beside the file is part of it.
+    let quiet = flowtap(["check", "--strict", "--quiet", &noted, "--", "-i", "lo"]).well();
+    assert_eq!((quiet.text(), quiet.stderr.as_str()), ("", ""));
+    flowtap(["check", &noted, "--", "--no-such-option"]).with(2);
 }
 
 #[test]

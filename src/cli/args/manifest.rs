@@ -1,5 +1,6 @@
 //! What reads a configuration, and starts nothing.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -35,13 +36,28 @@ pub(in crate::cli) struct Manifest {
 /// holds paths of keys, and no key.
 ///
 /// What only this machine can tell is noted on standard error: interfaces, files and users that are
-/// not there, certificates and keys that cannot be used. No name is resolved, and nothing is sent.
+/// not there, certificates and keys that cannot be used. No name is resolved, and nothing is sent; of a
+/// filter libpcap looks up the names.
+///
+/// Exit status 2 for what is wrong on any machine, as of capture; 1 with --strict for what is noted.
 #[derive(Debug, Args)]
 #[command(after_help = examples::CHECK)]
 pub(in crate::cli) struct Check {
     /// Configuration file
     #[arg(value_name = "FILE", default_value = installation::CONFIGURATION_FILE)]
     pub(in crate::cli) file: PathBuf,
+
+    /// Exit with status 1 if there is anything to note
+    #[arg(long)]
+    pub(in crate::cli) strict: bool,
+
+    /// Print what is wrong and what is noted only
+    #[arg(long, short)]
+    pub(in crate::cli) quiet: bool,
+
+    /// Options of flowtap capture that override the file, behind --
+    #[arg(last = true, value_name = "OPTIONS")]
+    pub(in crate::cli) options: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -226,10 +226,15 @@ fn sections() -> impl Iterator<Item = &'static str> {
 
 /// The name of the option of a key.
 pub(super) fn long_of(command: &clap::Command, key: &Key) -> String {
+    long_name(command, key.option)
+}
+
+/// The name that an option has on the command line.
+pub(super) fn long_name(command: &clap::Command, id: &str) -> String {
     let capture = command.find_subcommand("capture");
     let mut arguments = capture.into_iter().flat_map(clap::Command::get_arguments);
-    let argument = arguments.find(|argument| argument.get_id() == key.option);
-    argument.and_then(|argument| argument.get_long()).unwrap_or(key.option).to_owned()
+    let argument = arguments.find(|argument| argument.get_id() == id);
+    argument.and_then(clap::Arg::get_long).unwrap_or(id).to_owned()
 }
 
 /// What words mean if nothing else is said.

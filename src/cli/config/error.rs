@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::cli::UsageError;
+
 /// What is wrong with a configuration file. One line that names file, line, column and key.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum ConfigError {
@@ -29,6 +31,9 @@ pub(in crate::cli) enum ConfigError {
         /// What is wrong, and what would be right.
         what: String,
     },
+    /// What was typed beside it does not go with it.
+    #[error("{0}")]
+    Typed(UsageError),
 }
 
 fn named(key: &Option<String>) -> String {

@@ -25,8 +25,9 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::capture::live;
+use crate::cli::UsageError;
 use crate::cli::args::{Arguments, Capture, Command, Manifest};
-use crate::cli::{UsageError, ending};
+use crate::cli::sense::{self, Fault, Place, Places};
 use crate::export::{Target, TargetError};
 use document::{Document, Privacy, alone, is_of_several, long_of};
 pub(super) use error::ConfigError;
@@ -38,6 +39,20 @@ pub(super) use print::default_text;
 pub(super) struct Effective {
     pub(super) capture: Capture,
     matches: ArgMatches,
+    origins: Origins,
+}
+
+/// Where everything is from.
+#[derive(Debug)]
+struct Origins {
+    /// Of the file.
+    text: String,
+    /// Options that the file has keys for, these and where they stand.
+    keys: Vec<(&'static str, String, Range<usize>)>,
+    /// Its tables of targets.
+    targets: Vec<(String, Range<usize>)>,
+    /// Options of the command line, by their ids.
+    typed: Vec<String>,
 }
 
 impl Effective {
@@ -50,9 +65,9 @@ impl Effective {
         let octets = read(file)
             .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
         let source = Source { file, text: text_of(file, &octets)? };
-        let document = Document::read(source)?;
-        let typed = typed(words);
-        let says = |id: &str| typed.iter().any(|typed| typed == id);
+        let mut document = Document::read(source)?;
+        let typed_options = typed(words);
+        let says = |id: &str| typed_options.iter().any(|typed| typed == id);
         let given: Vec<_> = document.given.iter().filter(|given| !says(given.key.option)).collect();
         let interfaces = document.interfaces.iter().filter(|_| !says(INTERFACE));
         let interfaces = interfaces.map(|(described, _)| format!("--interface={}", described.name));
@@ -73,17 +88,72 @@ impl Effective {
             unreachable!("no other command has a configuration")
         };
         let targets = &mut capture.meter.export;
-        if !says(EXPORT) {
-            targets.extend(document.targets.iter().map(|placed| placed.target.clone()));
+        if says(EXPORT) {
+            document.targets.clear();
         }
+        targets.extend(document.targets.iter().map(|placed| placed.target.clone()));
         if let Some(privacy) = &document.privacy {
             apply(source, privacy, targets)?;
         }
-        check_outputs(source, &document, &mut capture)?;
         check_interfaces(source, &document)?;
-        capture.described = document.interfaces.into_iter().map(|(it, _)| it).collect();
         capture.config = Some(file.to_owned());
-        Ok(Self { capture, matches })
+        let origins = Origins {
+            text: source.text.to_owned(),
+            keys: document
+                .given
+                .iter()
+                .map(|given| (given.key.option, given.key.path(), given.span.clone()))
+                .collect(),
+            targets: document.targets.iter().map(|it| (it.path.clone(), it.span.clone())).collect(),
+            typed: typed_options,
+        };
+        capture.described = document.interfaces.into_iter().map(|(it, _)| it).collect();
+        let effective = Self { capture, matches, origins };
+        effective.refuse(Places::of(&effective.capture).clash())?;
+        Ok(effective)
+    }
+
+    /// Whether a run can be as this says, on whatever machine.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that contradicts itself.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let is_typed = |id: &str| self.origins.typed.iter().any(|typed| typed == id);
+        let id_of = |place| match place {
+            Place::Option(id) => id,
+            Place::Target(_) => EXPORT,
+        };
+        // Flags override the file, they do not contradict it.
+        let is_overridden = |fault: &&Fault| {
+            fault.against.is_some_and(|other| is_typed(other) != is_typed(id_of(fault.place)))
+        };
+        let faults = sense::contradictions(&self.capture);
+        self.refuse(faults.into_iter().find(|fault| !is_overridden(&fault)))
+    }
+
+    /// Makes an error of what is wrong, with the place where it stands.
+    fn refuse(&self, fault: Option<Fault>) -> Result<(), ConfigError> {
+        let Some(fault) = fault else { return Ok(()) };
+        let Origins { text, keys, targets, .. } = &self.origins;
+        let file = self.capture.config.as_deref().unwrap_or(Path::new(""));
+        let key = |option| {
+            let (_, path, span) = keys.iter().find(|(known, ..)| *known == option)?;
+            Some((path, span))
+        };
+        let found = match fault.place {
+            Place::Option(option) => key(option),
+            Place::Target(number) => {
+                // Tables stand behind the others.
+                let others = self.capture.meter.export.len().saturating_sub(targets.len());
+                let table = number.checked_sub(others).and_then(|number| targets.get(number));
+                table.map(|(path, span)| (path, span)).or_else(|| key(EXPORT))
+            }
+        };
+        Err(match found {
+            Some((path, span)) => Source { file, text }.fault(span, Some(path.clone()), fault.what),
+            None => ConfigError::Typed(fault.typed()),
+        })
     }
 
     /// The words of the file and of the command line, as they were read.
@@ -199,6 +269,27 @@ fn check_any_interface(capture: &Capture) -> Result<(), UsageError> {
     ))
 }
 
+/// Whether a run can be as these arguments say.
+///
+/// # Errors
+///
+/// The first thing that contradicts itself, at its place in the file of `effective` if there is one.
+pub(super) fn check(capture: &Capture, effective: Option<&Effective>) -> anyhow::Result<()> {
+    if let Some(effective) = effective {
+        return Ok(effective.check()?);
+    }
+    let clash = Places::of(capture).clash().into_iter();
+    match clash.chain(sense::contradictions(capture)).next() {
+        Some(fault) => Err(fault.typed().into()),
+        None => Ok(()),
+    }
+}
+
+/// The name that an option has on the command line.
+pub(super) fn option_name(id: &str) -> String {
+    document::long_name(&Arguments::command(), id)
+}
+
 /// What a file says alone.
 pub(super) fn of_file(file: &Path) -> Result<Effective, ConfigError> {
     Effective::of(&[], file)
@@ -260,31 +351,6 @@ fn apply(source: Source<'_>, privacy: &Privacy, targets: &mut [Target]) -> Resul
     Ok(())
 }
 
-/// Names the first target that does not go with those before it.
-fn check_outputs(
-    source: Source<'_>,
-    document: &Document,
-    capture: &mut Capture,
-) -> Result<(), ConfigError> {
-    let Err(error) = ending::check_outputs(&capture.meter, &[]) else { return Ok(()) };
-    let all = std::mem::take(&mut capture.meter.export);
-    let mut culprit = None;
-    for (number, target) in all.iter().enumerate() {
-        capture.meter.export.push(target.clone());
-        if ending::check_outputs(&capture.meter, &[]).is_err() {
-            // Tables stand behind the others.
-            let others = all.len().saturating_sub(document.targets.len());
-            culprit = number.checked_sub(others).and_then(|number| document.targets.get(number));
-            break;
-        }
-    }
-    let what = error.to_string();
-    Err(match culprit {
-        Some(placed) => source.fault(&placed.span, Some(placed.path.clone()), what),
-        None => source.fault(&place_of(document, EXPORT), Some("export.targets".to_owned()), what),
-    })
-}
-
 fn check_interfaces(source: Source<'_>, document: &Document) -> Result<(), ConfigError> {
     let names: Vec<_> = document.interfaces.iter().map(|(it, _)| it.name.clone()).collect();
     for (number, (_, span)) in document.interfaces.iter().enumerate() {
@@ -294,12 +360,6 @@ fn check_interfaces(source: Source<'_>, document: &Document) -> Result<(), Confi
         }
     }
     Ok(())
-}
-
-/// Where the key of an option stands.
-fn place_of(document: &Document, option: &str) -> Range<usize> {
-    let given = document.given.iter().find(|given| given.key.option == option);
-    given.map(|given| given.span.clone()).unwrap_or_default()
 }
 
 /// The error for what does not go together, at the key that is to blame.

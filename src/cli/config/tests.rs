@@ -372,6 +372,106 @@ fn errors_name_line_column_key_and_what_would_be_right() {
     }
 }
 
+/// What [`Effective::check`] finds.
+fn found(line: &str, text: &str) -> String {
+    let error = with(line, text).unwrap_or_else(|error| panic!("{error}\n{text}")).check();
+    let error = error.err().map(|error| error.to_string()).unwrap_or_default();
+    error.split_once("flowtap.toml:").map(|(_, rest)| rest.to_owned()).unwrap_or(error)
+}
+
+#[test]
+fn what_no_machine_can_do_is_an_error_at_its_place() {
+    let tls = "tls://c:4740: `cert` is not given";
+    for (text, expected) in [
+        (
+            "[capture]\nfilter = 'not prot 22'\n",
+            "2:1: `capture.filter`: `not prot 22`: can't parse filter expression: syntax error",
+        ),
+        ("[capture]\nfilter = 'host no-such-host.invalid'\n", ""),
+        ("[[collector]]\nurl = 'tls://c'\n", &format!("1:1: `collector[0]`: {tls}")),
+        (
+            "[[collector]]\nurl = 'udp://c'\n[[group]]\nmode = 'failover'\n[[group.collector]]\n\
+             url = 'udp://d'\n[[group.collector]]\nurl = 'tls://c'\n",
+            &format!("3:1: `group[0]`: {tls}"),
+        ),
+        ("[export]\ntargets = ['null:', 'tls://c']\n", &format!("2:1: `export.targets`: {tls}")),
+        (
+            "[[collector]]\nurl = 'tls://a_b%2Fc'\ntls = { cert = 'c', key = 'k' }\n",
+            "1:1: `collector[0]`: tls://a_b%2Fc:4740: `a_b%2Fc` is no host name",
+        ),
+        ("[[collector]]\nurl = 'tls://c'\ntls = { cert = 'c', key = 'k' }\n", ""),
+    ] {
+        let error = found("flowtap capture", text);
+        assert!(error.starts_with(expected), "{text}: {error}\nexpected: {expected}");
+        assert_eq!(error.is_empty(), expected.is_empty(), "{text}: {error}");
+    }
+    // What was typed stands nowhere in the file.
+    let typed = found("flowtap capture --filter and", "[meter]\nmax_flows = 5\n");
+    assert!(typed.starts_with("--filter: `and`: "), "{typed}");
+    let typed = found("flowtap capture --export tls://c", "[[collector]]\nurl = 'udp://c'\n");
+    assert!(typed.starts_with(tls), "{typed}");
+}
+
+#[test]
+fn no_place_is_for_two_things() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let file = path("flowtap.toml");
+    std::os::unix::fs::symlink(&file, path("link")).unwrap();
+    let collector = format!(
+        "[[collector]]\nurl = 'tls://c'\ntls = {{ ca = '{0}', cert = '{0}', key = '{0}' }}\n",
+        path("pem")
+    );
+    let json = |name: &str| format!("[[json]]\npath = '{}'\n", path(name));
+    let pseudonyms = |name: &str| {
+        format!("[json.privacy]\nlevel = 'obfuscated'\npseudonym_key = '{}'\n", path(name))
+    };
+    let spool = format!("[spool]\ndirectory = 's'\nkey = '{}'\n", path("key"));
+    for (text, expected) in [
+        (format!("[log]\nsummary = '{file}'\n"), "2:1: `log.summary`: the ledger "),
+        (json("link"), "1:1: `json[0]`: json:"),
+        (spool.replace("/key'", "/flowtap.toml'"), "3:1: `spool.key`: the key of the spool "),
+        (collector.clone() + &json("pem"), "4:1: `json[0]`: json:"),
+        (spool.clone() + &json("key"), "4:1: `json[0]`: json:"),
+        (spool.clone() + &json("x") + &pseudonyms("key"), "4:1: `json[0]`: the key of pseudonyms "),
+        (
+            collector.clone() + &json("x") + &pseudonyms("pem"),
+            "4:1: `json[0]`: the key of pseudonyms ",
+        ),
+        (
+            format!("[networks]\nonly_files = ['{0}']\n[log]\nsummary = '{0}'\n", path("ours")),
+            "4:1: `log.summary`: the ledger ",
+        ),
+        (
+            format!("[telemetry]\nlisten = 'unix:{}'\n", path("socket")) + &json("socket"),
+            "3:1: `json[0]`: json:",
+        ),
+        // Also where nothing is there as yet.
+        (
+            json("not/made/x") + &format!("[log]\nsummary = '{}'\n", path("not/made/x")),
+            "4:1: `log.summary`: the ledger ",
+        ),
+    ] {
+        fs::write(&file, &text).unwrap();
+        let error = of_file(&file).map(|_| panic!("{text}")).unwrap_err().to_string();
+        let error = error.strip_prefix(&format!("{file}:")).unwrap_or(&error).to_owned();
+        assert!(error.starts_with(expected), "{text}: {error}\nexpected: {expected}");
+        assert!(error.contains(" of its own"), "what would be right: {error}");
+    }
+    // One key for two targets gives both the same pseudonyms; certificates may share a file.
+    let two = json("a") + &pseudonyms("key") + &json("b") + &pseudonyms("key") + &collector;
+    fs::write(&file, two).unwrap();
+    of_file(&file).unwrap();
+    fs::write(&file, "[meter]\nmax_flows = 5\n").unwrap();
+    let typed = words(&format!("flowtap capture --summary {file}"));
+    let error = Effective::of(&typed, Path::new(&file)).unwrap_err().to_string();
+    assert!(error.starts_with("--summary: the ledger "), "{error}");
+}
+
+fn of_file(file: impl AsRef<Path>) -> Result<Effective, ConfigError> {
+    super::of_file(file.as_ref())
+}
+
 #[test]
 fn what_cannot_be_read_names_the_file() {
     for (file, expected) in [

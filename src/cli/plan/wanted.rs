@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use anyhow::bail;
 
 use crate::cli::args::{Capture, Meter, Plan};
+use crate::cli::sense::{self, Places};
 use crate::cli::{UsageError, config, ending};
 use crate::export::Target;
 
@@ -61,7 +62,7 @@ impl Wanted {
         if arguments.live.is_some() && wanted.interfaces.is_empty() {
             bail!(UsageError("--live needs an interface to observe: use --interface".into()));
         }
-        ending::check_outputs(&wanted.meter, &[])?;
+        sense::check_places(&Places::of_replay(&wanted.meter, &[]))?;
         ending::check_memory(&wanted.meter)?;
         Ok(wanted)
     }

@@ -88,6 +88,16 @@ pub(crate) fn check(collector: &Collector) -> Result<(), TlsError> {
     Files::of(&collector.options.tls)?.read(&provider()).map(drop)
 }
 
+/// The part of [`check`] that is so on every machine: what is said, and no file.
+///
+/// # Errors
+///
+/// What has to be changed.
+pub(crate) fn check_options(collector: &Collector) -> Result<(), TlsError> {
+    expected(collector)?;
+    Files::own(&collector.options.tls).map(drop)
+}
+
 /// Opens a session over a connected stream: reads the certificates, shakes hands, and waits until
 /// the Collector has agreed. RFC 7011 §11.3: not one Message goes to anybody else.
 ///

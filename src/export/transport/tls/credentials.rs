@@ -55,14 +55,23 @@ impl Files {
     /// [`TlsError::NotGiven`] without a certificate and its key, [`TlsError::NoAuthorities`] where
     /// neither we nor the system name authorities.
     pub(super) fn of(options: &TlsOptions) -> Result<Self, TlsError> {
-        // RFC 7011 §11.2: the Exporting Process authenticates itself, too.
-        let certificate = options.cert.clone().ok_or(TlsError::NotGiven { missing: "cert" })?;
-        let key = options.key.clone().ok_or(TlsError::NotGiven { missing: "key" })?;
+        let (certificate, key) = Self::own(options)?;
         let of_the_system =
             || SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.exists());
         let authorities =
             options.ca.clone().or_else(of_the_system).ok_or(TlsError::NoAuthorities)?;
         Ok(Self { authorities, certificate, key })
+    }
+
+    /// Our certificate and its key. RFC 7011 §11.2: the Exporting Process authenticates itself, too.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::NotGiven`].
+    pub(super) fn own(options: &TlsOptions) -> Result<(PathBuf, PathBuf), TlsError> {
+        let certificate = options.cert.clone().ok_or(TlsError::NotGiven { missing: "cert" })?;
+        let key = options.key.clone().ok_or(TlsError::NotGiven { missing: "key" })?;
+        Ok((certificate, key))
     }
 
     /// Where those we trust are from.
