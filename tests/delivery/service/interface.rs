@@ -1,6 +1,7 @@
 //! The preparation of a capture interface, and its undoing, on a real one.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -39,9 +40,8 @@ fn a_prepared_interface_hears_all_says_nothing_and_is_put_back_as_it_was() {
 
 #[test]
 #[ignore = "needs root and ethtool"]
-fn an_interface_that_was_made_again_is_left_alone_and_so_is_the_way_to_this_machine() {
-    let test = "service::interface::an_interface_that_was_made_again_is_left_alone_and_so_is_the_way_to_this_machine";
-    inside(test, || {
+fn an_interface_that_was_made_again_is_left_alone() {
+    inside("service::interface::an_interface_that_was_made_again_is_left_alone", || {
         let folder = tempfile::tempdir().expect("a temporary folder");
         used_interface(true, &[]);
         act("prepare", folder.path());
@@ -60,17 +60,83 @@ fn an_interface_that_was_made_again_is_left_alone_and_so_is_the_way_to_this_mach
         assert!(act("restore", folder.path()).contains("tap0: as it was"));
         assert_eq!(state(), before);
 
-        ip("address add 192.0.2.1/24 dev tap0");
-        ip("route add default via 192.0.2.254");
-        let before = state();
-        for (interface, reason) in
-            [("tap0", "how this machine is reached"), ("tap9", "there is no interface tap9")]
-        {
-            let output = script("prepare", interface, folder.path());
+        let output = script("prepare", "tap9", &[], folder.path());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains("there is no interface tap9"), "{told}");
+    });
+}
+
+#[test]
+#[ignore = "needs root and ethtool"]
+fn by_what_this_machine_is_reached_is_prepared_for_who_insists_alone() {
+    let test =
+        "service::interface::by_what_this_machine_is_reached_is_prepared_for_who_insists_alone";
+    inside(test, || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let refused = |interface: &str, session: &str, reason: &str| {
+            let before = state();
+            let output =
+                script("prepare", interface, &[("SSH_CONNECTION", session)], folder.path());
             let told = String::from_utf8_lossy(&output.stderr);
-            assert!(!output.status.success() && told.contains(reason), "{told}");
+            assert_eq!(output.status.code(), Some(1), "{told}");
+            assert!(
+                told.contains(reason) && told.contains("how this machine is reached"),
+                "{told}"
+            );
+            assert_eq!(state(), before);
+        };
+        let prepared = |session: &str| {
+            let output = script("prepare", "tap0", &[("SSH_CONNECTION", session)], folder.path());
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{told}");
+            act("restore", folder.path());
+        };
+        let none = "";
+        cable("tap0", "src0");
+        ip("link set dev lo up");
+        refused("lo", none, "lo is the loopback interface");
+        assert!(words("ip address show dev lo").contains("127.0.0.1"));
+
+        // Main table or another, one next hop or several.
+        ip("address add 192.0.2.1/24 dev tap0");
+        ip("address add 198.51.100.1/24 dev src0");
+        let (first, second) =
+            ("nexthop via 198.51.100.2 dev src0", "nexthop via 192.0.2.2 dev tap0");
+        for route in [
+            "default via 192.0.2.254",
+            &format!("default {first} {second}"),
+            "default dev tap0 table 7",
+        ] {
+            ip(&format!("route add {route}"));
+            refused("tap0", none, "tap0 has a default route");
+            ip(&format!("route delete {route}"));
         }
-        assert_eq!(state(), before);
+
+        // An address of it, and one that only begins like one.
+        refused("tap0", "203.0.113.9 50000 192.0.2.1 22", "tap0 has the address of a session");
+        prepared("203.0.113.9 50000 192.0.2.10 22");
+        // Who is a service has no such word: a session is there all the same.
+        let server = TcpListener::bind("192.0.2.1:22").expect("our own address");
+        let client = TcpStream::connect("192.0.2.1:22").expect("it listens");
+        refused("tap0", none, "tap0 has the address of a session");
+        drop((client, server));
+        ip("address delete 192.0.2.1/24 dev tap0");
+
+        // What stands above it: a bridge of which it is a port, and one more above that.
+        ip("link add name br0 type bridge");
+        ip("link set dev tap0 master br0");
+        ip("link set dev br0 up");
+        ip("link add link br0 name way0 type macvlan");
+        ip("link set dev way0 up");
+        ip("address add 203.0.113.1/24 dev br0");
+        prepared(none);
+        refused("tap0", "2001:db8::9 50000 203.0.113.1 22", "tap0 has, below br0, the address");
+        ip("route add default dev way0");
+        refused("tap0", none, "tap0 has, below way0, a default route");
+
+        let output =
+            script("prepare", "tap0", &[("FLOWTAP_INTERFACE_ANYWAY", "yes")], folder.path());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     });
 }
 
@@ -170,15 +236,23 @@ wire.send(frame)";
 }
 
 fn act(what: &str, folder: &Path) -> String {
-    let output = script(what, "tap0", folder);
+    let output = script(what, "tap0", &[], folder);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && told.is_empty(), "{what}: {told}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn script(what: &str, interface: &str, folder: &Path) -> std::process::Output {
+fn script(
+    what: &str,
+    interface: &str,
+    environment: &[(&str, &str)],
+    folder: &Path,
+) -> std::process::Output {
     Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/flowtap-interface"))
         .args([what, interface])
+        // The one of whoever runs the tests.
+        .env_remove("SSH_CONNECTION")
+        .envs(environment.iter().copied())
         .env("RUNTIME_DIRECTORY", folder.join(interface))
         .output()
         .expect("the script is part of the project")
