@@ -9,6 +9,7 @@ mod look;
 mod machine;
 mod print;
 mod traffic;
+mod way;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -123,9 +124,8 @@ fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
         }
     };
     for ((before, name), promiscuous) in before.iter().zip(names).zip(promiscuous) {
-        let after = look::interface(name);
         findings.push(interface::promiscuous(name, promiscuous));
-        findings.extend(traffic::of_interface(before, &after, &survey, seconds));
+        findings.extend(traffic::of_interface(before, look::losses(name), &survey, seconds));
     }
     findings.extend(traffic::of_survey(&survey));
     if let [only] = &names[..] {

@@ -26,6 +26,8 @@ pub(super) enum Check {
     Confinement,
     Carrier,
     Promiscuous,
+    Reached,
+    Stacked,
     Addresses,
     Autoconfiguration,
     Offloads,
@@ -84,6 +86,8 @@ impl Check {
             Self::Confinement => "confinement",
             Self::Carrier => "carrier",
             Self::Promiscuous => "promiscuous",
+            Self::Reached => "reached",
+            Self::Stacked => "stacked",
             Self::Addresses => "addresses",
             Self::Autoconfiguration => "autoconfiguration",
             Self::Offloads => "offloads",
@@ -109,6 +113,8 @@ impl Check {
             Self::Privilege | Self::Clock | Self::Governor | Self::Confinement => "machine",
             Self::Carrier
             | Self::Promiscuous
+            | Self::Reached
+            | Self::Stacked
             | Self::Addresses
             | Self::Autoconfiguration
             | Self::Offloads
@@ -138,6 +144,10 @@ impl Check {
             }
             Self::Carrier => "without a link nothing arrives",
             Self::Promiscuous => "mirrored packets are addressed to others, and thrown away",
+            Self::Reached => {
+                "what is observed has no address and says nothing: who prepares this one is locked out"
+            }
+            Self::Stacked => "one hands the other what it receives: every packet is counted twice",
             Self::Addresses => "this host answers on a network that it should only watch",
             Self::Autoconfiguration => {
                 "this host speaks on a network that it should only watch, and counts itself"

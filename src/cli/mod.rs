@@ -25,6 +25,8 @@ mod sense;
 mod service;
 pub mod show;
 mod silence;
+#[cfg(target_os = "linux")]
+mod stacking;
 mod status;
 mod summary;
 mod support;

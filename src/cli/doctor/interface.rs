@@ -1,5 +1,6 @@
 //! Judgements on an interface, before any packet is looked at.
 
+use crate::cli::doctor::way::Way;
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::sys::ethtool::{Hashing, Offloads, ReceiveRing};
 
@@ -12,6 +13,8 @@ pub(super) struct Interface {
     pub(super) up: bool,
     pub(super) carrier: Option<bool>,
     pub(super) mtu: Option<u32>,
+    /// It is the one by which this machine is reached.
+    pub(super) way: Option<Way>,
     /// Addresses but for link-local ones of IPv6.
     pub(super) addresses: usize,
     /// IPv6 is not switched off on it.
@@ -45,8 +48,25 @@ pub(super) fn state(interface: &Interface) -> Vec<Finding> {
                 .fixed_by("ip link show"),
         ];
     }
-    let checks = [carrier, addresses, autoconfiguration, offloads, vlan_stripping, queues];
-    checks.iter().map(|check| check(interface).of(&interface.name)).collect()
+    // What else would be told to be taken from it is what this machine is reached by.
+    let quiet: &[fn(&Interface) -> Finding] = match &interface.way {
+        Some(_) => &[],
+        None => &[addresses, autoconfiguration],
+    };
+    let checks: [fn(&Interface) -> Finding; 5] =
+        [carrier, reached, offloads, vlan_stripping, queues];
+    checks.iter().chain(quiet).map(|check| check(interface).of(&interface.name)).collect()
+}
+
+fn reached(interface: &Interface) -> Finding {
+    let Some(way) = &interface.way else {
+        let text = "this machine is not reached by it";
+        return Finding::new(Check::Reached, Verdict::Ok, text);
+    };
+    let text = format!("this is how the machine is reached: {way}");
+    Finding::new(Check::Reached, Verdict::Error, text).fixed_by(
+        "observe another one: flowtap doctor -i IFACE, one that only a TAP or a mirror leads to",
+    )
 }
 
 fn carrier(interface: &Interface) -> Finding {
@@ -250,6 +270,12 @@ mod tests {
                 Verdict::Warning,
                 "ethtool -K eth1 gro off lro off",
             ),
+            (
+                Interface { way: Some(Way::DefaultRoute("br0".to_owned())), ..base.clone() },
+                Check::Reached,
+                Verdict::Error,
+                "observe another one",
+            ),
             (offloads(Offloads::default()), Check::Offloads, Verdict::NotPossible, ""),
             (
                 offloads(Offloads { vlan_stripping: Some(true), ..base.offloads }),
@@ -285,6 +311,17 @@ mod tests {
         }
         let missing = Interface { index: None, ..base };
         assert_eq!(of(&missing, Check::Carrier).0, Verdict::Error);
+    }
+
+    #[test]
+    fn nothing_is_told_to_be_taken_from_the_interface_that_this_machine_is_reached_by() {
+        for way in [Way::Loopback, Way::Session("eth1".to_owned())] {
+            let (way, speaks_ipv6) = (Some(way), Some(true));
+            let interface = Interface { way, addresses: 2, speaks_ipv6, ..healthy() };
+            let fixes: Vec<_> = state(&interface).into_iter().filter_map(|it| it.fix).collect();
+            let [only] = &fixes[..] else { panic!("{fixes:?}") };
+            assert!(only.starts_with("observe another one"), "{only}");
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What the system says: files below /sys and /proc, and some questions to the kernel.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use caps::{CapSet, Capability};
 use nix::sys::statvfs::statvfs;
 
 use crate::cli::doctor::interface::{Interface, Losses};
+use crate::cli::doctor::way;
 use crate::sys::ethtool::Ethtool;
 use crate::sys::kernel_clock::{KernelClock, kernel_clock};
 use crate::sys::link::Links;
@@ -55,13 +57,13 @@ pub(super) fn interface(name: &str) -> Interface {
     let queues = fs::read_dir(directory.join("queues")).into_iter().flatten().flatten();
     let is_receive = |name: &str| name.starts_with("rx-");
     let queues = queues.filter(|it| it.file_name().to_str().is_some_and(is_receive)).count();
-    let statistic = |name: &str| number(&directory.join("statistics").join(name));
     Interface {
         name: name.to_owned(),
         index: Some(link.index),
         up: link.up,
         carrier: number(&directory.join("carrier")).map(|on| on != 0),
         mtu: number(&directory.join("mtu")).and_then(|mtu| mtu.try_into().ok()),
+        way: way::by(name, link.hardware_type == libc::ARPHRD_LOOPBACK),
         addresses: addresses(name),
         speaks_ipv6: number(&Path::new("/proc/sys/net/ipv6/conf").join(name).join("disable_ipv6"))
             .map(|disabled| disabled == 0),
@@ -69,26 +71,30 @@ pub(super) fn interface(name: &str) -> Interface {
         ring: ethtool.as_ref().and_then(|it| it.receive_ring(name).ok()),
         queues,
         hashing: ethtool.as_ref().and_then(|it| it.hashing(name).ok()),
-        losses: Losses {
-            missed: statistic("rx_missed_errors").unwrap_or(0)
-                + statistic("rx_fifo_errors").unwrap_or(0),
-            damaged: statistic("rx_crc_errors").unwrap_or(0)
-                + statistic("rx_frame_errors").unwrap_or(0),
-            length: statistic("rx_length_errors").unwrap_or(0),
-        },
+        losses: losses(name),
+    }
+}
+
+/// What the interface has lost. Files below /sys alone: this is asked while packets are captured, too.
+pub(in crate::cli) fn losses(name: &str) -> Losses {
+    let statistics = class(name).join("statistics");
+    let sum = |names: [&str; 2]| -> u64 {
+        names.iter().filter_map(|name| number(&statistics.join(name))).sum()
+    };
+    Losses {
+        missed: sum(["rx_missed_errors", "rx_fifo_errors"]),
+        damaged: sum(["rx_crc_errors", "rx_frame_errors"]),
+        length: number(&statistics.join("rx_length_errors")).unwrap_or(0),
     }
 }
 
 /// How many addresses the interface has but for those of the link, which come with IPv6 itself.
 fn addresses(name: &str) -> usize {
-    let Ok(all) = nix::ifaddrs::getifaddrs() else { return 0 };
-    all.filter(|it| it.interface_name == name)
-        .filter_map(|it| it.address)
-        .filter(|address| {
-            address.as_sockaddr_in().is_some()
-                || address.as_sockaddr_in6().is_some_and(|it| !it.ip().is_unicast_link_local())
-        })
-        .count()
+    let is_of_the_link = |address: &IpAddr| match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    way::addresses(name).iter().filter(|address| !is_of_the_link(address)).count()
 }
 
 fn class(name: &str) -> std::path::PathBuf {
@@ -110,6 +116,7 @@ mod tests {
     #[test]
     fn the_loopback_interface_is_looked_at() {
         let lo = interface("lo");
+        assert_eq!(lo.way, Some(way::Way::Loopback));
         assert!(lo.index.is_some() && lo.mtu.is_some_and(|mtu| mtu > 1500), "{lo:?}");
         assert_eq!(lo.ring, None);
         assert_eq!(interface("not-there-1").index, None);

@@ -26,13 +26,13 @@ pub(super) fn unseen(error: &CaptureError, may_capture: bool, all_up: bool) -> F
 /// What an interface counted, and what came through it in so many seconds.
 pub(super) fn of_interface(
     before: &Interface,
-    after: &Interface,
+    after: Losses,
     survey: &Survey,
     seconds: f64,
 ) -> Vec<Finding> {
     let of = |(index, count): &(u32, u64)| (Some(*index) == before.index).then_some(*count);
     let packets = survey.frames.iter().find_map(of).unwrap_or(0);
-    let lost = since(before.losses, after.losses);
+    let lost = since(before.losses, after);
     let findings = [
         arrivals(packets, seconds),
         losses(&before.name, lost, before.losses, before.ring),
