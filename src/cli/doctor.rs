@@ -27,6 +27,7 @@ use crate::cli::finding::{Check, Finding, Verdict};
 use crate::confine::{self, Confinement, Files, Policy};
 use crate::decode;
 use crate::pipeline::{self, Survey, SurveyConfig, Suspects};
+use crate::sys::disk::free_octets;
 
 use interface::Interface;
 
@@ -92,8 +93,7 @@ fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
     let before: Vec<_> = names.iter().map(|name| look::interface(name)).collect();
     findings.extend(before.iter().flat_map(interface::state));
     findings.extend(export::collectors(&collectors));
-    let disk =
-        spool.directory.as_deref().map(|directory| (directory, look::free_octets(directory)));
+    let disk = spool.directory.as_deref().map(|directory| (directory, free_octets(directory)));
     let suspects = Suspects {
         mtus: before.iter().filter_map(|it| it.index.zip(it.mtu)).collect(),
         collectors: collectors.iter().flat_map(|it| crate::export::addresses(it)).collect(),

@@ -64,7 +64,7 @@ impl Loss {
                  collector, --queue SIZE more in memory"
             }
             LossReason::SpoolFull => {
-                "give the spool more room (--spool-size; flowtap plan reckons it)"
+                "give the spool more room (--spool-size, and its disk; flowtap plan reckons it)"
             }
             LossReason::Expired => {
                 "let records wait longer (--spool-age), or bring the collector back"

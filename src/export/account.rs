@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::export::error::ExportError;
 use crate::export::notice::{Notice, Observer};
-use crate::export::watch::Books;
+use crate::export::watch::{Books, SpoolState};
 
 pub use aggregation::Aggregation;
 pub use report::TargetReport;
@@ -189,9 +189,11 @@ impl Account {
     }
 
     /// The spool of the target has little room left.
-    pub(crate) fn spool_nearly_full(&mut self, target: &str, filled: u64, bound: u64) {
+    pub(crate) fn spool_nearly_full(&mut self, target: &str, spool: &SpoolState) {
         self.spool_nearly_full += 1;
-        self.observer.notice(&Notice::SpoolNearlyFull { target, filled, bound });
+        let (filled, bound) = (spool.octets, spool.limit_octets);
+        let by_disk = spool.is_bound_by_disk();
+        self.observer.notice(&Notice::SpoolNearlyFull { target, filled, bound, by_disk });
     }
 
     #[cfg(test)]

@@ -28,6 +28,8 @@ pub enum Notice<'a> {
         filled: u64,
         /// Octets that it may have.
         bound: u64,
+        /// That is less than is configured: its disk has no room for more.
+        by_disk: bool,
     },
     /// The Flow Cache has little room left; when it has none, Flows leave early.
     CacheNearlyFull {
@@ -69,10 +71,12 @@ impl fmt::Display for Notice<'_> {
         match self {
             Self::Trouble(error) => error.fmt(f),
             Self::Advice { target, text } => write!(f, "{target}: {text}"),
-            Self::SpoolNearlyFull { target, filled, bound } => write!(
+            Self::SpoolNearlyFull { target, filled, bound, by_disk } => write!(
                 f,
-                "{target}: the spool is nearly full, {filled} of {bound} octets: what does not fit \
-                 is lost; bring the collector back, or use a larger --spool-size"
+                "{target}: the spool is nearly full, {filled} of {bound} octets{}: what does not fit \
+                 is lost; bring the collector back, or {}",
+                if *by_disk { " that its disk has room for" } else { "" },
+                if *by_disk { "make room on that disk" } else { "use a larger --spool-size" },
             ),
             Self::CacheNearlyFull { flows, bound } => write!(
                 f,

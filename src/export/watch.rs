@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::export::account::{LossReason, Sessions, SharedTotals, Totals};
+use crate::export::high_water::is_nearly_full;
 use crate::privacy::Level;
 use crate::time::Timestamp;
 
@@ -85,9 +86,36 @@ pub struct SpoolState {
     pub records: u64,
     /// Octets on disk.
     pub octets: u64,
-    /// Octets on disk at most.
+    /// Octets on disk at most, as configured.
     pub maximum_octets: u64,
+    /// Octets that there can be: what there are and what is free on the file system, if that is less.
+    pub limit_octets: u64,
 }
+
+impl SpoolState {
+    /// Whether its file system has less room than it may take.
+    pub const fn is_bound_by_disk(&self) -> bool {
+        self.limit_octets < self.maximum_octets
+    }
+
+    /// Whether it has little room left.
+    pub const fn is_nearly_full(&self) -> bool {
+        let (filled, bound) = self.fill();
+        is_nearly_full(filled, bound)
+    }
+
+    /// How full it is, and of what. Empty, it is full all the same where a disk has no room for one.
+    pub(crate) const fn fill(&self) -> (u64, u64) {
+        if self.is_bound_by_disk() && self.limit_octets < LEAST_OCTETS {
+            (LEAST_OCTETS, LEAST_OCTETS)
+        } else {
+            (self.octets, self.limit_octets)
+        }
+    }
+}
+
+/// No spool is configured to have less.
+const LEAST_OCTETS: u64 = 1_000_000;
 
 /// A target at one moment.
 #[derive(Clone, Debug, Default)]
@@ -224,12 +252,36 @@ mod tests {
     }
 
     #[test]
+    fn a_spool_is_as_full_as_its_disk() {
+        let spool = |octets, limit_octets| SpoolState {
+            records: 1,
+            octets,
+            maximum_octets: 1_000_000_000,
+            limit_octets,
+        };
+        for (octets, limit, is_nearly_full) in [
+            (799_999_999, 1_000_000_000, false),
+            (800_000_000, 1_000_000_000, true),
+            (2_399_999, 3_000_000, false),
+            (2_400_000, 3_000_000, true),
+            (0, 1_000_000, false),
+            (0, 999_999, true),
+            (0, 0, true),
+        ] {
+            let spool = spool(octets, limit);
+            assert_eq!(spool.is_nearly_full(), is_nearly_full, "{spool:?}");
+            assert_eq!(spool.is_bound_by_disk(), limit < 1_000_000_000);
+        }
+    }
+
+    #[test]
     fn what_is_neither_sent_nor_lost_nor_on_disk_is_queued() {
         let watch = Watch::new("tcp://c".to_owned(), "1".to_owned(), "tcp", vec![Level::AsIs]);
         let at = |seconds| Timestamp::from_parts(seconds, 0);
         let session =
             SessionState { is_open: true, member: 1, unconfirmed: 12, last_written: Some(at(6)) };
-        let spool = SpoolState { records: 20, octets: 900, maximum_octets: 1000 };
+        let spool =
+            SpoolState { records: 20, octets: 900, maximum_octets: 1000, limit_octets: 1000 };
         watch.begin(records(10), records(3));
         watch.given.add(records(100));
         watch.queue_full.add(records(5));

@@ -9,6 +9,8 @@ pub mod block_ring;
 #[cfg(target_os = "linux")]
 mod bus_error;
 
+pub mod disk;
+
 #[cfg(target_os = "linux")]
 pub mod ethtool;
 

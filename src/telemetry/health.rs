@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::export::is_nearly_full;
+use crate::export::{LossReason, SpoolState, is_nearly_full};
 
 /// What `/health` says: 200 if healthy, 503 if not.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -19,7 +19,7 @@ pub struct Health {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Check {
     /// What was checked: `drops`, `workers`, `books`, `cache`, `interface`, `traffic`, `target`,
-    /// `spool`, `queue`.
+    /// `records`, `spool`.
     pub check: String,
     /// Of what, where there are several: the name of an interface, the place of a target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,10 +63,10 @@ pub(super) struct TargetFindings {
     pub(super) failed: bool,
     /// For how long there is no session.
     pub(super) away: Option<Duration>,
-    /// Records lost within [`RECENTLY`].
-    pub(super) recently_lost: u64,
-    /// Octets that wait on disk, and how many may.
-    pub(super) spool: Option<(u64, u64)>,
+    /// Records lost within [`RECENTLY`], in the order of [`LossReason::ALL`].
+    pub(super) recently_lost: [u64; LossReason::ALL.len()],
+    /// What waits on disk.
+    pub(super) spool: Option<SpoolState>,
 }
 
 /// Judges what was found.
@@ -132,18 +132,11 @@ pub(super) fn judge(findings: &Findings) -> Health {
     for target in &findings.targets {
         let label = Some(target.label.as_str());
         add("target", label, target_fault(target), "takes records".to_owned());
-        let lost = target.recently_lost;
-        add(
-            "queue",
-            label,
-            (lost > 0).then(|| format!("{lost} flow records were lost in the last {recently} s")),
-            format!("no flow record was lost in the last {recently} s"),
-        );
-        if let Some((octets, maximum)) = target.spool {
-            let fill = percent(octets, maximum);
-            let fault = is_nearly_full(octets, maximum)
-                .then(|| format!("the spool is {fill} % full: records will be lost when it is"));
-            add("spool", label, fault, format!("the spool is {fill} % full"));
+        let well = format!("no flow record was lost in the last {recently} s");
+        add("records", label, losses(&target.recently_lost), well);
+        if let Some(spool) = &target.spool {
+            let fill = percent(spool.octets, spool.limit_octets);
+            add("spool", label, spool_fault(spool), format!("the spool is {fill} % full"));
         }
     }
     Health { healthy: checks.iter().all(|check| check.healthy), checks }
@@ -161,6 +154,32 @@ fn target_fault(target: &TargetFindings) -> Option<String> {
     }
     let away = target.away.filter(|&away| away >= AWAY_BOUND)?;
     Some(format!("the collector has been out of reach for {} s", away.as_secs()))
+}
+
+/// How many were lost, and of each reason how many.
+fn losses(lost: &[u64]) -> Option<String> {
+    let all: u64 = lost.iter().sum();
+    let reasons = LossReason::ALL.iter().zip(lost).filter(|(_, lost)| **lost > 0);
+    let reasons: Vec<_> =
+        reasons.map(|(reason, lost)| format!("{} {lost}", reason.name())).collect();
+    let (recently, reasons) = (RECENTLY.as_secs(), reasons.join(", "));
+    (all > 0).then(|| format!("{all} flow records were lost in the last {recently} s ({reasons})"))
+}
+
+fn spool_fault(spool: &SpoolState) -> Option<String> {
+    let (octets, limit) = (spool.octets, spool.limit_octets);
+    if !spool.is_nearly_full() {
+        return None;
+    }
+    if spool.is_bound_by_disk() {
+        return Some(format!(
+            "the disk of the spool is nearly full: {octets} octets wait there, and it has room for \
+             {} more; then records will be lost",
+            limit.saturating_sub(octets)
+        ));
+    }
+    let fill = percent(octets, limit);
+    Some(format!("the spool is {fill} % full: records will be lost when it is"))
 }
 
 fn percent(part: u64, whole: u64) -> u64 {
@@ -185,6 +204,10 @@ mod tests {
 
     type Provoke = fn(&mut Findings);
 
+    fn spool(octets: u64, limit_octets: u64) -> SpoolState {
+        SpoolState { records: 1, octets, maximum_octets: 100, limit_octets }
+    }
+
     fn well() -> Findings {
         Findings {
             recent_drops: 0,
@@ -202,7 +225,7 @@ mod tests {
             targets: vec![TargetFindings {
                 label: "1".to_owned(),
                 away: Some(Duration::from_secs(59)),
-                spool: Some((79, 100)),
+                spool: Some(spool(79, 100)),
                 ..TargetFindings::default()
             }],
         }
@@ -213,8 +236,8 @@ mod tests {
         let health = judge(&well());
         assert!(health.healthy, "{health:?}");
         let names: Vec<_> = health.checks.iter().map(|check| check.check.as_str()).collect();
-        let all = ["drops", "workers", "books", "cache", "interface", "traffic", "target", "queue"];
-        assert_eq!(names, [&all[..], &["spool"]].concat());
+        let all = ["drops", "workers", "books", "cache", "interface", "traffic", "target"];
+        assert_eq!(names, [&all[..], &["records", "spool"]].concat());
     }
 
     #[test]
@@ -233,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_found_alone_and_named() {
-        let faults: [(&str, Provoke); 10] = [
+        let faults: [(&str, Provoke); 11] = [
             ("drops", |it| it.recent_drops = 1),
             ("workers", |it| it.workers_ended = 1),
             ("books", |it| it.books_balance = false),
@@ -242,8 +265,9 @@ mod tests {
             ("traffic", |it| it.interfaces[0].quiet = it.patience),
             ("target", |it| it.targets[0].failed = true),
             ("target", |it| it.targets[0].away = Some(AWAY_BOUND)),
-            ("queue", |it| it.targets[0].recently_lost = 1),
-            ("spool", |it| it.targets[0].spool = Some((NEARLY_FULL, 100))),
+            ("records", |it| it.targets[0].recently_lost[0] = 1),
+            ("spool", |it| it.targets[0].spool = Some(spool(NEARLY_FULL, 100))),
+            ("spool", |it| it.targets[0].spool = Some(spool(0, 99))),
         ];
         for (name, provoke) in faults {
             let mut findings = well();
@@ -253,6 +277,19 @@ mod tests {
             assert!(!health.healthy && found.len() == 1 && found[0].check == name, "{found:?}");
         }
     }
+
+    #[test]
+    fn a_loss_is_told_with_its_reasons() {
+        let mut lost = [0; LossReason::ALL.len()];
+        assert_eq!(losses(&lost), None);
+        lost[LossReason::SpoolFull as usize] = 7;
+        let said = "7 flow records were lost in the last 60 s (spool_full 7)";
+        assert_eq!(losses(&lost).as_deref(), Some(said));
+        lost[LossReason::QueueFull as usize] = 1;
+        let said = "8 flow records were lost in the last 60 s (queue_full 1, spool_full 7)";
+        assert_eq!(losses(&lost).as_deref(), Some(said));
+    }
+
     #[test]
     fn alerts_and_documentation_mean_the_same_by_nearly_full() {
         let read = |name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));

@@ -167,7 +167,9 @@ mod tests {
             // Something always comes by the other one.
             let received = [(8, of(at)), (7, of(packets))];
             let news = interfaces.listen(&received, Duration::from_secs(at));
-            news.into_iter().map(|it| (it.interface, it.time.as_secs(), it.is_over)).collect()
+            news.into_iter()
+                .map(|it| (it.interface, it.time.as_secs(), it.is_over))
+                .collect::<Vec<_>>()
         };
         let begins = |time| vec![("eth1".to_owned(), time, false)];
         let ends = |time| vec![("eth1".to_owned(), time, true)];

@@ -229,9 +229,11 @@ fn targets(targets: &[Target]) -> Vec<Family> {
         (gauge("export_spool", "Octets that wait on disk").in_bytes(), |it| {
             it.spool.map(|spool| spool.octets)
         }),
-        (gauge("export_spool_limit", "Octets that may wait on disk").in_bytes(), |it| {
-            it.spool.map(|spool| spool.maximum_octets)
-        }),
+        (
+            gauge("export_spool_limit", "Octets that can wait on disk, as far as it has room")
+                .in_bytes(),
+            |it| it.spool.map(|spool| spool.limit_octets),
+        ),
         (gauge("export_connected", "Whether there is a transport session"), |it| {
             it.connected.map(u64::from)
         }),

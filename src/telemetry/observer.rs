@@ -76,8 +76,11 @@ struct Look {
     /// In the order of the interfaces.
     interfaces: Vec<Received>,
     /// Lost records, in the order of the targets.
-    lost: HashMap<String, u64>,
+    lost: HashMap<String, Lost>,
 }
+
+/// Data Records by why they were lost, in the order of [`LossReason::ALL`].
+type Lost = [u64; LossReason::ALL.len()];
 
 impl Observer {
     pub(super) fn new(subject: Subject) -> Self {
@@ -154,7 +157,7 @@ impl Observer {
                 .targets
                 .iter()
                 .zip(states)
-                .map(|(watch, state)| (watch.label.clone(), state.lost_totals().records))
+                .map(|(watch, state)| (watch.label.clone(), state.lost.map(|it| it.records)))
                 .collect(),
         }
     }
@@ -299,6 +302,7 @@ impl Observer {
                 flows: spool.records,
                 octets: spool.octets,
                 maximum_octets: spool.maximum_octets,
+                limit_octets: spool.limit_octets,
             }),
         });
         described.collect()
@@ -338,11 +342,20 @@ impl Observer {
                     label: watch.label.clone(),
                     failed: state.failed,
                     away: self.away_for(watch, at),
-                    recently_lost: grown(&|look| look.lost.get(&watch.label).copied().unwrap_or(0)),
-                    spool: state.spool.map(|spool| (spool.octets, spool.maximum_octets)),
+                    recently_lost: self.recently_lost(&watch.label),
+                    spool: state.spool,
                 })
                 .collect(),
         }
+    }
+
+    /// Records lost within the last minute, by reason.
+    fn recently_lost(&self, label: &str) -> Lost {
+        let of = |look: Option<&Look>| look.and_then(|it| it.lost.get(label)).copied();
+        let old = of(self.looks.front()).unwrap_or_default();
+        let mut lost = of(self.looks.back()).unwrap_or_default();
+        lost.iter_mut().zip(old).for_each(|(new, old)| *new = new.saturating_sub(old));
+        lost
     }
 
     fn distributions(&self, page: &Page) -> Distributions {

@@ -241,8 +241,10 @@ pub struct Spool {
     pub flows: u64,
     /// Octets.
     pub octets: u64,
-    /// Octets at most.
+    /// Octets at most, as configured.
     pub maximum_octets: u64,
+    /// Octets that there can be: what there are and what is free on the disk, if that is less.
+    pub limit_octets: u64,
 }
 
 /// What the process has given up.

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use caps::{CapSet, Capability};
-use nix::sys::statvfs::statvfs;
 
 use crate::cli::doctor::interface::{Interface, Losses};
 use crate::cli::doctor::way;
@@ -26,17 +25,6 @@ pub(super) fn clock() -> Option<KernelClock> {
 pub(super) fn governors() -> Vec<String> {
     let processors = fs::read_dir("/sys/devices/system/cpu").into_iter().flatten().flatten();
     processors.filter_map(|it| text(&it.path().join("cpufreq/scaling_governor"))).collect()
-}
-
-/// Octets that are free for this user where `directory` is or will be.
-pub(super) fn free_octets(directory: &Path) -> Option<u64> {
-    let there = directory.ancestors().find_map(|place| {
-        let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
-        statvfs(place).ok()
-    })?;
-    #[allow(clippy::useless_conversion, reason = "32 bits on processors of 32")]
-    let (blocks, size) = (u64::from(there.blocks_available()), u64::from(there.fragment_size()));
-    Some(blocks.saturating_mul(size))
 }
 
 /// Whether the interface takes what is not addressed to it, now.
@@ -121,13 +109,5 @@ mod tests {
         assert_eq!(lo.ring, None);
         assert_eq!(interface("not-there-1").index, None);
         assert_eq!(is_promiscuous("not-there-1"), None);
-    }
-
-    #[test]
-    fn room_on_disk_is_that_where_a_directory_will_be() {
-        let directory = tempfile::tempdir().unwrap();
-        let octets = free_octets(&directory.path().join("not/made/yet"));
-        assert!(octets.is_some_and(|octets| octets > 0), "{octets:?}");
-        assert!(free_octets(Path::new("relative/and/not/there")).is_some());
     }
 }

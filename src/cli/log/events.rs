@@ -143,7 +143,7 @@ pub(in crate::cli) fn exporting(notice: &export::Notice<'_>) {
             let (target, reason) = (*target, *text);
             say!(warn, "export-advice", "export", { target, reason }, "{notice}");
         }
-        export::Notice::SpoolNearlyFull { target, filled, bound } => {
+        export::Notice::SpoolNearlyFull { target, filled, bound, .. } => {
             let (target, octets, maximum_octets) = (*target, *filled, *bound);
             say!(
                 warn, "spool-nearly-full", "export", { target, octets, maximum_octets },
@@ -219,6 +219,20 @@ pub(in crate::cli) fn spool_unclaimed(directory: &Path, octets: u64) {
         warn, "spool-unclaimed", "export", { directory = directory.as_str(), octets, fix },
         "{grouped} octets of flow records wait in {directory}, for a target that this probe does not \
          have: {fix}"
+    );
+}
+
+/// The disk of a spool has less room than its targets may take together.
+pub(in crate::cli) fn spool_disk_small(directory: &Path, room: u64, maximum_octets: u64) {
+    let (directory, octets) = (directory.display().to_string(), room);
+    let fix = "use a disk with that much free, or a --spool-size that there is room for";
+    say!(
+        warn, "spool-disk-small", "export",
+        { directory = directory.as_str(), octets, maximum_octets, fix },
+        "{directory}: the disk has room for {} octets, and the spool may take {}: in a long outage \
+         records are lost before it has; {fix}",
+        grouped(octets),
+        grouped(maximum_octets)
     );
 }
 

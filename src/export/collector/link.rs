@@ -22,7 +22,7 @@ use crate::export::options::{Exported, Options};
 use crate::export::pacing::Pacer;
 use crate::export::profile::Refresh;
 use crate::export::spool::PushError;
-use crate::export::watch::{SessionState, SpoolState, Watch};
+use crate::export::watch::{SessionState, Watch};
 use crate::ipfix::message::{MessageWriter, Refused};
 use crate::time::Timestamp;
 
@@ -471,10 +471,11 @@ impl Link {
         for (reason, totals) in losses {
             self.account.lost(reason, totals);
         }
-        if let Some(SpoolState { octets, maximum_octets, .. }) = self.store.spool()
-            && self.spool_mark.look(octets, maximum_octets)
-        {
-            self.account.spool_nearly_full(&self.target, octets, maximum_octets);
+        if let Some(spool) = self.store.spool() {
+            let (filled, bound) = spool.fill();
+            if self.spool_mark.look(filled, bound) {
+                self.account.spool_nearly_full(&self.target, &spool);
+            }
         }
         if let Some(source) = trouble {
             let source = match source {

@@ -238,6 +238,7 @@ impl Store {
         if let Some(spool) = &mut inner.spool {
             spool.flush();
             spool.expire(now);
+            spool.measure(now);
             for (reason, totals) in spool.take_losses() {
                 inner.lose(reason, totals, now);
             }
@@ -272,6 +273,7 @@ impl Store {
             records: spool.waiting().records,
             octets: spool.octets(),
             maximum_octets: spool.maximum_octets(),
+            limit_octets: spool.limit_octets(),
         })
     }
 

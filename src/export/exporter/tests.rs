@@ -6,6 +6,7 @@ use super::*;
 use crate::export::config::TcpConfig;
 use crate::export::target::JsonOutput;
 use crate::export::testing::{batch, read_flows, tcp_biflow, udp_uniflow};
+use crate::export::watch::SpoolState;
 
 fn config(pace: Pace, targets: &[Target]) -> Config {
     Config { pace, targets: targets.to_vec(), ..Config::default() }
@@ -202,7 +203,9 @@ fn what_waited_in_the_spool_in_between_is_counted_once() {
     earlier.keep(records(7));
     let mut earlier = earlier.into_report("x".to_owned(), records(10));
     let mut later = Account::default();
-    later.spool_nearly_full("x", 80, 100);
+    let (octets, maximum_octets, limit_octets) = (80, 100, 100);
+    let spool = SpoolState { records: 1, octets, maximum_octets, limit_octets };
+    later.spool_nearly_full("x", &spool);
     later.carry_over(records(7));
     later.sent(records(11));
     earlier.go_on(later.into_report("x".to_owned(), records(4)));

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ring::digest;
 
 use crate::export::spool::error::SpoolError;
+use crate::sys::disk;
 
 /// A directory that is ours alone as long as this lives.
 #[derive(Debug)]
@@ -39,6 +40,11 @@ impl Directory {
         here.is_ok_and(|here| {
             there.is_ok_and(|there| (here.dev(), here.ino()) == (there.dev(), there.ino()))
         })
+    }
+
+    /// Octets that are free on its file system.
+    pub(super) fn free(&self) -> Option<u64> {
+        disk::free_octets_beside(&self.lock)
     }
 
     /// Makes the directory again after it was removed.

@@ -52,6 +52,8 @@ pub(crate) struct Spool {
     survives: bool,
     context: Arc<str>,
     maximum_octets: u64,
+    /// When the file system was last asked what is free, and octets that there are and could be.
+    room: Option<(Timestamp, u64)>,
     segment_octets: u64,
     maximum_age: Duration,
     /// In order, by number.
@@ -115,12 +117,13 @@ impl Spool {
             SpoolError::Directory { path: directory.path().to_owned(), source }
         })?;
         let octets = segments.iter().map(|segment| segment.end.offset).sum();
-        let spool = Self {
+        let mut spool = Self {
             directory,
             key,
             survives: config.key_file.is_some(),
             context: Arc::from(context),
             maximum_octets: config.maximum_octets,
+            room: None,
             segment_octets: (config.maximum_octets / SEGMENTS)
                 .clamp(SEGMENT_MINIMUM, SEGMENT_MAXIMUM),
             maximum_age: config.maximum_age,
@@ -132,12 +135,30 @@ impl Spool {
             expired: Totals::default(),
             damaged: Totals::default(),
         };
+        spool.measure(now);
         Ok((spool, recovery))
     }
 
     /// Octets that there may be.
     pub(crate) const fn maximum_octets(&self) -> u64 {
         self.maximum_octets
+    }
+
+    /// Octets that there can be: no more than the file system had room for when it was last asked.
+    pub(crate) fn limit_octets(&self) -> u64 {
+        self.room.map_or(self.maximum_octets, |(_, room)| room.min(self.maximum_octets))
+    }
+
+    /// Asks the file system what is free, if that was not a moment ago; to be called now and then.
+    pub(crate) fn measure(&mut self, now: Timestamp) {
+        let is_news =
+            |(at, _): (Timestamp, u64)| now.since(at).max(at.since(now)) >= MEASURE_INTERVAL;
+        if self.room.is_none_or(is_news) {
+            // What is gathered and not written yet is not on it.
+            let pending = self.segments.back().map_or(0, Segment::pending) as u64;
+            let octets = self.octets.saturating_sub(pending);
+            self.room = self.directory.free().map(|free| (now, octets.saturating_add(free)));
+        }
     }
 
     /// Hands out the next body in order that was not read yet.
@@ -342,6 +363,8 @@ pub fn octets_in_spool(octets: u64, bodies: u64) -> u64 {
 
 /// Octets of a segment at most, unless one body is larger.
 const SEGMENT_MAXIMUM: u64 = 4 << 20;
+/// It is other people's disk, too, and fills up in more than an instant.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(2);
 /// However small the spool.
 const SEGMENT_MINIMUM: u64 = 16 << 10;
 /// How many segments a full spool has at least: what is delivered makes room one by one.

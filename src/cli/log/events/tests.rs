@@ -53,7 +53,7 @@ fn everything() {
     }
     for notice in [
         export::Notice::Advice { target, text: "put it right" },
-        export::Notice::SpoolNearlyFull { target, filled: 8, bound: 10 },
+        export::Notice::SpoolNearlyFull { target, filled: 8, bound: 10, by_disk: false },
         export::Notice::CacheNearlyFull { flows: 8, bound: 10 },
         export::Notice::Recovered { target },
         export::Notice::Resumed { target },
@@ -63,6 +63,7 @@ fn everything() {
         exporting(&notice);
     }
     spool_unclaimed(Path::new("spool/1"), 7);
+    spool_disk_small(Path::new("spool"), 7, 10);
     plain_transport("everybody reads it");
     for records in [7, 0] {
         let (target, reason) = (target.to_owned(), LossReason::QueueFull);

@@ -7,6 +7,7 @@ use crate::export::mapping::{Content as _, Templates, data_records};
 use crate::export::target::{Collector, Target, Transport};
 use crate::export::testing::{read_flows, udp_uniflow};
 use crate::export::transport::{Patience, SendError, Session, Settings};
+use crate::export::watch::SpoolState;
 use crate::ipfix::sets::DataSets;
 
 /// What becomes of a Message, by its number; the size is that of the Messages to come.
@@ -152,8 +153,9 @@ fn a_spool_that_fills_up_is_told_of_once() {
     for _ in 0..900 {
         push(&link.store, 15);
         link.tick_store();
-        let SpoolState { octets: filled, maximum_octets, .. } = link.store.spool().unwrap();
-        assert_eq!(maximum_octets, 1_000_000);
+        let SpoolState { octets: filled, maximum_octets, limit_octets, .. } =
+            link.store.spool().unwrap();
+        assert_eq!([maximum_octets, limit_octets], [1_000_000; 2]);
         if link.account.spool_nearly_full_times() == 1 {
             warned_at.get_or_insert(filled);
         }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::{NOW, Place, TARGET, body, drain, fill, id, sum};
 use crate::export::account::{LossReason, Totals};
+use crate::export::high_water::is_nearly_full;
 use crate::export::spool::{PushError, Spool};
 
 #[test]
@@ -77,6 +78,11 @@ fn a_full_disk_costs_nothing_that_waited() {
             Err(PushError::Full) => panic!("the bound is far away"),
         }
     }
+    assert_eq!(spool.maximum_octets(), place.config.maximum_octets);
+    assert!(spool.limit_octets() <= 256 << 10, "as of the beginning: {}", spool.limit_octets());
+    spool.measure(NOW.saturating_add(super::super::MEASURE_INTERVAL));
+    let (octets, limit) = (spool.octets(), spool.limit_octets());
+    assert!(is_nearly_full(octets, limit), "{octets} of {limit}");
     assert!(refused > 500 && taken.len() > 100, "{refused} refused, {} taken", taken.len());
     assert!(matches!(spool.push_front(&[body(5000)], NOW), (0, Some(PushError::Io(_)))));
     spool.flush();
