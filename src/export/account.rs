@@ -196,6 +196,11 @@ impl Account {
         self.observer.notice(&Notice::SpoolNearlyFull { target, filled, bound, by_disk });
     }
 
+    /// The memory for what waits for the target has little room left, and there is no spool behind it.
+    pub(crate) fn queue_nearly_full(&self, target: &str, filled: u64, bound: u64) {
+        self.observer.notice(&Notice::QueueNearlyFull { target, filled, bound });
+    }
+
     #[cfg(test)]
     pub(crate) const fn spool_nearly_full_times(&self) -> u64 {
         self.spool_nearly_full

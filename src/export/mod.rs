@@ -71,4 +71,4 @@ pub use target::{
 pub(crate) use target::{duration_text, nearest, parse_size, size_text};
 pub use transport::tls::{FileUse, TlsError};
 pub(crate) use transport::tls::{check as check_tls, check_options as check_tls_options};
-pub use watch::{SessionState, SpoolState, TargetState, Watch, Watches};
+pub use watch::{QueueState, SessionState, SpoolState, TargetState, Watch, Watches};

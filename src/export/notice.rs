@@ -31,6 +31,16 @@ pub enum Notice<'a> {
         /// That is less than is configured: its disk has no room for more.
         by_disk: bool,
     },
+    /// The memory for what waits for a target has little room left; without a spool, what does not fit is
+    /// lost.
+    QueueNearlyFull {
+        /// The target as written.
+        target: &'a str,
+        /// Octets in it.
+        filled: u64,
+        /// Octets that it may have.
+        bound: u64,
+    },
     /// The Flow Cache has little room left; when it has none, Flows leave early.
     CacheNearlyFull {
         /// Flows in it.
@@ -77,6 +87,12 @@ impl fmt::Display for Notice<'_> {
                  is lost; bring the collector back, or {}",
                 if *by_disk { " that its disk has room for" } else { "" },
                 if *by_disk { "make room on that disk" } else { "use a larger --spool-size" },
+            ),
+            Self::QueueNearlyFull { target, filled, bound } => write!(
+                f,
+                "{target}: the queue is nearly full, {filled} of {bound} octets: what does not fit is \
+                 lost; the collector is away, or takes less than there is: --spool DIR keeps on disk \
+                 what waits, --queue SIZE more in memory"
             ),
             Self::CacheNearlyFull { flows, bound } => write!(
                 f,

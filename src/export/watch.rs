@@ -32,6 +32,7 @@ struct Inner {
     /// Of the thread that talks to a Collector.
     link: Books,
     session: Option<SessionState>,
+    queue: Option<QueueState>,
     spool: Option<SpoolState>,
     recovered: Totals,
     unreadable: Totals,
@@ -77,6 +78,15 @@ pub struct SessionState {
     pub unconfirmed: u64,
     /// When records were last written to it, or to the one before.
     pub last_written: Option<Timestamp>,
+}
+
+/// What waits in memory and was not given to a session.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct QueueState {
+    /// Octets.
+    pub octets: u64,
+    /// Octets at most; what comes then goes to the spool, or is lost where there is none.
+    pub maximum_octets: u64,
 }
 
 /// What waits on disk.
@@ -133,6 +143,8 @@ pub struct TargetState {
     /// Data Records that wait, wherever, and were not written to a session; the rest of those that wait
     /// is [`SessionState::unconfirmed`].
     pub waiting: u64,
+    /// How full the memory for what waits is, if it is a target that has such.
+    pub queue: Option<QueueState>,
     /// What waits on disk, if it has a spool.
     pub spool: Option<SpoolState>,
     /// Messages sent, and octets of them.
@@ -191,6 +203,7 @@ impl Watch {
             lost,
             queued: 0,
             waiting: 0,
+            queue: inner.queue,
             spool: inner.spool,
             messages: target.messages + link.messages,
             message_octets: target.message_octets + link.message_octets,
@@ -228,14 +241,15 @@ impl Watch {
         &self,
         books: Books,
         session: SessionState,
-        spool: Option<SpoolState>,
+        (queue, spool): (QueueState, Option<SpoolState>),
         now: Timestamp,
     ) {
         let mut inner = self.lock();
         if books.sent.records > inner.link.sent.records {
             inner.last_sent = Some(now);
         }
-        (inner.link, inner.session, inner.spool) = (books, Some(session), spool);
+        (inner.link, inner.session) = (books, Some(session));
+        (inner.queue, inner.spool) = (Some(queue), spool);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -282,23 +296,25 @@ mod tests {
             SessionState { is_open: true, member: 1, unconfirmed: 12, last_written: Some(at(6)) };
         let spool =
             SpoolState { records: 20, octets: 900, maximum_octets: 1000, limit_octets: 1000 };
+        let queue = QueueState { octets: 70, maximum_octets: 100 };
         watch.begin(records(10), records(3));
         watch.given.add(records(100));
         watch.queue_full.add(records(5));
         watch.tell_link(
             Books { sent: records(40), ..Books::default() },
             session,
-            Some(spool),
+            (queue, Some(spool)),
             at(7),
         );
         let state = watch.state();
         assert_eq!((state.queued, state.lost_totals()), (110 - 40 - 8 - 20, records(8)));
         assert_eq!(state.waiting, 110 - 40 - 8 - 12, "in memory or on disk, and not written");
         assert_eq!((state.last_sent, state.sent), (Some(at(7)), records(40)));
+        assert_eq!((state.queue, state.spool), (Some(queue), Some(spool)));
         watch.tell_link(
             Books { sent: records(40), ..Books::default() },
             session,
-            Some(spool),
+            (queue, Some(spool)),
             at(9),
         );
         assert_eq!(watch.state().last_sent, Some(at(7)), "nothing more arrived");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::export::{LossReason, SpoolState, is_nearly_full};
+use crate::export::{LossReason, QueueState, SpoolState, is_nearly_full};
 
 /// What `/health` says: 200 if healthy, 503 if not.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -19,7 +19,7 @@ pub struct Health {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Check {
     /// What was checked: `drops`, `workers`, `books`, `cache`, `interface`, `traffic`, `target`,
-    /// `records`, `spool`.
+    /// `records`, `queue`, `spool`.
     pub check: String,
     /// Of what, where there are several: the name of an interface, the place of a target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,6 +65,8 @@ pub(super) struct TargetFindings {
     pub(super) away: Option<Duration>,
     /// Records lost within [`RECENTLY`], in the order of [`LossReason::ALL`].
     pub(super) recently_lost: [u64; LossReason::ALL.len()],
+    /// What waits in memory.
+    pub(super) queue: Option<QueueState>,
     /// What waits on disk.
     pub(super) spool: Option<SpoolState>,
 }
@@ -134,6 +136,11 @@ pub(super) fn judge(findings: &Findings) -> Health {
         add("target", label, target_fault(target), "takes records".to_owned());
         let well = format!("no flow record was lost in the last {recently} s");
         add("records", label, losses(&target.recently_lost), well);
+        if let Some(queue) = &target.queue {
+            let fill = percent(queue.octets, queue.maximum_octets);
+            let well = format!("the queue is {fill} % full");
+            add("queue", label, queue_fault(queue, target.spool.is_some()), well);
+        }
         if let Some(spool) = &target.spool {
             let fill = percent(spool.octets, spool.limit_octets);
             add("spool", label, spool_fault(spool), format!("the spool is {fill} % full"));
@@ -164,6 +171,18 @@ fn losses(lost: &[u64]) -> Option<String> {
         reasons.map(|(reason, lost)| format!("{} {lost}", reason.name())).collect();
     let (recently, reasons) = (RECENTLY.as_secs(), reasons.join(", "));
     (all > 0).then(|| format!("{all} flow records were lost in the last {recently} s ({reasons})"))
+}
+
+/// Behind a full queue is the spool, if there is one.
+fn queue_fault(queue: &QueueState, has_spool: bool) -> Option<String> {
+    let QueueState { octets, maximum_octets } = *queue;
+    let fill = percent(octets, maximum_octets);
+    (!has_spool && is_nearly_full(octets, maximum_octets)).then(|| {
+        format!(
+            "the queue in memory is {fill} % full: records will be lost when it is (--spool keeps them \
+             on disk, --queue sets its size)"
+        )
+    })
 }
 
 fn spool_fault(spool: &SpoolState) -> Option<String> {
@@ -225,6 +244,7 @@ mod tests {
             targets: vec![TargetFindings {
                 label: "1".to_owned(),
                 away: Some(Duration::from_secs(59)),
+                queue: Some(QueueState { octets: 79, maximum_octets: 100 }),
                 spool: Some(spool(79, 100)),
                 ..TargetFindings::default()
             }],
@@ -237,7 +257,7 @@ mod tests {
         assert!(health.healthy, "{health:?}");
         let names: Vec<_> = health.checks.iter().map(|check| check.check.as_str()).collect();
         let all = ["drops", "workers", "books", "cache", "interface", "traffic", "target"];
-        assert_eq!(names, [&all[..], &["records", "spool"]].concat());
+        assert_eq!(names, [&all[..], &["records", "queue", "spool"]].concat());
     }
 
     #[test]
@@ -256,7 +276,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_found_alone_and_named() {
-        let faults: [(&str, Provoke); 11] = [
+        let faults: [(&str, Provoke); 12] = [
             ("drops", |it| it.recent_drops = 1),
             ("workers", |it| it.workers_ended = 1),
             ("books", |it| it.books_balance = false),
@@ -268,6 +288,10 @@ mod tests {
             ("records", |it| it.targets[0].recently_lost[0] = 1),
             ("spool", |it| it.targets[0].spool = Some(spool(NEARLY_FULL, 100))),
             ("spool", |it| it.targets[0].spool = Some(spool(0, 99))),
+            ("queue", |it| {
+                it.targets[0].queue = Some(QueueState { octets: NEARLY_FULL, maximum_octets: 100 });
+                it.targets[0].spool = None;
+            }),
         ];
         for (name, provoke) in faults {
             let mut findings = well();
@@ -276,6 +300,13 @@ mod tests {
             let found: Vec<_> = health.checks.iter().filter(|check| !check.healthy).collect();
             assert!(!health.healthy && found.len() == 1 && found[0].check == name, "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_queue_that_is_full_is_no_fault_where_a_spool_is_behind_it() {
+        let mut findings = well();
+        findings.targets[0].queue = Some(QueueState { octets: 100, maximum_octets: 100 });
+        assert!(judge(&findings).healthy);
     }
 
     #[test]
@@ -295,16 +326,18 @@ mod tests {
         let read = |name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
         let alerts = read("probe-config/prometheus-alerts.yml").unwrap();
         let bound = f64::from(u32::try_from(NEARLY_FULL).unwrap()) / 100.0;
-        for full in [
-            "flowtap_cache_flows / flowtap_cache_flows_limit",
-            "flowtap_export_spool_bytes / flowtap_export_spool_limit_bytes",
+        let queue = "flowtap_export_queue_bytes / flowtap_export_queue_limit_bytes";
+        for (full, unless) in [
+            ("flowtap_cache_flows / flowtap_cache_flows_limit", ""),
+            ("flowtap_export_spool_bytes / flowtap_export_spool_limit_bytes", ""),
+            (queue, " unless flowtap_export_spool_limit_bytes"),
         ] {
-            assert!(alerts.contains(&format!("expr: {full} >= {bound}\n")), "{full}");
+            assert!(alerts.contains(&format!("expr: {full} >= {bound}{unless}\n")), "{full}");
         }
         let readme = read("README.md").unwrap();
         let [ill, warned, counted] = [
-            format!("the cache or a spool is {NEARLY_FULL} % full"),
-            format!("the flow cache or the spool of a target is {NEARLY_FULL} % full"),
+            format!("the cache, a queue or a spool is {NEARLY_FULL} % full"),
+            format!("the flow cache, or the queue or spool of a target, is {NEARLY_FULL} % full"),
             format!("how often they were {NEARLY_FULL} % full"),
         ];
         for said in [ill, warned, counted] {

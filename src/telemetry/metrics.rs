@@ -208,7 +208,7 @@ fn targets(targets: &[Target]) -> Vec<Family> {
             it.connected.map(|_| it.failed_connects)
         }),
     ];
-    let gauges: [(Family, Read); 10] = [
+    let gauges: [(Family, Read); 12] = [
         (
             gauge("export_waiting_records", "Data records, in memory or on disk, not written yet"),
             |it| Some(it.waiting_flows),
@@ -222,6 +222,12 @@ fn targets(targets: &[Target]) -> Vec<Family> {
         ),
         (gauge("export_queued_records", "Data records in memory, written or not"), |it| {
             Some(it.queued_flows)
+        }),
+        (gauge("export_queue", "Octets in memory that were not written yet").in_bytes(), |it| {
+            it.queue.map(|queue| queue.octets)
+        }),
+        (gauge("export_queue_limit", "Octets that may wait in memory").in_bytes(), |it| {
+            it.queue.map(|queue| queue.maximum_octets)
         }),
         (gauge("export_spooled_records", "Data records that wait on disk"), |it| {
             it.spool.map(|spool| spool.flows)
@@ -300,6 +306,6 @@ mod tests {
         assert!(told.ends_with("# EOF\n"));
         let families = told.lines().filter(|line| line.starts_with("# TYPE ")).count();
         let helps = told.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((families, helps), (62, 62));
+        assert_eq!((families, helps), (64, 64));
     }
 }

@@ -40,8 +40,8 @@ pub use history::{History, InterfaceHistory};
 pub use interfaces::{Interfaces, Silence};
 pub use observer::Subject;
 pub use status::{
-    Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Rates, Share, Spool,
-    Status, Target,
+    Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Queue, Rates, Share,
+    Spool, Status, Target,
 };
 
 use crate::telemetry::listener::Listener;

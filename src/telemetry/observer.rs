@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::capture::live::Cut;
 use crate::confine;
 use crate::decode::PacketAnomaly;
-use crate::export::{LossReason, TargetState, Watch, Watches};
+use crate::export::{LossReason, QueueState, TargetState, Watch, Watches};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{
     LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
@@ -22,8 +22,8 @@ use crate::telemetry::history::{History, Point, STEP_SECONDS};
 use crate::telemetry::interfaces::{InterfaceState, Interfaces};
 use crate::telemetry::server::{Outcome, Outcomes};
 use crate::telemetry::status::{
-    Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Rates, Share, Spool,
-    Status, Symptoms, Target,
+    Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Queue, Rates, Share,
+    Spool, Status, Symptoms, Target,
 };
 use crate::time::{Timestamp, saturating_nanos};
 
@@ -298,6 +298,9 @@ impl Observer {
                 .and_then(|session| session.last_written)
                 .map(Timestamp::as_secs),
             failed: state.failed,
+            queue: state
+                .queue
+                .map(|QueueState { octets, maximum_octets }| Queue { octets, maximum_octets }),
             spool: state.spool.map(|spool| Spool {
                 flows: spool.records,
                 octets: spool.octets,
@@ -343,6 +346,7 @@ impl Observer {
                     failed: state.failed,
                     away: self.away_for(watch, at),
                     recently_lost: self.recently_lost(&watch.label),
+                    queue: state.queue,
                     spool: state.spool,
                 })
                 .collect(),

@@ -230,8 +230,19 @@ pub struct Target {
     pub last_written: Option<u64>,
     /// Nothing more is written to it.
     pub failed: bool,
+    /// How full the memory for what waits is; `None` for what is no collector.
+    pub queue: Option<Queue>,
     /// What waits on disk.
     pub spool: Option<Spool>,
+}
+
+/// What waits in memory and was not given to a session.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Queue {
+    /// Octets.
+    pub octets: u64,
+    /// Octets at most.
+    pub maximum_octets: u64,
 }
 
 /// What waits on disk.

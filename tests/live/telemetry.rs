@@ -264,6 +264,70 @@ fn an_interface_that_is_up_and_brings_nothing_is_no_healthy_one() {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn a_spool_is_as_full_as_its_disk_also_for_a_process_that_is_confined() {
+    let lab = Lab::new();
+    let disk = Disk::of("3m");
+    let spool = disk.0.path().join("spool").display().to_string();
+    let more = ["--export", "tcp://127.0.0.1:1?reconnect=1s", "--spool", &spool];
+    let capture = start(&lab, &[&more[..], &["--spool-size", "1G"]].concat());
+    let state = wait_for(&lab, "a spool", |it| it["targets"][0]["spool"].is_object());
+    let spool = |it: &Value, name: &str| it["targets"][0]["spool"][name].as_u64().unwrap();
+    assert_eq!(spool(&state, "maximum_octets"), 1_000_000_000, "as configured");
+    assert!((2_000_000..=3 << 20).contains(&spool(&state, "limit_octets")), "{state:#}");
+    assert_eq!(
+        (&state["health"]["healthy"], &state["confinement"]["on"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(state["targets"][0]["queue"]["maximum_octets"], 64_000_000);
+    let limit = "flowtap_export_spool_limit_bytes{target=\"1\",kind=\"tcp\"}";
+    #[expect(clippy::cast_precision_loss, reason = "metrics are floating point")]
+    let told = spool(&state, "limit_octets") as f64;
+    assert_eq!(metrics(&get(&lab, "/metrics"))[limit], told);
+    // Somebody else takes the room.
+    fs::write(disk.0.path().join("ballast"), vec![0; 2_900_000]).unwrap();
+    let state = wait_for(&lab, "a full disk", |it| it["health"]["healthy"] == false);
+    let checks = state["health"]["checks"].as_array().unwrap();
+    let faults: Vec<_> = checks.iter().filter(|it| it["healthy"] == false).collect();
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    let text = fault["text"].as_str().unwrap();
+    assert!(
+        fault["check"] == "spool" && text.starts_with("the disk of the spool is nearly full: ")
+    );
+    capture.signal("TERM");
+    let (ended, said) = capture.end();
+    assert!(ended.success(), "{said}");
+    let small = "the disk has room for ";
+    assert!(
+        said.contains(small) && said.contains("and the spool may take 1,000,000,000"),
+        "{said}"
+    );
+    assert!(
+        said.contains("octets that its disk has room for: what does not fit is lost"),
+        "{said}"
+    );
+}
+
+/// A small file system of its own, until it is dropped.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn of(size: &str) -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
+        program::run(mount.arg(disk.0.path()));
+        disk
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn prometheus_reads_every_line_and_all_that_rules_and_dashboard_ask_for_is_there() {
     let lab = Lab::new();
     let folder = tempfile::tempdir().unwrap();

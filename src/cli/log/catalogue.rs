@@ -39,6 +39,7 @@ pub(super) const KINDS: &[Kind] = &[
     event("file-failed", "0543d5bd080641619ebd43058909183f"),
     event("file-resumed", "c64087449e2e4911b9ae151bb1aa2f04"),
     event("file-left-over", "bf40f3281d5b46f68bbcdabb05234588"),
+    event("queue-nearly-full", "14b19a7e0e5e47cebe6d979d6a621b85"),
     event("spool-failed", "fc7ea7f276a54e44a00a5a70f6803134"),
     event("spool-nearly-full", "2f3c7dc3fdfa451e9f019b0083c9e6e9"),
     event("spool-carried-over", "c7c860e879504372982556b852e61d08"),

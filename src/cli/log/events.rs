@@ -150,6 +150,13 @@ pub(in crate::cli) fn exporting(notice: &export::Notice<'_>) {
                 "{notice}"
             );
         }
+        export::Notice::QueueNearlyFull { target, filled, bound } => {
+            let (target, octets, maximum_octets) = (*target, *filled, *bound);
+            say!(
+                warn, "queue-nearly-full", "export", { target, octets, maximum_octets },
+                "{notice}"
+            );
+        }
         export::Notice::CacheNearlyFull { flows, bound } => {
             let (flows, maximum_flows) = (*flows, *bound);
             say!(warn, "cache-nearly-full", "pipeline", { flows, maximum_flows }, "{notice}");

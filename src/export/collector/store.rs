@@ -13,7 +13,7 @@ use crate::export::account::{LossReason, Totals};
 use crate::export::body::Body;
 use crate::export::config::Pace;
 use crate::export::spool::{Closed, PushError, Spool, Stored};
-use crate::export::watch::SpoolState;
+use crate::export::watch::{QueueState, SpoolState};
 use crate::time::Timestamp;
 
 /// The queue between the thread that encodes and the thread that sends.
@@ -275,6 +275,12 @@ impl Store {
             maximum_octets: spool.maximum_octets(),
             limit_octets: spool.limit_octets(),
         })
+    }
+
+    /// How full the memory is.
+    pub(super) fn queue(&self) -> QueueState {
+        let inner = self.lock();
+        QueueState { octets: inner.octets as u64, maximum_octets: inner.limit as u64 }
     }
 
     /// Ends it. What is left is kept by the spool if that survives, and lost otherwise.

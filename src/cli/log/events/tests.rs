@@ -54,6 +54,7 @@ fn everything() {
     for notice in [
         export::Notice::Advice { target, text: "put it right" },
         export::Notice::SpoolNearlyFull { target, filled: 8, bound: 10, by_disk: false },
+        export::Notice::QueueNearlyFull { target, filled: 8, bound: 10 },
         export::Notice::CacheNearlyFull { flows: 8, bound: 10 },
         export::Notice::Recovered { target },
         export::Notice::Resumed { target },
