@@ -1,24 +1,28 @@
 //! `flowtap top`: a probe in a terminal.
 
+mod room;
 mod view;
 
+use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::bail;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-use crate::cli::{args, telemetry};
+use crate::cli::{UsageError, args, telemetry};
 use crate::telemetry::{Status, client};
 
 /// Shows the probe until a key says otherwise.
 pub(super) fn run(arguments: &args::Top) -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() || !can_be_drawn_on(std::env::var_os("TERM").as_deref()) {
+        bail!(UsageError(
+            "flowtap top needs a terminal that can be drawn on: use flowtap status".into()
+        ));
+    }
     // What is not there at all is said in a line, not in a screen.
     let place = telemetry::place(&arguments.probe, arguments.config.as_deref())?;
     let mut seen = Seen { status: telemetry::ask(&place)?, trouble: None };
-    if !std::io::stdout().is_terminal() {
-        bail!("flowtap top needs a terminal; for programs there is flowtap status --json");
-    }
     let mut terminal = ratatui::try_init()?;
     let outcome = loop {
         if let Err(error) = terminal.draw(|frame| view::draw(frame, &seen)) {
@@ -36,6 +40,11 @@ pub(super) fn run(arguments: &args::Top) -> anyhow::Result<()> {
     };
     ratatui::restore();
     Ok(outcome?)
+}
+
+/// Whether a terminal of this name (`TERM`) can put the cursor where it is told to.
+fn can_be_drawn_on(name: Option<&OsStr>) -> bool {
+    name.is_some_and(|name| !name.is_empty() && name != "dumb" && name != "unknown")
 }
 
 /// What is known of the probe.
@@ -67,3 +76,16 @@ fn wait() -> std::io::Result<Wish> {
 }
 
 const INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_without_a_cursor_is_not_drawn_on() {
+        assert!(can_be_drawn_on(Some("xterm-256color".as_ref())));
+        for name in [None, Some(""), Some("dumb"), Some("unknown")] {
+            assert!(!can_be_drawn_on(name.map(OsStr::new)), "{name:?}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod replay;
 mod selection;
 mod show;
 mod support_bundle;
+mod top;
 mod verify;
 mod wipe;
 
