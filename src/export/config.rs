@@ -35,9 +35,6 @@ pub struct Config {
     /// Live: how long it goes on sending to a Collector that does take something. With what comes
     /// before and after, it has to be less than a service manager waits, which is 90 s.
     pub drain_limit: Duration,
-    /// Live: whether the first session of a Collector is tried before its target is open. If not,
-    /// nobody waits for one that does not answer.
-    pub connects_first: bool,
     /// Collectors over UDP.
     pub udp: UdpConfig,
     /// Collectors over TCP.
@@ -130,7 +127,6 @@ impl Default for Config {
             queue_octets: 64 << 20,
             spool: None,
             flush_timeout: Duration::from_millis(500),
-            connects_first: true,
             drain_timeout: Duration::from_secs(5),
             drain_limit: Duration::from_secs(40),
             udp: UdpConfig::default(),

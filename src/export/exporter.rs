@@ -80,8 +80,7 @@ impl Exporter {
         let watches = Watches::default();
         watches.show(targets.iter().map(|target| &target.watch));
         let opened = AtomicUsize::new(config.targets.len());
-        // Whoever replaces targets has other things to do than to wait for a Collector.
-        let config = Config { targets: Vec::new(), connects_first: false, ..config.clone() };
+        let config = Config { targets: Vec::new(), ..config.clone() };
         let (targets, former) = (RwLock::new(targets), Mutex::default());
         Ok(Self { config, targets, watches, opened, former })
     }

@@ -152,7 +152,7 @@ impl Link {
         }
     }
 
-    /// The first attempt. Live, a Collector that is not there is waited for.
+    /// The first attempt of a replay.
     pub(super) fn open(&mut self) -> Result<(), ExportError> {
         let opened = match self.reconnect() {
             Ok(_) => Ok(()),

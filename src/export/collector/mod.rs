@@ -72,9 +72,9 @@ struct Early {
 }
 
 impl CollectorSink {
-    /// Opens spool and first session, and starts the thread that sends.
+    /// Opens the spool, in a replay also the first session, and starts the thread that sends.
     ///
-    /// Live, a Collector that is not there is waited for. All `members` are told the same in the same
+    /// Live, that thread opens the session, however long it takes. All `members` are told the same in the same
     /// way: the options of the first one say how. `watch` knows what does not even get here.
     pub(crate) fn start(
         members: &[Collector],
@@ -174,7 +174,9 @@ impl CollectorSink {
             // Said, as it is removed: nobody may think that it still waits.
             link.trouble(|target| ExportError::SpoolUnreadable { target, records });
         }
-        if config.connects_first {
+        // In a replay a Collector that is not there is an error. Live nobody waits for one: not the
+        // interfaces, which are deaf as yet, nor the service manager that started us.
+        if config.pace == Pace::Replay {
             link.open()?;
         }
         let link = thread::Builder::new()

@@ -1,5 +1,5 @@
 use std::io::Read;
-use std::net::{Shutdown, TcpListener, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -509,6 +509,34 @@ fn live_a_collector_is_waited_for_and_missed_once() {
     assert_eq!(read_flows(&session.join().unwrap()).0, 100);
     assert_eq!(report.sent.records, 100);
     assert!(report.sessions.failed >= 2);
+}
+
+#[test]
+fn live_a_start_waits_for_no_collector_that_does_not_answer() {
+    let silent = [silent_peer(), silent_peer()];
+    let urls: Vec<_> = silent.iter().map(|(_, _, url)| url.as_str()).collect();
+    let (mut config, _) = config(Pace::Live, &urls);
+    config.tcp.connect_timeout = Duration::from_secs(2);
+    #[expect(clippy::disallowed_methods, reason = "a test that measures")]
+    let begin = Instant::now();
+    let exporter = start(&config);
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    // Both are tried side by side, and at once.
+    thread::sleep(Duration::from_millis(300));
+    drop(exporter);
+    let elapsed = begin.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&elapsed), "{elapsed:?}");
+}
+
+/// A peer whose queue of connections is full: the next one is not answered.
+fn silent_peer() -> (socket2::Socket, Vec<std::net::TcpStream>, String) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
+    let taken = std::iter::from_fn(|| connect().ok()).collect();
+    (socket, taken, format!("tcp://{address}"))
 }
 
 #[test]
