@@ -260,14 +260,19 @@ impl FrameSource for AfPacketSource {
     }
 
     fn drops(&mut self) -> Drops {
-        let mut drops = Drops::default();
-        for port in &mut self.ports {
-            drops.kernel += port.lost_before + port.ring.as_mut().map_or(0, Ring::lost);
-            if let Some(losses) = &mut port.losses {
-                drops.interface += losses.refresh(&port.point.name);
-            }
-        }
-        drops
+        self.point_drops().map(|(_, drops)| drops).sum()
+    }
+}
+
+impl AfPacketSource {
+    /// What was dropped of each interface, by its number.
+    pub(super) fn point_drops(&mut self) -> impl Iterator<Item = (u32, Drops)> {
+        self.ports.iter_mut().map(|port| {
+            let kernel = port.lost_before + port.ring.as_mut().map_or(0, Ring::lost);
+            let losses = port.losses.as_mut();
+            let interface = losses.map_or(0, |losses| losses.refresh(&port.point.name));
+            (port.point.index, Drops { kernel, interface })
+        })
     }
 }
 

@@ -375,6 +375,15 @@ impl LiveSource {
         }
     }
 
+    /// What was dropped of each interface, by its number: the parts of [`FrameSource::drops`].
+    pub fn point_drops(&mut self) -> Vec<(u32, Drops)> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::AfPacket(source) => source.point_drops().collect(),
+            Self::Libpcap(source) => source.point_drops().collect(),
+        }
+    }
+
     /// Lets no further frame in. [`FrameSource::poll`] brings what was captured until now and then
     /// [`Polled::End`]; after that [`FrameSource::drops`] is final.
     pub fn stop(&mut self) {

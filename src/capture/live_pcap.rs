@@ -241,13 +241,18 @@ impl FrameSource for PcapSource {
     }
 
     fn drops(&mut self) -> Drops {
-        let mut drops = Drops::default();
-        for port in &mut self.ports {
+        self.point_drops().map(|(_, drops)| drops).sum()
+    }
+}
+
+impl PcapSource {
+    /// What was dropped of each interface, by its number.
+    pub(super) fn point_drops(&mut self) -> impl Iterator<Item = (u32, Drops)> {
+        self.ports.iter_mut().map(|port| {
             port.refresh();
-            drops.kernel += port.counted.dropped;
-            drops.interface += port.counted.interface;
-        }
-        drops
+            let (kernel, interface) = (port.counted.dropped, port.counted.interface);
+            (port.point.index, Drops { kernel, interface })
+        })
     }
 }
 

@@ -31,6 +31,8 @@ pub mod truncation;
 mod watch;
 
 use std::io;
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,6 +89,21 @@ pub struct Drops {
     pub kernel: u64,
     /// Dropped by the interface or its driver, where it says so.
     pub interface: u64,
+}
+
+impl AddAssign for Drops {
+    fn add_assign(&mut self, other: Self) {
+        self.kernel += other.kernel;
+        self.interface += other.interface;
+    }
+}
+
+impl Sum for Drops {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        let mut sum = Self::default();
+        all.for_each(|drops| sum += drops);
+        sum
+    }
 }
 
 /// Why frames cannot be had.

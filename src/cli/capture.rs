@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
-use crate::cli::args::{Backend, Capture, Described, Meter};
+use crate::cli::args::{Backend, Capture, Described, Direction, Meter};
 use crate::cli::confinement::Entered;
 use crate::cli::reload::{self, Reloader};
 use crate::cli::service::{Attendant, Keeper, ServiceManager};
@@ -20,7 +20,7 @@ use crate::confine::{self, Reopens};
 use crate::export::{Collector, Interface, Metering, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline::{self, LiveRun, OpenBooks, Suspects};
-use crate::telemetry::{Interfaces, Subject};
+use crate::telemetry::{Interfaces, Observed, Subject};
 use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
@@ -117,7 +117,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let names = live_config.interfaces.join(", ");
     log::capture_started(&names, workers);
     let books = Arc::new(OpenBooks::new(workers));
-    let interfaces = points.iter().map(|it| (it.index, it.name.clone(), it.cut.clone()));
+    let interfaces = points.iter().map(|it| observed(it, &described));
     let interfaces = Arc::new(Interfaces::new(interfaces, patience));
     let subject = Subject {
         books: Arc::clone(&books),
@@ -220,12 +220,32 @@ pub(super) fn observation_points(
     points.into_iter().map(interface).collect()
 }
 
-/// What Collectors are told of an interface: what the configuration says of it, or else the system.
-fn description(name: &str, described: &[Described]) -> Vec<u8> {
+/// An interface as telemetry shows it.
+fn observed(point: &ObservationPoint, described: &[Described]) -> Observed {
+    let ObservationPoint { index, name, cut, .. } = point;
+    let (direction, description) = shown(name, described);
+    Observed { index: *index, name: name.clone(), cut: cut.clone(), direction, description }
+}
+
+/// As [`said`], in one line of text.
+fn shown(name: &str, described: &[Described]) -> (Option<&'static str>, Option<String>) {
+    let (direction, text) = said(name, described);
+    let text = String::from_utf8_lossy(&text).replace(char::is_control, " ");
+    (direction.map(Direction::name), Some(text).filter(|text| !text.trim().is_empty()))
+}
+
+/// Which traffic an interface carries, and what the configuration says of it, or else the system.
+fn said(name: &str, described: &[Described]) -> (Option<Direction>, Vec<u8>) {
     let said = described.iter().find(|it| it.name == name);
     let text = said.and_then(|it| it.description.clone()).map(String::into_bytes);
-    let mut text = text.unwrap_or_else(|| live::alias(name));
-    if let Some(direction) = said.and_then(|it| it.direction) {
+    let text = text.unwrap_or_else(|| live::alias(name));
+    (said.and_then(|it| it.direction), text)
+}
+
+/// What Collectors are told of an interface.
+fn description(name: &str, described: &[Described]) -> Vec<u8> {
+    let (direction, mut text) = said(name, described);
+    if let Some(direction) = direction {
         let before = if text.is_empty() { name.as_bytes().to_vec() } else { text };
         text = [&before, &b" ("[..], direction.name().as_bytes(), &b")"[..]].concat();
     }
@@ -250,7 +270,6 @@ pub(super) fn wall_clock() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Direction;
 
     #[test]
     fn collectors_are_told_of_an_interface_what_the_configuration_says() {
@@ -264,6 +283,21 @@ mod tests {
         assert_eq!(text(said(Some(Direction::Egress), Some("uplink"))), "uplink (egress)");
         assert_eq!(text(said(Some(Direction::Ingress), None)), "tap0 (ingress)");
         assert_eq!(text(said(None, None)), "");
+    }
+
+    #[test]
+    fn what_is_shown_of_an_interface_keeps_to_its_line() {
+        let said = |direction, description: Option<&str>| {
+            let (name, description) = ("tap0".to_owned(), description.map(str::to_owned));
+            shown("tap0", &[Described { name, direction, description }])
+        };
+        let uplink = Some("up link [2J".to_owned());
+        assert_eq!(
+            said(Some(Direction::Egress), Some("up\nlink\x1b[2J")),
+            (Some("egress"), uplink)
+        );
+        assert_eq!(said(None, Some(" ")), (None, None));
+        assert_eq!(shown("tap0", &[]), (None, None), "there is no such interface");
     }
 
     #[test]

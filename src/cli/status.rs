@@ -47,6 +47,9 @@ fn text(status: &Status) -> String {
             grouped(interface.bits_per_second),
             interface.trouble.as_deref().unwrap_or("capturing"),
         );
+        if let Some(about) = interface.about() {
+            let _ = writeln!(text, "          {about}");
+        }
     }
     let ledger = &status.ledger;
     let dropped = ledger.kernel_dropped_packets + ledger.interface_dropped_packets;
@@ -131,7 +134,12 @@ mod tests {
         let checks = vec![check("drops", false, "7 packets"), check("books", true, "balance")];
         let status = Status {
             health: Health { healthy: false, checks },
-            interfaces: vec![Interface { name: "eth1".to_owned(), ..Interface::default() }],
+            interfaces: vec![Interface {
+                name: "eth1".to_owned(),
+                direction: Some("ingress".to_owned()),
+                description: Some("the uplink".to_owned()),
+                ..Interface::default()
+            }],
             targets: vec![Target {
                 kind: "tcp".to_owned(),
                 connected: Some(true),
@@ -144,6 +152,7 @@ mod tests {
         assert!(lines[0].ends_with("NOT HEALTHY, metering for 0s"), "{text}");
         assert_eq!(lines[1], "  drops: 7 packets");
         assert!(lines[2].starts_with("interface eth1"), "{text}");
+        assert_eq!(lines[3], "          ingress: the uplink");
         assert!(text.contains("tcp connected: 0 records sent, 0 waiting, 0 lost"), "{text}");
         assert!(!text.contains("balance"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&json(status).unwrap()).unwrap();

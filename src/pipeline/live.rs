@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use core_affinity::CoreId;
 
 use crate::capture::live::{LiveSource, NewFilter, Notice};
-use crate::capture::{FrameSource, Polled};
+use crate::capture::{Drops, FrameSource, Polled};
 use crate::export::{self, Exporter, HighWater, Metering, Observer};
 use crate::flow::{self, FlowCache, Sweep, Turn};
 use crate::pipeline::arrivals::{Arrivals, Received};
@@ -31,6 +31,9 @@ pub trait LiveFrames: FrameSource + Send {
 
     /// As [`LiveSource::refilter`].
     fn refilter(&mut self, filter: &NewFilter);
+
+    /// As [`LiveSource::point_drops`].
+    fn point_drops(&mut self) -> Vec<(u32, Drops)>;
 }
 
 impl LiveFrames for LiveSource {
@@ -44,6 +47,10 @@ impl LiveFrames for LiveSource {
 
     fn refilter(&mut self, filter: &NewFilter) {
         self.refilter(filter);
+    }
+
+    fn point_drops(&mut self) -> Vec<(u32, Drops)> {
+        self.point_drops()
     }
 }
 
@@ -119,6 +126,7 @@ impl<S: LiveFrames> LiveRun<S> {
                         ending: &ending,
                         books: &books,
                         arrivals: Arrivals::default(),
+                        drops: Vec::new(),
                         orders: &orders,
                         order: 0,
                     };
@@ -162,6 +170,8 @@ struct LiveWorker<'a, S> {
     ending: &'a AtomicBool,
     books: &'a OpenBooks,
     arrivals: Arrivals,
+    /// What was dropped of each interface, by its number.
+    drops: Vec<(u32, Drops)>,
     orders: &'a Orders,
     /// The number of the order that was followed last.
     order: u64,
@@ -207,7 +217,7 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             }
             if at.duration_since(counted) >= DROPS_INTERVAL {
                 counted = at;
-                self.worker.count_drops(self.source.drops(), self.clock.now());
+                self.count_drops();
             }
             if at.duration_since(published) >= PUBLISH_INTERVAL {
                 published = at;
@@ -225,7 +235,7 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
             let is_more = sweep.is_some() && self.worker.ledger.exported_flows > exported;
             patience = if is_more { SWEEP_INTERVAL.saturating_sub(since(swept)) } else { PATIENCE };
         }
-        self.worker.count_drops(self.source.drops(), self.clock.now());
+        self.count_drops();
         self.worker.end_block(Turn::Any, None, self.clock.now());
         self.clock.retire();
         self.worker.ledger.clock_steps = self.clock.steps();
@@ -233,15 +243,22 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
         Share { ledger: self.worker.ledger, capture_errors, clock: (0, self.clock.now()) }
     }
 
+    fn count_drops(&mut self) {
+        self.drops = self.source.point_drops();
+        let all = self.drops.iter().map(|&(_, drops)| drops).sum();
+        self.worker.count_drops(all, self.clock.now());
+    }
+
     /// Shows how the run goes.
     fn publish(&mut self) {
         let received = received(&self.worker);
-        let Self { worker, arrivals, clock, .. } = self;
+        let Self { worker, arrivals, drops, clock, .. } = self;
         self.books.write(self.number, |page| {
             page.ledger.clone_from(&worker.ledger);
             page.ledger.clock_steps = clock.steps();
             page.points.clear();
             page.points.extend_from_slice(arrivals.points(received));
+            page.drops.clone_from(drops);
             page.sizes = arrivals.sizes();
             if let Some(departures) = &worker.departures {
                 page.departures.clone_from(departures);

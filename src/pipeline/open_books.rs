@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::capture::Drops;
 use crate::flow::FlowRecord;
 use crate::pipeline::arrivals::{self, Received, SizeCounts};
 use crate::pipeline::departures::{Departures, Due};
@@ -37,6 +38,8 @@ pub struct Page {
     pub ledger: Ledger,
     /// What each interface received, by its number.
     pub points: Vec<(u32, Received)>,
+    /// What was dropped of each interface before it was received, by its number.
+    pub drops: Vec<(u32, Drops)>,
     /// Frames by size.
     pub sizes: SizeCounts,
     /// Flow Records by what they tell of.
@@ -55,6 +58,12 @@ impl Page {
         self.ledger.merge(&share.ledger);
         for &(interface, received) in &share.points {
             arrivals::add(&mut self.points, interface, received);
+        }
+        for &(interface, drops) in &share.drops {
+            match self.drops.iter_mut().find(|(known, _)| *known == interface) {
+                Some((_, sum)) => *sum += drops,
+                None => self.drops.push((interface, drops)),
+            }
         }
         self.sizes.iter_mut().zip(share.sizes).for_each(|(sum, count)| *sum += count);
         self.departures.merge(&share.departures);
@@ -157,6 +166,7 @@ mod tests {
             books.write(worker, |page| {
                 page.ledger.received_packets = 5;
                 page.points = vec![(7, Received { packets: 5, octets: 500 })];
+                page.drops = vec![(7, Drops { kernel: 2, interface: 1 })];
                 page.sizes[1] = 5;
             });
         }
@@ -167,6 +177,7 @@ mod tests {
         assert_eq!((page.ledger.received_packets, page.sizes[1]), (10, 10), "a third one has none");
         assert_eq!(books.turns(), [1, 2]);
         assert_eq!(page.points, [(7, Received { packets: 10, octets: 1000 })]);
+        assert_eq!(page.drops, [(7, Drops { kernel: 4, interface: 2 })]);
         assert_eq!((page.flows, page.ledger.peak_flows, page.ended_workers), (3, 9, 0));
         assert_eq!(page.begun_flows, 20);
         drop(guard);

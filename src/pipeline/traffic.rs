@@ -220,6 +220,10 @@ impl<S: LiveFrames> LiveFrames for CountedSource<S> {
     fn refilter(&mut self, filter: &NewFilter) {
         self.source.refilter(filter);
     }
+
+    fn point_drops(&mut self) -> Vec<(u32, Drops)> {
+        self.source.point_drops()
+    }
 }
 
 /// A day and more of seconds, some MiB.

@@ -15,12 +15,29 @@ pub struct Interfaces {
     patience: Duration,
 }
 
+/// An interface when capture begins.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Observed {
+    /// Its number.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Where payload is cut off.
+    pub cut: Cut,
+    /// Which traffic it carries, if its operator says so: `ingress` or `egress`.
+    pub direction: Option<&'static str>,
+    /// What its operator says of it.
+    pub description: Option<String>,
+}
+
 /// How an interface is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct InterfaceState {
     pub(super) index: u32,
     pub(super) name: String,
     pub(super) cut: Cut,
+    pub(super) direction: Option<&'static str>,
+    pub(super) description: Option<String>,
     /// What is the matter with it.
     pub(super) trouble: Option<String>,
     /// For how long it has been up and brought nothing.
@@ -43,12 +60,14 @@ pub struct Silence {
 }
 
 impl Interfaces {
-    /// As they were when capture began: number, name, and where payload is cut off. One that is up and
-    /// brings nothing for as long as `patience` is silent; none ever is if that is zero.
-    pub fn new(points: impl IntoIterator<Item = (u32, String, Cut)>, patience: Duration) -> Self {
-        let state = |(index, name, cut): (u32, String, Cut)| InterfaceState {
+    /// As they were when capture began. One that is up and brings nothing for as long as `patience` is
+    /// silent; none ever is if that is zero.
+    pub fn new(points: impl IntoIterator<Item = Observed>, patience: Duration) -> Self {
+        let state = |Observed { index, name, cut, direction, description }| InterfaceState {
             index,
             name,
+            direction,
+            description,
             trouble: (cut == Cut::Waiting).then(|| "is down".to_owned()),
             cut,
             quiet: Duration::ZERO,
@@ -139,10 +158,14 @@ impl Interfaces {
 mod tests {
     use super::*;
 
+    fn observed(index: u32, cut: Cut) -> Observed {
+        let name = format!("eth{}", index - 6);
+        Observed { index, name, cut, direction: None, description: None }
+    }
+
     #[test]
     fn an_interface_goes_and_comes_back() {
-        let points = [(7, "eth1".to_owned(), Cut::Waiting)];
-        let interfaces = Interfaces::new(points, Duration::ZERO);
+        let interfaces = Interfaces::new([observed(7, Cut::Waiting)], Duration::ZERO);
         let state = || interfaces.read().remove(0);
         assert_eq!(state().trouble.as_deref(), Some("is down"));
         interfaces.note(&Notice::InterfaceBack("eth1".to_owned()));
@@ -159,8 +182,7 @@ mod tests {
 
     #[test]
     fn who_is_up_and_brings_nothing_is_silent_until_something_comes() {
-        let interfaces = ["eth1", "eth2"].map(str::to_owned).into_iter().zip([7, 8]);
-        let points = interfaces.map(|(name, index)| (index, name, Cut::InKernel));
+        let points = [7, 8].map(|index| observed(index, Cut::InKernel));
         let interfaces = Interfaces::new(points, Duration::from_secs(300));
         let listen = |packets, at| {
             let of = |packets| Received { packets, octets: 100 * packets };
@@ -192,8 +214,7 @@ mod tests {
 
     #[test]
     fn without_a_bound_nobody_is_silent() {
-        let points = [(7, "eth1".to_owned(), Cut::InKernel)];
-        let interfaces = Interfaces::new(points, Duration::ZERO);
+        let interfaces = Interfaces::new([observed(7, Cut::InKernel)], Duration::ZERO);
         assert_eq!(interfaces.listen(&[], Duration::from_secs(1_000_000)), []);
     }
 }

@@ -106,14 +106,27 @@ fn interfaces(status: &Status) -> Vec<Family> {
     let mut packets = counter("interface_received_packets", "Frames received, by interface");
     let mut octets =
         counter("interface_received", "Octets on the wire received, by interface").in_bytes();
+    let mut drops = counter(
+        "interface_dropped_packets",
+        "Packets lost before the probe saw them, by interface and place",
+    );
     for interface in &status.interfaces {
-        let labels = [("interface", interface.name.as_str())];
+        // Empty where nobody said it: to Prometheus that is a label that is not there.
+        let direction = interface.direction.as_deref().unwrap_or_default();
+        let labels = [("interface", interface.name.as_str()), ("direction", direction)];
+        for (place, dropped) in [
+            ("kernel", interface.kernel_dropped_packets),
+            ("interface", interface.interface_dropped_packets),
+        ] {
+            let [name, direction] = labels;
+            drops.add(&[name, direction, ("place", place)], dropped);
+        }
         up.add(&labels, u64::from(interface.up));
         cut.add(&labels, u64::from(interface.payload_cut_in_kernel));
         packets.add(&labels, interface.packets);
         octets.add(&labels, interface.octets);
     }
-    vec![up, cut, packets, octets]
+    vec![up, cut, packets, octets, drops]
 }
 
 /// What `flowtap doctor` looks for, as far as a capture sees it anyway.
@@ -299,6 +312,28 @@ fn counted(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::status::Interface;
+
+    #[test]
+    fn what_an_interface_carries_is_told_in_its_metrics() {
+        let interface = |name: &str, direction: Option<&str>| Interface {
+            name: name.to_owned(),
+            direction: direction.map(str::to_owned),
+            packets: 7,
+            kernel_dropped_packets: 2,
+            ..Interface::default()
+        };
+        let interfaces = vec![interface("tap0", Some("ingress")), interface("span", None)];
+        let told = text(&Status { interfaces, ..Status::default() });
+        for sample in [
+            r#"flowtap_interface_received_packets_total{interface="tap0",direction="ingress"} 7"#,
+            r#"flowtap_interface_received_packets_total{interface="span",direction=""} 7"#,
+            r#"flowtap_interface_dropped_packets_total{interface="tap0",direction="ingress",place="kernel"} 2"#,
+            r#"flowtap_interface_dropped_packets_total{interface="tap0",direction="ingress",place="interface"} 0"#,
+        ] {
+            assert!(told.lines().any(|line| line == sample), "{sample}: {told}");
+        }
+    }
 
     #[test]
     fn there_is_a_family_for_every_number_also_where_nothing_was_seen() {
@@ -306,6 +341,6 @@ mod tests {
         assert!(told.ends_with("# EOF\n"));
         let families = told.lines().filter(|line| line.starts_with("# TYPE ")).count();
         let helps = told.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((families, helps), (64, 64));
+        assert_eq!((families, helps), (65, 65));
     }
 }

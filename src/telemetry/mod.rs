@@ -37,7 +37,7 @@ pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use day::{Day, Minute, TargetDay};
 pub use health::{Check, Health, SILENCE_FIX};
 pub use history::{History, InterfaceHistory};
-pub use interfaces::{Interfaces, Silence};
+pub use interfaces::{Interfaces, Observed, Silence};
 pub use observer::Subject;
 pub use status::{
     Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Queue, Rates, Share,

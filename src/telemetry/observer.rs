@@ -218,7 +218,7 @@ impl Observer {
         // A rate of one second jumps; of a minute it lags.
         let recent = self.looks.iter().rev().nth(RATE_LOOKS).or_else(|| self.looks.front());
         let pair = recent.zip(newest);
-        let interfaces = self.interfaces(pair);
+        let interfaces = self.interfaces(page, pair);
         let targets = self.targets(states, at);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -245,14 +245,20 @@ impl Observer {
         }
     }
 
-    fn interfaces(&self, pair: Option<(&Look, &Look)>) -> Vec<Interface> {
+    fn interfaces(&self, page: &Page, pair: Option<(&Look, &Look)>) -> Vec<Interface> {
         let states = self.subject.interfaces.read();
         let described = states.into_iter().enumerate().map(|(place, state)| {
             let of = |look: &Look| look.interfaces.get(place).copied().unwrap_or_default();
             let (old, new) = pair.map(|(old, new)| (of(old), of(new))).unwrap_or_default();
             let seconds = pair.map_or(Duration::ZERO, |(old, new)| new.at.saturating_sub(old.at));
             let (packets_per_second, bits_per_second) = received_rates(old, new, seconds);
+            let dropped = page.drops.iter().find(|(index, _)| *index == state.index);
+            let dropped = dropped.map(|&(_, drops)| drops).unwrap_or_default();
             Interface {
+                direction: state.direction.map(str::to_owned),
+                description: state.description,
+                kernel_dropped_packets: dropped.kernel,
+                interface_dropped_packets: dropped.interface,
                 up: state.trouble.is_none(),
                 trouble: state.trouble,
                 payload: state.cut.to_string(),

@@ -64,6 +64,10 @@ pub struct Rates {
 pub struct Interface {
     /// Its name.
     pub name: String,
+    /// Which traffic it carries, if its operator says so: `ingress` or `egress`.
+    pub direction: Option<String>,
+    /// What its operator says of it.
+    pub description: Option<String>,
     /// Frames are captured.
     pub up: bool,
     /// What is the matter with it, if anything.
@@ -80,6 +84,10 @@ pub struct Interface {
     pub packets_per_second: u64,
     /// Bits on the wire received a second.
     pub bits_per_second: u64,
+    /// Frames that the kernel dropped for lack of room.
+    pub kernel_dropped_packets: u64,
+    /// Frames that it lost itself, as far as it says.
+    pub interface_dropped_packets: u64,
 }
 
 /// The books, as in the summary of a run.
@@ -276,6 +284,14 @@ pub struct Part {
     pub name: String,
     /// `in_force`, `partly` or `missing`.
     pub state: String,
+}
+
+impl Interface {
+    /// Which traffic it carries and what its operator says of it, if anything.
+    pub fn about(&self) -> Option<String> {
+        let said: Vec<_> = [&self.direction, &self.description].into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.into_iter().cloned().collect::<Vec<_>>().join(": "))
+    }
 }
 
 impl Target {

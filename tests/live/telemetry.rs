@@ -160,7 +160,11 @@ fn what_is_told_while_it_runs_is_what_the_summary_says_at_the_end() {
     for (metric, count) in [
         ("flowtap_received_packets_total", packets),
         ("flowtap_received_bytes_total", octets),
-        ("flowtap_interface_received_packets_total{interface=\"span\"}", packets),
+        ("flowtap_interface_received_packets_total{interface=\"span\",direction=\"\"}", packets),
+        (
+            "flowtap_interface_dropped_packets_total{interface=\"span\",direction=\"\",place=\"kernel\"}",
+            0,
+        ),
         ("flowtap_frame_size_bytes_count", packets),
         ("flowtap_frame_size_bytes_sum", octets),
         (
@@ -221,7 +225,9 @@ fn what_is_wrong_is_told_with_its_reason_and_until_it_is_mended() {
     assert_eq!((&told["interfaces"][0]["name"], told.get("history")), (&"span".into(), None));
     let (exit, _) = ask("--probe 127.0.0.1:9");
     assert_eq!(exit, Some(1), "nobody is there");
-    assert!(get(&lab, "/metrics").contains("flowtap_interface_up{interface=\"span\"} 1"));
+    assert!(
+        get(&lab, "/metrics").contains("flowtap_interface_up{interface=\"span\",direction=\"\"} 1")
+    );
     drop(capture);
 }
 

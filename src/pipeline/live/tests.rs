@@ -64,7 +64,10 @@ fn who_watches_sees_each_worker_move_and_what_it_had_and_then_the_end() {
                 *moved += u64::from(now != last);
             }
             self.last = turns;
-            let Ledger { received_packets, drops, .. } = self.books.read().ledger;
+            let page = self.books.read();
+            let Ledger { received_packets, drops, .. } = page.ledger;
+            assert_eq!(page.drops.iter().map(|(_, drops)| *drops).sum::<Drops>(), drops);
+            assert!(page.drops.iter().all(|(interface, _)| *interface == 1), "{:?}", page.drops);
             (self.received, self.dropped) = (received_packets, drops.kernel + drops.interface);
         }
 
@@ -284,6 +287,10 @@ impl LiveFrames for Script {
     }
 
     fn refilter(&mut self, _: &NewFilter) {}
+
+    fn point_drops(&mut self) -> Vec<(u32, Drops)> {
+        vec![(1, self.drops)]
+    }
 }
 
 impl FrameSource for Script {

@@ -2,10 +2,17 @@ use super::*;
 
 use crate::capture::live::Notice;
 use crate::pipeline::Departures;
+use crate::telemetry::interfaces::Observed;
 
 /// A run of one worker over `eth1`.
 fn observer() -> Observer {
-    let points = [(7, "eth1".to_owned(), Cut::InKernel)];
+    let points = [Observed {
+        index: 7,
+        name: "eth1".to_owned(),
+        cut: Cut::InKernel,
+        direction: Some("ingress"),
+        description: Some("the uplink".to_owned()),
+    }];
     let interfaces = Interfaces::new(points, Duration::from_secs(300));
     Observer::new(Subject {
         books: Arc::new(OpenBooks::new(1)),
@@ -44,6 +51,7 @@ fn rates_are_those_of_now_and_the_hour_has_a_point_every_five_seconds() {
     assert_eq!((status.rates.packets, status.rates.bits), (10, 8_000));
     assert_eq!(status.interfaces[0].bits_per_second, 8_000);
     assert_eq!(status.interfaces[0].packets, 210);
+    assert_eq!(status.interfaces[0].about().as_deref(), Some("ingress: the uplink"));
     assert_eq!(status.history.packets, [10; 4]);
     assert_eq!(status.history.interfaces[0].bits, [8_000; 4]);
     look(&mut observer, 21..26, 1000);
@@ -72,7 +80,10 @@ fn a_drop_is_news_for_a_minute() {
     let mut observer = observer();
     look(&mut observer, 0..10, 1);
     assert!(observer.status().health.healthy, "{:?}", observer.status().health);
-    observer.subject.books.write(0, |page| page.ledger.drops.kernel = 1);
+    observer.subject.books.write(0, |page| {
+        page.ledger.drops.kernel = 1;
+        page.drops = vec![(7, page.ledger.drops)];
+    });
     look(&mut observer, 10..11, 1);
     assert!(!observer.status().health.healthy);
     assert_eq!(observer.status().rates.drops, 1, "one in some seconds is not none");
@@ -81,6 +92,8 @@ fn a_drop_is_news_for_a_minute() {
     look(&mut observer, 70..72, 1);
     assert!(observer.status().health.healthy);
     assert_eq!(observer.status().ledger.kernel_dropped_packets, 1);
+    let interface = &observer.status().interfaces[0];
+    assert_eq!((interface.kernel_dropped_packets, interface.interface_dropped_packets), (1, 0));
 }
 
 #[test]
