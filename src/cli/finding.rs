@@ -9,8 +9,8 @@ pub(super) enum Verdict {
     Ok,
     /// Worth knowing, nothing to put right.
     Note,
-    /// The check cannot be made here.
-    NotPossible,
+    /// It cannot be told: not by this machine, or not yet.
+    Unknown,
     /// To put right.
     Warning,
     /// To put right first: what is measured is wrong, or nothing is.
@@ -65,7 +65,7 @@ impl Verdict {
         match self {
             Self::Ok => "ok",
             Self::Note => "note",
-            Self::NotPossible => "not_possible",
+            Self::Unknown => "unknown",
             Self::Warning => "warning",
             Self::Error => "error",
         }

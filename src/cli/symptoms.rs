@@ -35,7 +35,7 @@ fn frame_length(counts: &SymptomCounts) -> Finding {
     let (long, flows) = (counts.long_packet_flows, counts.flows);
     if flows == 0 {
         let text = "there was no packet to measure";
-        return Finding::new(Check::FrameLength, Verdict::NotPossible, text);
+        return Finding::new(Check::FrameLength, Verdict::Unknown, text);
     }
     if long == 0 {
         return Finding::new(Check::FrameLength, Verdict::Ok, "no packet was longer than the MTU");
@@ -52,7 +52,7 @@ fn one_direction(counts: &SymptomCounts) -> Finding {
     let (one, all) = (counts.one_direction_tcp_flows, counts.tcp_flows);
     if all < FEWEST_FLOWS {
         let text = format!("only {all} TCP connections were seen, too few to judge");
-        return Finding::new(Check::OneDirection, Verdict::NotPossible, text);
+        return Finding::new(Check::OneDirection, Verdict::Unknown, text);
     }
     let verdict = match one.saturating_mul(100) / all {
         50.. => Verdict::Error,
@@ -169,7 +169,7 @@ impl Judge {
                 Some(News::Begins(finding.clone()))
             }
             None => None,
-            Some(_) if *verdict == Verdict::NotPossible => None,
+            Some(_) if *verdict == Verdict::Unknown => None,
             Some(place) => {
                 let (_, calm) = self.wrong.get_mut(place)?;
                 *calm = if verdict.is_trouble() { 0 } else { *calm + 1 };
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn each_count_has_its_verdict_and_its_fix() {
-        use Verdict::{Error, NotPossible, Note, Ok, Warning};
+        use Verdict::{Error, Note, Ok, Unknown, Warning};
         let base = counts();
         for (counts, expected) in [
             (SymptomCounts { kernel_dropped_packets: 1, ..base }, [Error, Ok, Ok, Ok]),
@@ -221,10 +221,10 @@ mod tests {
             (SymptomCounts { one_direction_tcp_flows: 25, ..base }, [Ok, Ok, Error, Ok]),
             (
                 SymptomCounts { tcp_flows: 9, one_direction_tcp_flows: 9, ..base },
-                [Ok, Ok, NotPossible, Ok],
+                [Ok, Ok, Unknown, Ok],
             ),
             (SymptomCounts { collector_packets: 3, ..base }, [Ok, Ok, Ok, Warning]),
-            (SymptomCounts::default(), [Ok, NotPossible, NotPossible, Ok]),
+            (SymptomCounts::default(), [Ok, Unknown, Unknown, Ok]),
         ] {
             assert_eq!(verdicts(&counts), expected, "{counts:?}");
             for finding in findings(&counts) {

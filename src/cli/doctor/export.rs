@@ -82,7 +82,7 @@ fn room(directory: &Path, free: Option<u64>, size: u64, collectors: usize, day: 
         Finding::new(Check::SpoolDisk, verdict, text).of(directory.display().to_string())
     };
     let Some(free) = free else {
-        return found(Verdict::NotPossible, "the disk does not tell what is free".to_owned());
+        return found(Verdict::Unknown, "the disk does not tell what is free".to_owned());
     };
     let all = day.saturating_mul(collectors as u64);
     let needed = format!(
@@ -147,7 +147,7 @@ mod tests {
         assert!(fix.contains("200 MB"), "{fix}");
         let (is, fix) = verdict(Some(900 * mega), 100 * mega, 1, 100 * mega + 1);
         assert_eq!((is, fix.as_str()), (Verdict::Warning, "flowtap capture --spool-size 101M"));
-        assert_eq!(verdict(None, mega, 1, mega).0, Verdict::NotPossible);
+        assert_eq!(verdict(None, mega, 1, mega).0, Verdict::Unknown);
     }
 
     #[test]

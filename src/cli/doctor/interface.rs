@@ -79,7 +79,7 @@ fn carrier(interface: &Interface) -> Finding {
             interface.name
         )),
         (true, Some(true)) => found(Verdict::Ok, "there is a link"),
-        (true, None) => found(Verdict::NotPossible, "the interface does not tell of a link"),
+        (true, None) => found(Verdict::Unknown, "the interface does not tell of a link"),
     }
 }
 
@@ -108,7 +108,7 @@ fn offloads(interface: &Interface) -> Finding {
     let Offloads { gro, lro, tso, .. } = interface.offloads;
     if gro.is_none() && lro.is_none() {
         let text = "the driver does not tell of its offloads";
-        return Finding::new(Check::Offloads, Verdict::NotPossible, text);
+        return Finding::new(Check::Offloads, Verdict::Unknown, text);
     }
     let named = [("gro", gro), ("lro", lro)];
     let on: Vec<_> =
@@ -131,15 +131,15 @@ fn vlan_stripping(interface: &Interface) -> Finding {
     match interface.offloads.vlan_stripping {
         None => {
             let text = "the driver does not tell of VLAN tags";
-            Finding::new(Check::VlanStripping, Verdict::NotPossible, text)
+            Finding::new(Check::VlanStripping, Verdict::Unknown, text)
         }
         Some(false) => {
             Finding::new(Check::VlanStripping, Verdict::Ok, "VLAN tags stay in the frame")
         }
         Some(true) => {
             let text = "the interface takes the outermost VLAN tag out of frames";
+            // Nothing is wrong with that.
             Finding::new(Check::VlanStripping, Verdict::Note, text)
-                .fixed_by(format!("ethtool -K {} rxvlan off", interface.name))
         }
     }
 }
@@ -166,7 +166,7 @@ fn queues(interface: &Interface) -> Finding {
         }
         Some(None) | None => {
             let text = format!("the driver does not tell how it chooses one of {queues} queues");
-            Finding::new(Check::Queues, Verdict::NotPossible, text)
+            Finding::new(Check::Queues, Verdict::Unknown, text)
         }
     }
 }
@@ -186,7 +186,7 @@ pub(super) fn promiscuous(name: &str, is: Option<bool>) -> Finding {
         }
         None => {
             let text = "the interface does not tell whether it is promiscuous";
-            Finding::new(Check::Promiscuous, Verdict::NotPossible, text)
+            Finding::new(Check::Promiscuous, Verdict::Unknown, text)
         }
     };
     finding.of(name)
@@ -276,12 +276,12 @@ mod tests {
                 Verdict::Error,
                 "observe another one",
             ),
-            (offloads(Offloads::default()), Check::Offloads, Verdict::NotPossible, ""),
+            (offloads(Offloads::default()), Check::Offloads, Verdict::Unknown, ""),
             (
                 offloads(Offloads { vlan_stripping: Some(true), ..base.offloads }),
                 Check::VlanStripping,
                 Verdict::Note,
-                "ethtool -K eth1 rxvlan off",
+                "",
             ),
             (
                 Interface {
@@ -303,11 +303,12 @@ mod tests {
                 Verdict::Ok,
                 "",
             ),
-            (Interface { queues: 4, ..base.clone() }, Check::Queues, Verdict::NotPossible, ""),
+            (Interface { queues: 4, ..base.clone() }, Check::Queues, Verdict::Unknown, ""),
         ] {
             let (found, command) = of(&interface, check);
             assert_eq!(found, verdict, "{interface:?}");
             assert!(command.starts_with(fix), "{command}");
+            assert_eq!(command.is_empty(), fix.is_empty(), "{command}");
         }
         let missing = Interface { index: None, ..base };
         assert_eq!(of(&missing, Check::Carrier).0, Verdict::Error);
@@ -327,6 +328,6 @@ mod tests {
     #[test]
     fn an_interface_that_stays_as_it_is_sees_nothing_of_a_mirror() {
         let verdicts = [Some(true), Some(false), None].map(|is| promiscuous("eth1", is).verdict);
-        assert_eq!(verdicts, [Verdict::Ok, Verdict::Error, Verdict::NotPossible]);
+        assert_eq!(verdicts, [Verdict::Ok, Verdict::Error, Verdict::Unknown]);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn privilege(may_capture: bool) -> Finding {
 pub(super) fn clock(clock: Option<KernelClock>) -> Finding {
     let found = |verdict, text| Finding::new(Check::Clock, verdict, text);
     match clock {
-        None => found(Verdict::NotPossible, "the kernel does not tell of its clock".to_owned()),
+        None => found(Verdict::Unknown, "the kernel does not tell of its clock".to_owned()),
         Some(KernelClock { synchronised: false, .. }) => {
             found(Verdict::Warning, "nobody synchronises the system clock".to_owned())
                 .fixed_by("timedatectl set-ntp true; or install chrony")
@@ -40,7 +40,7 @@ pub(super) fn clock(clock: Option<KernelClock>) -> Finding {
 pub(super) fn governor(governors: &[String]) -> Finding {
     let found = |verdict, text: &str| Finding::new(Check::Governor, verdict, text);
     if governors.is_empty() {
-        return found(Verdict::NotPossible, "the clock of processors is not ours to see here");
+        return found(Verdict::Unknown, "the clock of processors is not ours to see here");
     }
     if governors.iter().all(|governor| governor == "performance") {
         return found(Verdict::Ok, "all processors run at full clock");
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(verdict(true, 20), Verdict::Ok);
         assert_eq!(verdict(true, 1001), Verdict::Warning);
         assert_eq!(verdict(false, 20), Verdict::Warning);
-        assert_eq!(clock(None).verdict, Verdict::NotPossible);
+        assert_eq!(clock(None).verdict, Verdict::Unknown);
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn processors_that_clock_down_are_noted() {
         let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        assert_eq!(governor(&[]).verdict, Verdict::NotPossible);
+        assert_eq!(governor(&[]).verdict, Verdict::Unknown);
         assert_eq!(governor(&all(&["performance"; 2])).verdict, Verdict::Ok);
         assert_eq!(governor(&all(&["performance", "powersave"])).verdict, Verdict::Note);
     }

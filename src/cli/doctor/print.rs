@@ -73,14 +73,11 @@ fn groups(findings: &[Finding]) -> Vec<(&'static str, Vec<&Finding>)> {
 
 fn line(finding: &Finding, colour: bool, out: &mut impl Write) -> io::Result<()> {
     let Finding { check, subject, verdict, finding, fix } = finding;
-    let word = match verdict {
-        Verdict::NotPossible => "not here",
-        other => other.name(),
-    };
+    let word = verdict.name();
     let (on, off) = match verdict {
         _ if !colour => ("", ""),
         Verdict::Ok => ("\x1b[32m", "\x1b[0m"),
-        Verdict::Note | Verdict::NotPossible => ("\x1b[36m", "\x1b[0m"),
+        Verdict::Note | Verdict::Unknown => ("\x1b[36m", "\x1b[0m"),
         Verdict::Warning => ("\x1b[33m", "\x1b[0m"),
         Verdict::Error => ("\x1b[1;31m", "\x1b[0m"),
     };
@@ -113,6 +110,7 @@ mod tests {
                 Finding::new(Check::OwnExport, Verdict::Error, "x").fixed_by("do this"),
                 Finding::new(Check::Traffic, Verdict::Ok, "y").of("eth1"),
                 Finding::new(Check::Clock, Verdict::Note, "z"),
+                Finding::new(Check::Governor, Verdict::Unknown, "w"),
             ],
         }
     }
@@ -130,6 +128,7 @@ mod tests {
         let positions = [
             "machine",
             "clock",
+            "unknown   governor ",
             "\ntraffic\n",
             "eth1: y",
             "do this",

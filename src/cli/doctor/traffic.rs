@@ -13,14 +13,14 @@ use crate::telemetry::SILENCE_FIX;
 pub(super) fn unseen(error: &CaptureError, may_capture: bool, all_up: bool) -> Finding {
     if !may_capture {
         let text = "the traffic could not be looked at without CAP_NET_RAW";
-        return Finding::new(Check::Traffic, Verdict::NotPossible, text);
+        return Finding::new(Check::Traffic, Verdict::Unknown, text);
     }
     let text = format!("the traffic could not be looked at: {error}");
     if all_up {
         let fix = "put right what the system says; flowtap capture would end the same way";
         return Finding::new(Check::Traffic, Verdict::Error, text).fixed_by(fix);
     }
-    Finding::new(Check::Traffic, Verdict::NotPossible, text)
+    Finding::new(Check::Traffic, Verdict::Unknown, text)
 }
 
 /// What an interface counted, and what came through it in so many seconds.
@@ -97,7 +97,7 @@ fn larger_ring(name: &str, ring: Option<ReceiveRing>) -> String {
 fn ring(name: &str, ring: Option<ReceiveRing>, rate: f64, missed: u64) -> Finding {
     let Some(sizes @ ReceiveRing { current, maximum }) = ring else {
         let text = "the interface has no ring that can be asked for";
-        return Finding::new(Check::ReceiveRing, Verdict::NotPossible, text);
+        return Finding::new(Check::ReceiveRing, Verdict::Unknown, text);
     };
     let milliseconds = 1000.0 * f64::from(current) / rate.max(1.0);
     let text = format!(
@@ -118,7 +118,7 @@ fn ring(name: &str, ring: Option<ReceiveRing>, rate: f64, missed: u64) -> Findin
 fn duplicates(duplicates: u64, compared: u64) -> Finding {
     if compared == 0 {
         let text = "there was no packet to compare";
-        return Finding::new(Check::Duplicates, Verdict::NotPossible, text);
+        return Finding::new(Check::Duplicates, Verdict::Unknown, text);
     }
     let (of, count) = (grouped(compared), grouped(duplicates));
     let is_many = duplicates >= FEWEST_DUPLICATES && duplicates.saturating_mul(100) >= compared;
@@ -170,7 +170,7 @@ mod tests {
             (sizes(512, 4096), 1000.0, 1, Verdict::Error, Some("ethtool -G eth1 rx 4096")),
             (sizes(4096, 4096), 1_000_000.0, 1, Verdict::Ok, None),
             (sizes(512, 4096), 0.0, 0, Verdict::Ok, None),
-            (None, 1_000_000.0, 0, Verdict::NotPossible, None),
+            (None, 1_000_000.0, 0, Verdict::Unknown, None),
         ] {
             let finding = ring("eth1", of, rate, missed);
             assert_eq!((finding.verdict, finding.fix.as_deref()), (verdict, fix), "{finding:?}");
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn duplicates_are_many_from_one_in_a_hundred_on() {
         let verdict = |count, of| duplicates(count, of).verdict;
-        assert_eq!(verdict(0, 0), Verdict::NotPossible);
+        assert_eq!(verdict(0, 0), Verdict::Unknown);
         assert_eq!([verdict(0, 1000), verdict(9, 20), verdict(10, 1001)], [Verdict::Ok; 3]);
         assert_eq!([verdict(10, 1000), verdict(500, 1000)], [Verdict::Warning; 2]);
     }
@@ -210,7 +210,7 @@ mod tests {
         let error = CaptureError::Interface { interface: "eth1".to_owned(), what };
         let verdict = |may_capture, all_up| unseen(&error, may_capture, all_up).verdict;
         assert_eq!(verdict(true, true), Verdict::Error);
-        assert_eq!([verdict(false, true), verdict(true, false)], [Verdict::NotPossible; 2]);
+        assert_eq!([verdict(false, true), verdict(true, false)], [Verdict::Unknown; 2]);
     }
 
     #[test]
