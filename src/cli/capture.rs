@@ -20,7 +20,7 @@ use crate::confine::{self, Reopens};
 use crate::export::{Collector, Interface, Metering, Pace, Target};
 use crate::flow::Seed;
 use crate::pipeline::{self, LiveRun, OpenBooks, Suspects};
-use crate::telemetry::{Interfaces, Observed, Subject};
+use crate::telemetry::{Configuration, Interfaces, Observed, Subject};
 use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
@@ -119,7 +119,9 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let books = Arc::new(OpenBooks::new(workers));
     let interfaces = points.iter().map(|it| observed(it, &described));
     let interfaces = Arc::new(Interfaces::new(interfaces, patience));
+    let configuration = Arc::new(Configuration::new(wall_clock));
     let subject = Subject {
+        configuration: Arc::clone(&configuration),
         books: Arc::clone(&books),
         interfaces: Arc::clone(&interfaces),
         targets: exporter.watches(),
@@ -167,6 +169,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         reopens,
         workers,
         telemetry: listens_at,
+        configuration,
     });
     let keeper = Keeper::new(&manager, &books, &names, &captures, log::worker_stalled);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader, hung_up });

@@ -20,7 +20,7 @@ use crate::cli::{UsageError, capture, confinement, ending, log, one_line, select
 use crate::confine::{Policy, Reopens};
 use crate::export::Replaced;
 use crate::pipeline::{self, Running};
-use crate::telemetry::Address;
+use crate::telemetry::{Address, Configuration};
 
 /// A flag that each SIGHUP sets. Without a configuration there is nothing to read again, and the signal
 /// ends the run as SIGTERM does ([`ending::stop_on_hang_up`]).
@@ -49,6 +49,8 @@ pub(super) struct Reloader {
     pub(super) workers: usize,
     /// Where telemetry listens, if it does.
     pub(super) telemetry: Option<Address>,
+    /// For who watches the probe.
+    pub(super) configuration: Arc<Configuration>,
 }
 
 impl Reloader {
@@ -57,11 +59,20 @@ impl Reloader {
         self.ordered.swap(false, Ordering::Relaxed)
     }
 
-    /// Follows an order, and says what came of it in one line.
-    pub(super) fn follow(&mut self, running: &Running<'_>) {
+    /// Follows an order, and says what came of it in one line; returns why it is not followed.
+    pub(super) fn follow(&mut self, running: &Running<'_>) -> Option<String> {
         match self.reload(running) {
-            Ok(told) => log::configuration_reloaded(&self.file, &told),
-            Err(error) => log::configuration_refused(&self.file, &one_line(&error)),
+            Ok(told) => {
+                log::configuration_reloaded(&self.file, &told);
+                self.configuration.loaded(capture::wall_clock());
+                None
+            }
+            Err(error) => {
+                let reason = one_line(&error);
+                log::configuration_refused(&self.file, &reason);
+                self.configuration.refused();
+                Some(reason)
+            }
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Keeper<'a> {
     /// When the run was first looked at.
     began: Option<Instant>,
     is_ready: bool,
+    /// Why the configuration that was asked for last is not in effect.
+    refused: Option<String>,
     /// When the manager was last told, and the turns of the workers then.
     told: Option<(Instant, Vec<u64>)>,
     complain: fn(usize, f64),
@@ -43,11 +45,32 @@ impl<'a> Keeper<'a> {
         captures: &'a AtomicBool,
         complain: fn(usize, f64),
     ) -> Self {
-        let (began, told) = (None, None);
-        Self { manager, books, interfaces, captures, began, is_ready: false, told, complain }
+        Self {
+            manager,
+            books,
+            interfaces,
+            captures,
+            began: None,
+            is_ready: false,
+            refused: None,
+            told: None,
+            complain,
+        }
     }
 
     fn status(&self) -> String {
+        let state = self.state();
+        match &self.refused {
+            // A status is one line.
+            Some(reason) => {
+                let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+                format!("configuration refused: {reason}; {state}, by the old one")
+            }
+            None => state,
+        }
+    }
+
+    fn state(&self) -> String {
         let names = self.interfaces;
         if !self.captures.load(Ordering::Relaxed) {
             return format!("waiting for {names}: nothing is captured yet");
@@ -76,8 +99,9 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// It was, whatever came of it.
-    fn reloaded(&self) {
+    /// It was, or `refused` says why not.
+    fn reloaded(&mut self, refused: Option<String>) {
+        self.refused = refused;
         if self.is_ready {
             self.manager.ready(&self.status());
         }
@@ -123,8 +147,8 @@ impl Watch for Attendant<'_> {
     fn look(&mut self, running: &Running<'_>, at: Instant) {
         if let Some(reloader) = self.reloader.as_mut().filter(|reloader| reloader.is_ordered()) {
             self.keeper.reloading();
-            reloader.follow(running);
-            self.keeper.reloaded();
+            let refused = reloader.follow(running);
+            self.keeper.reloaded(refused);
         }
         self.keeper.look(at);
         log::turn(at);
@@ -179,6 +203,28 @@ mod tests {
                 "STATUS=worker 2 has not moved for 2.0 s",
                 "WATCHDOG=1\nSTATUS=capturing on eth1: 3,235 packets received, 5 dropped",
             ]
+        );
+    }
+
+    #[test]
+    fn a_configuration_that_was_refused_is_in_the_status_until_one_is_not() {
+        let (_folder, socket, manager) = manager();
+        let captures = AtomicBool::new(true);
+        let books = OpenBooks::new(1);
+        let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_, _| {});
+        keeper.look(any_instant());
+        keeper.reloading();
+        keeper.reloaded(Some("a.toml:2:1: `x` is\nno table".to_owned()));
+        keeper.reloading();
+        keeper.reloaded(None);
+        let told = received(&socket);
+        let well = "READY=1\nSTATUS=capturing on eth1: 0 packets received, 0 dropped";
+        assert_eq!((told[0].as_str(), told[4].as_str()), (well, well));
+        assert!(told[1].starts_with("RELOADING=1\n"), "{told:?}");
+        assert_eq!(
+            told[2],
+            "READY=1\nSTATUS=configuration refused: a.toml:2:1: `x` is no table; capturing on eth1: \
+             0 packets received, 0 dropped, by the old one"
         );
     }
 

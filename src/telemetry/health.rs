@@ -19,7 +19,7 @@ pub struct Health {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Check {
     /// What was checked: `drops`, `workers`, `books`, `cache`, `interface`, `traffic`, `target`,
-    /// `records`, `queue`, `spool`.
+    /// `records`, `queue`, `spool`, `configuration`.
     pub check: String,
     /// Of what, where there are several: the name of an interface, the place of a target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +33,8 @@ pub struct Check {
 /// What health depends on, as found now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
+    /// The configuration that was asked for last is not in effect.
+    pub(super) configuration_refused: bool,
     /// Frames dropped within [`RECENTLY`].
     pub(super) recent_drops: u64,
     pub(super) workers: u64,
@@ -146,6 +148,16 @@ pub(super) fn judge(findings: &Findings) -> Health {
             add("spool", label, spool_fault(spool), format!("the spool is {fill} % full"));
         }
     }
+    add(
+        "configuration",
+        None,
+        findings.configuration_refused.then(|| {
+            "the new configuration was refused, and the old one is in effect: flowtap check and the \
+             log say why"
+                .to_owned()
+        }),
+        "the configuration that was asked for last is in effect".to_owned(),
+    );
     Health { healthy: checks.iter().all(|check| check.healthy), checks }
 }
 
@@ -229,6 +241,7 @@ mod tests {
 
     fn well() -> Findings {
         Findings {
+            configuration_refused: false,
             recent_drops: 0,
             workers: 2,
             workers_ended: 0,
@@ -257,7 +270,7 @@ mod tests {
         assert!(health.healthy, "{health:?}");
         let names: Vec<_> = health.checks.iter().map(|check| check.check.as_str()).collect();
         let all = ["drops", "workers", "books", "cache", "interface", "traffic", "target"];
-        assert_eq!(names, [&all[..], &["records", "queue", "spool"]].concat());
+        assert_eq!(names, [&all[..], &["records", "queue", "spool", "configuration"]].concat());
     }
 
     #[test]
@@ -276,7 +289,8 @@ mod tests {
 
     #[test]
     fn every_fault_is_found_alone_and_named() {
-        let faults: [(&str, Provoke); 12] = [
+        let faults: [(&str, Provoke); 13] = [
+            ("configuration", |it| it.configuration_refused = true),
             ("drops", |it| it.recent_drops = 1),
             ("workers", |it| it.workers_ended = 1),
             ("books", |it| it.books_balance = false),

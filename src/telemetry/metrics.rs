@@ -43,6 +43,14 @@ fn run(status: &Status) -> Vec<Family> {
     vec![
         info("build", "Version of flowtap", &[("version", &status.version)]),
         gauge("start_time", "When metering began, since 1970").in_seconds().of(status.started),
+        gauge("config_last_reload_successful", "Whether the configuration asked for last is in effect")
+            .of(u64::from(!status.configuration_refused)),
+        gauge(
+            "config_last_reload_success_timestamp",
+            "When the configuration in effect was read, since 1970",
+        )
+        .in_seconds()
+        .of(status.configured),
         gauge("healthy", "Whether every check is well").of(u64::from(status.health.healthy)),
         checks,
         gauge("confined", "Whether the process is confined").of(u64::from(status.confinement.on)),
@@ -341,6 +349,6 @@ mod tests {
         assert!(told.ends_with("# EOF\n"));
         let families = told.lines().filter(|line| line.starts_with("# TYPE ")).count();
         let helps = told.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((families, helps), (65, 65));
+        assert_eq!((families, helps), (67, 67));
     }
 }

@@ -13,6 +13,7 @@
 
 mod address;
 pub mod client;
+mod configuration;
 mod day;
 mod health;
 mod held_back;
@@ -34,6 +35,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
+pub use configuration::Configuration;
 pub use day::{Day, Minute, TargetDay};
 pub use health::{Check, Health, SILENCE_FIX};
 pub use history::{History, InterfaceHistory};

@@ -15,6 +15,7 @@ use crate::pipeline::{
     SymptomCounts, size_limit,
 };
 use crate::privacy::Level;
+use crate::telemetry::configuration::Configuration;
 use crate::telemetry::day::{Day, Minutes, Sample, TargetSample};
 use crate::telemetry::health::{self, Findings, InterfaceFindings, RECENTLY, TargetFindings};
 use crate::telemetry::held_back::{FEWEST, HeldBack};
@@ -36,6 +37,8 @@ pub struct Subject {
     pub interfaces: Arc<Interfaces>,
     /// Its targets.
     pub targets: Watches,
+    /// Which configuration it has.
+    pub configuration: Arc<Configuration>,
     /// What the process has given up.
     pub confinement: confine::Confinement,
     /// Workers that were started.
@@ -220,11 +223,14 @@ impl Observer {
         let pair = recent.zip(newest);
         let interfaces = self.interfaces(page, pair);
         let targets = self.targets(states, at);
+        let configuration = self.subject.configuration.read();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: now.as_secs(),
             started: self.subject.started.as_secs(),
             health: health::judge(&self.findings(page, states, at)),
+            configured: configuration.loaded.as_secs(),
+            configuration_refused: configuration.refused,
             rates: pair.map(|(old, new)| rates(old, new)).unwrap_or_default(),
             interfaces,
             ledger: ledger(page),
@@ -334,6 +340,7 @@ impl Observer {
             quiet,
         };
         Findings {
+            configuration_refused: self.subject.configuration.read().refused,
             recent_drops: grown(&|look| look.drops),
             workers: self.subject.workers as u64,
             workers_ended: page.ended_workers,

@@ -20,6 +20,10 @@ pub struct Status {
     pub started: u64,
     /// Whether the probe is well.
     pub health: Health,
+    /// When the configuration in effect came into effect, in seconds since 1970.
+    pub configured: u64,
+    /// Another configuration was asked for since, and refused.
+    pub configuration_refused: bool,
     /// What is received now.
     pub rates: Rates,
     /// The interfaces.

@@ -54,12 +54,21 @@ fn changes_mid_traffic(backend: &str) {
     // A bad file changes nothing, and says where it is bad.
     probe.reload("[meter]\nidle_timeout = 5\n");
     probe.wait_for("flowtap.toml:2:16: `meter.idle_timeout`: is of type integer");
+    let health = |is: bool| {
+        let told = Command::new(FLOWTAP).args(["status", "--json"]).output().unwrap();
+        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        let checks = told["health"]["checks"].as_array().unwrap();
+        checks.iter().any(|it| it["check"] == "configuration" && it["healthy"] == is)
+            && told["configuration_refused"] == !is
+    };
+    wait_until("it is seen", || health(false));
     let (before, seconds) = (first.so_far().len(), second.so_far().len());
     wait_until("more at the first", || first.so_far().len() > before + 2);
     assert_eq!(seconds, 0);
 
     probe.reload(&(SHORT.to_owned() + &to(&second, "privacy = { level = 'obfuscated' }\n")));
     probe.wait_for("was read again: exporting to udp://");
+    wait_until("it is seen", || health(true));
     wait_until("records at the second", || second.so_far().len() > 2);
 
     // What the kernel rejects is in no ledger, what a network leaves out is counted as filtered.

@@ -18,6 +18,7 @@ fn observer() -> Observer {
         books: Arc::new(OpenBooks::new(1)),
         interfaces: Arc::new(interfaces),
         targets: Watches::default(),
+        configuration: Arc::new(Configuration::new(Timestamp::from_parts(1_000, 0))),
         confinement: confine::Confinement::Off,
         workers: 1,
         maximum_flows: 100,
@@ -136,4 +137,23 @@ fn every_protocol_and_service_has_its_name() {
     assert_eq!(seen.protocols.last(), Some(&share("other")));
     assert_eq!(seen.tcp.last(), Some(&share("other dynamic ports")));
     assert_eq!(seen.sizes.last(), Some(&Count { name: "over 16383".to_owned(), count: 4 }));
+}
+
+#[test]
+fn a_configuration_that_was_refused_is_a_fault_until_one_is_not() {
+    let mut observer = observer();
+    look(&mut observer, 0..2, 1);
+    assert!(observer.status().health.healthy, "{:?}", observer.status().health);
+    let configuration = Arc::clone(&observer.subject.configuration);
+    configuration.refused();
+    look(&mut observer, 2..3, 1);
+    let status = observer.status();
+    let faults: Vec<_> = status.health.checks.iter().filter(|check| !check.healthy).collect();
+    assert!(matches!(faults[..], [fault] if fault.check == "configuration"), "{faults:?}");
+    assert_eq!((status.configured, status.configuration_refused), (1_000, true));
+    configuration.loaded(Timestamp::from_parts(1_234, 0));
+    look(&mut observer, 3..4, 1);
+    let status = observer.status();
+    assert!(status.health.healthy, "{:?}", status.health);
+    assert_eq!((status.configured, status.configuration_refused), (1_234, false));
 }
