@@ -10,6 +10,9 @@ fail() {
     exit 1
 }
 
+# Prints what stands at the head of the script, which is its help.
+help_from_head() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "scripts/${0##*/}"; }
+
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 # Runs a command as root: directly, or by sudo.

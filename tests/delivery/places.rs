@@ -55,6 +55,19 @@ fn what_is_installed_by_hand_runs_and_is_removed_again_but_for_what_is_the_opera
 }
 
 #[test]
+fn both_scripts_have_a_help_and_refuse_what_they_do_not_know() {
+    let machine = Machine::new();
+    for (name, option) in [("install", "--prefix DIR"), ("uninstall", "--purge")] {
+        for word in ["--help", "-h"] {
+            let told = machine.script(name, &[word]);
+            assert!(told.contains(option) && !told.contains('#'), "{told}");
+        }
+        assert!(!machine.run(name, &["--hlep"]).status.success());
+    }
+    assert!(machine.files().is_empty());
+}
+
+#[test]
 fn a_list_of_installed_files_that_somebody_has_changed_removes_nothing() {
     let machine = Machine::new();
     machine.script("install", &[]);

@@ -115,10 +115,8 @@ pub(super) fn all(capture: &Capture, language: Language) -> Vec<Kept> {
 fn flows(capture: &Capture, language: Language) -> Kept {
     let metering = &capture.meter.metering;
     let most = grouped(metering.max_flows as u64);
-    let (idle, active) = (
-        span(metering.idle_timeout, language),
-        span(metering.active_timeout, language),
-    );
+    let (idle, active) =
+        (span(metering.idle_timeout, language), span(metering.active_timeout, language));
     let how_long = match language {
         Language::En => format!(
             "until a flow has been idle for {idle}, at most {active} between two records; nothing \

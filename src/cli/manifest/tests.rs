@@ -101,7 +101,7 @@ fn sums_are_told_as_such_in_both_languages() {
     let arguments = ["--export", target];
     let english = text(&arguments);
     for part in [
-        "sums over at least 20 flows each, once in 5m; networks that are told apart: 10.0.0.0/8",
+        "Aggregated Flows (RFC 7015) of at least 20 flows each, once in 5m; networks that are told apart: 10.0.0.0/8",
         "Elements of aggregates",
         "network of the source, as configured (IPv4): configured networks, all zero for others",
         "first port of the class of services: class",

@@ -141,7 +141,7 @@ impl Report<'_> {
                     "  {:<32}an outage of {outage} {}, plus 20 %: {}",
                     format!("--spool-size {}", size(spool_size(octets))),
                     match self.seen.busiest_day() {
-                        Some(_) => "with every minute as the busiest",
+                        Some(_) => "at the peak rate",
                         None => "at the mean rate",
                     },
                     named(&planned.target)

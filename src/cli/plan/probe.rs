@@ -216,7 +216,7 @@ impl Report<'_> {
                 "  {:<32}an outage of {outage} {}, plus 20 %: target {}",
                 format!("--spool-size {}", size(needed)),
                 match estimate.busiest {
-                    Some(_) => "with every minute as the busiest",
+                    Some(_) => "at the peak rate",
                     None => "at the mean rate",
                 },
                 estimate.target.label
@@ -263,7 +263,8 @@ impl Report<'_> {
         }
         if self.status.cache.peak >= self.status.cache.maximum {
             doubts.push(
-                "the cache was full: the peak of flows is understated, records are overstated".to_owned(),
+                "the cache was full: the peak of flows is understated, records are overstated"
+                    .to_owned(),
             );
         }
         let sums = |it: &Estimate<'_>| it.busiest.is_none() && self.day.busiest_minute.is_some();
