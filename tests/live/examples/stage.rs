@@ -114,7 +114,7 @@ impl Stage {
         let sample = sample().display().to_string();
         fs::create_dir_all(self.work("tests/data")).unwrap();
         self.ends_well(&format!(
-            "cp {sample} office.pcap; cp {sample} traffic.pcap; cp {sample} tests/data/sample.pcap
+            "for name in office traffic your tests/data/sample; do cp {sample} $name.pcap; done
              editcap -F pcapng {sample} monday.pcapng
              for name in tuesday old traffic; do gzip -c {sample} > $name.pcap.gz; done
              export FLOWTAP='flowtap replay office.pcap --quiet'
