@@ -41,6 +41,9 @@ fn the_default_configuration_is_valid_and_what_is_in_effect_is_valid_again() {
     assert_eq!(flowtap(["check", &again]).well().text(), checked.text());
     // Whoever has seen enough closes the pipe.
     assert!(printed.text().lines().all(|line| line.len() <= 100));
+    for words in ["af-packet or libpcap", "inner or outer", "error, warn, info or debug"] {
+        assert!(printed.text().contains(&format!("\n# {words}.\n")), "{words}");
+    }
 }
 
 #[test]

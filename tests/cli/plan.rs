@@ -119,6 +119,8 @@ fn a_short_capture_is_said_to_be_short() {
         assert!(doubts.contains(doubt), "{doubts}");
     }
     assert!(plan["targets"][0]["day_at_busiest_minute"].is_null());
+    let told = flowtap(["plan", capture.to_str().unwrap()]).well();
+    assert!(!told.text().contains("busiest minute"), "there was none: {}", told.text());
 }
 
 #[test]
@@ -334,7 +336,7 @@ fn the_table_has_what_the_program_gets() {
         "a full packet capture instead",
         "--max-flows 1000",
         "--spool-size ",
-        "away for 2h",
+        "an outage of 2h",
         "Uncertain, because",
     ] {
         assert!(text.contains(told), "{told} is missing in\n{text}");

@@ -42,7 +42,9 @@ fn every_file_is_valid_says_when_to_use_it_and_is_run_by_a_test() {
         let comment: Vec<_> = text.lines().take_while(|line| line.starts_with('#')).collect();
         assert!(comment.iter().any(|line| line.starts_with("# Use it ")), "{name}: {comment:?}");
         let checked = flowtap(["check".as_ref(), place(&name).as_os_str()]).well();
-        assert!(checked.text().contains("[[interface]]"), "{name}");
+        let parts = checked.text().split("\n\n").filter(|part| part.starts_with("[[interface]]"));
+        let interfaces = checked.text().matches("[[interface]]").count();
+        assert!(interfaces > 0 && parts.count() == interfaces, "{name}: a part for each");
         flowtap(["manifest".as_ref(), place(&name).as_os_str()]).well();
     }
 }

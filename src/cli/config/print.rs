@@ -286,7 +286,8 @@ const TARGETS: &str = "
 # One JSON object a flow; - is standard output.
 #[[json]]
 #path = \"flows.json\"
-# Aggregated Flows of at least k flows, once an interval, by networks and more: no record of a single flow.
+# Aggregated Flows of k flows at least, once an interval, by networks and more: nothing of a single
+# flow.
 #[json.privacy]
 #level = \"statistical\"
 #interval = \"1m\"
