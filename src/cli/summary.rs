@@ -172,10 +172,10 @@ pub(super) fn text(outcome: &Outcome) -> String {
     }
     let _ = writeln!(
         text,
-        "exported  {:>15} packets  {:>19} octets in {} flow records{}",
+        "exported  {:>15} packets  {:>19} octets in {}{}",
         grouped(ledger.exported_packets),
         grouped(ledger.exported_octets),
-        grouped(ledger.exported_flows),
+        counted(ledger.exported_flows, "flow record"),
         listed("  ", named(FlowEndReason::ALL.map(FlowEndReason::name), ledger.expired)),
     );
     if ledger.drops.kernel + ledger.drops.interface > 0 {
@@ -197,7 +197,34 @@ pub(super) fn text(outcome: &Outcome) -> String {
     if !anomalies.is_empty() {
         let _ = writeln!(text, "anomalies {}", listed("", anomalies));
     }
+    for target in &outcome.targets {
+        let _ = writeln!(text, "{}", target_line(target));
+    }
     let _ = write!(text, "{}", verdict(ledger));
+    text
+}
+
+/// What became of the records of a target. Those of the ledger were made, which is not to say that anybody
+/// has them.
+fn target_line(report: &TargetReport) -> String {
+    // What the program itself shows has no place among them.
+    let place = if report.label == report.target { "" } else { report.label.as_str() };
+    let mut text = format!(
+        "{:<9} {:>15} record{} sent, {} lost",
+        format!("target {place}").trim_end(),
+        grouped(report.sent.records),
+        if report.sent.records == 1 { "" } else { "s" },
+        grouped(report.lost_totals().records),
+    );
+    let others =
+        [(report.kept, "kept in the spool"), (report.aggregation.withheld, "withheld, too few")];
+    for (totals, what) in others.into_iter().filter(|(totals, _)| totals.records > 0) {
+        let _ = write!(text, ", {} {what}", grouped(totals.records));
+    }
+    let _ = write!(text, ": {}", report.target);
+    if report.kind == "udp" || report.target.contains("udp://") {
+        text.push_str(" (not confirmed over UDP)");
+    }
     text
 }
 
@@ -255,9 +282,40 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things, of which one is one.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_for_each_target_says_what_arrived() {
+        let totals = |records| Totals { records, ..Totals::default() };
+        let line = |label: &str, kind, target: &str, account: Account| {
+            let mut report = account.into_report(target.to_owned(), totals(9));
+            (report.label, report.kind) = (label.to_owned(), kind);
+            target_line(&report)
+        };
+        let mut account = Account::default();
+        account.sent(totals(1_234));
+        assert_eq!(
+            line("1", "udp", "udp://192.0.2.1:4739", account),
+            "target 1            1,234 records sent, 0 lost: udp://192.0.2.1:4739 (not confirmed over UDP)"
+        );
+        let mut account = Account::default();
+        account.sent(totals(1));
+        account.lost(LossReason::QueueFull, totals(2));
+        account.keep(totals(3));
+        assert_eq!(
+            line("2.1", "tls", "tls://c:4740", account),
+            "target 2.1               1 record sent, 2 lost, 3 kept in the spool: tls://c:4740"
+        );
+        let table = line("table", "own", "table", Account::default());
+        assert_eq!(table, "target                  0 records sent, 0 lost: table");
+    }
 
     #[test]
     fn digits_are_grouped_by_three() {

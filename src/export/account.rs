@@ -302,6 +302,8 @@ impl Account {
         } = self;
         TargetReport {
             target,
+            label: String::new(),
+            kind: "",
             given,
             carried_over,
             sent,

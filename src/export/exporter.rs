@@ -364,7 +364,9 @@ impl ClosedTarget {
         if failed {
             account.lost(LossReason::TargetFailed, all.less(account.settled()));
         }
-        account.into_report(name, given)
+        let mut report = account.into_report(name, given);
+        (report.label, report.kind) = (watch.label.clone(), watch.kind);
+        report
     }
 }
 

@@ -8,6 +8,10 @@ use crate::export::error::ExportError;
 pub struct TargetReport {
     /// The target as written.
     pub target: String,
+    /// Its place among the targets, as whoever looks at it while it is at work sees it.
+    pub label: String,
+    /// What it is: a transport, `file`, `json`, `failover`.
+    pub kind: &'static str,
     /// What it was given in this run.
     pub given: Totals,
     /// What an earlier run had left in its spool.
@@ -42,6 +46,8 @@ impl TargetReport {
     pub(crate) fn go_on(&mut self, later: Self) {
         let Self {
             target: _,
+            label,
+            kind: _,
             given,
             carried_over,
             sent,
@@ -54,6 +60,7 @@ impl TargetReport {
             spool_nearly_full,
             first_error,
         } = later;
+        self.label = label;
         let handed_over = self.kept.at_most(carried_over);
         self.kept = self.kept.less(handed_over);
         self.given += given;
