@@ -71,6 +71,9 @@ fn text(status: &Status) -> String {
     for target in &status.targets {
         let _ = writeln!(text, "target {:<4} {}", target.label, target_line(target));
     }
+    if status.targets.len() > 1 {
+        text.push_str("(targets are numbered in the order of the configuration)\n");
+    }
     text
 }
 
@@ -98,6 +101,9 @@ pub(super) fn target_state(target: &Target) -> String {
     match (target.failed, target.connected) {
         (true, _) => "given up".to_owned(),
         (_, Some(false)) => format!("out of reach for {} s", target.away_seconds.unwrap_or(0)),
+        (_, Some(true)) if target.refused => "refused".to_owned(),
+        // Over UDP nobody connects, and nobody says that anything arrives.
+        (_, Some(true)) if target.kind == "udp" => "sending".to_owned(),
         (_, Some(true)) => "connected".to_owned(),
         (_, None) => "written".to_owned(),
     }
@@ -121,6 +127,24 @@ mod tests {
         let said =
             "tcp connected: 0 records sent, 61 handed over (not confirmed), 3 waiting, 0 lost";
         assert_eq!(target_line(&target), said);
+    }
+
+    #[test]
+    fn nobody_is_said_to_be_connected_over_udp() {
+        let target = |kind: &str, refused| Target {
+            kind: kind.to_owned(),
+            connected: Some(true),
+            refused,
+            ..Target::default()
+        };
+        assert_eq!(target_state(&target("udp", false)), "sending");
+        assert_eq!(target_state(&target("udp", true)), "refused");
+        assert_eq!(target_state(&target("tls", false)), "connected");
+        let away = Target { connected: Some(false), ..target("failover", true) };
+        assert_eq!(target_state(&away), "out of reach for 0 s");
+        let targets = vec![target("udp", false), target("tls", false)];
+        let said = text(&Status { targets, ..Status::default() });
+        assert!(said.ends_with("in the order of the configuration)\n"), "{said}");
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub(crate) struct Books {
 pub struct SessionState {
     /// There is a Transport Session; over UDP that the network has not objected.
     pub is_open: bool,
+    /// The network has objected of late, and the session goes on all the same (UDP).
+    pub is_refused: bool,
     /// Which member of a failover group is in use, from 1; 1 where there is one only.
     pub member: usize,
     /// Data Records that were written to it and are not known to have been read. Until they are they
@@ -292,8 +294,13 @@ mod tests {
     fn what_is_neither_sent_nor_lost_nor_on_disk_is_queued() {
         let watch = Watch::new("tcp://c".to_owned(), "1".to_owned(), "tcp", vec![Level::AsIs]);
         let at = |seconds| Timestamp::from_parts(seconds, 0);
-        let session =
-            SessionState { is_open: true, member: 1, unconfirmed: 12, last_written: Some(at(6)) };
+        let session = SessionState {
+            is_open: true,
+            is_refused: false,
+            member: 1,
+            unconfirmed: 12,
+            last_written: Some(at(6)),
+        };
         let spool =
             SpoolState { records: 20, octets: 900, maximum_octets: 1000, limit_octets: 1000 };
         let queue = QueueState { octets: 70, maximum_octets: 100 };

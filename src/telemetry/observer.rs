@@ -302,6 +302,7 @@ impl Observer {
             sessions: state.sessions.opened,
             failed_connects: state.sessions.failed,
             connected: state.session.map(|session| session.is_open),
+            refused: state.session.is_some_and(|session| session.is_refused),
             away_seconds: self.away_for(watch, at).map(|time| time.as_secs()),
             member: state.session.map(|session| session.member),
             last_success: state.last_sent.map(Timestamp::as_secs),

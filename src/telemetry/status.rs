@@ -232,6 +232,9 @@ pub struct Target {
     pub failed_connects: u64,
     /// Whether there is a session; `None` for what has none, such as files.
     pub connected: Option<bool>,
+    /// What was sent of late was refused, which ends no session over UDP.
+    #[serde(default)]
+    pub refused: bool,
     /// For how many seconds there is none.
     pub away_seconds: Option<u64>,
     /// Which member of a failover group is in use.

@@ -461,6 +461,7 @@ impl Link {
         let running = self.session.as_ref();
         let session = SessionState {
             is_open: running.is_some(),
+            is_refused: running.is_some_and(|running| running.session.is_refused()),
             member: self.members.active() + 1,
             unconfirmed: running.map_or(0, |running| self.store.unconfirmed(running.written())),
             last_written: self.last_written,

@@ -54,6 +54,11 @@ pub(crate) trait Session: Debug + Send {
         None
     }
 
+    /// Whether what was sent of late was refused, as far as the network says so (UDP).
+    fn is_refused(&self) -> bool {
+        false
+    }
+
     /// What an operator should know of the session and put right, which is no failure; each once.
     fn advice(&mut self) -> Option<io::Error> {
         None

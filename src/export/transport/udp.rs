@@ -234,6 +234,10 @@ impl Session for UdpSession {
         self.trouble.take()
     }
 
+    fn is_refused(&self) -> bool {
+        !self.refusals.is_calm(self.clock.monotonic(), self.sent)
+    }
+
     fn wants_renewal(&self) -> bool {
         self.name.as_ref().is_some_and(|name| name.has_moved)
     }
@@ -241,13 +245,19 @@ impl Session for UdpSession {
 
 impl Refusals {
     /// A datagram was refused at `now`, after `sent` of them: whether nobody knows of that yet.
-    ///
-    /// That a Collector takes datagrams is never said; it seems to, if none was refused for
-    /// [`CALM`]. To a Collector that is away each datagram is one more refusal, however rarely there
-    /// is one: so there must have been two since.
     fn begins(&mut self, now: Duration, sent: u64) -> bool {
-        let last = self.last.replace((now, sent));
-        last.is_none_or(|(at, before)| now.saturating_sub(at) >= CALM && sent - before >= 2)
+        let news = self.is_calm(now, sent);
+        self.last = Some((now, sent));
+        news
+    }
+
+    /// Whether the Collector seems to take datagrams at `now`, after `sent` of them.
+    ///
+    /// That it does is never said; it seems to, if none was refused for [`CALM`]. To a Collector that is
+    /// away each datagram is one more refusal, however rarely there is one: so there must have been two
+    /// since.
+    fn is_calm(&self, now: Duration, sent: u64) -> bool {
+        self.last.is_none_or(|(at, before)| now.saturating_sub(at) >= CALM && sent - before >= 2)
     }
 }
 

@@ -55,7 +55,7 @@ fn every_message_is_a_datagram() {
         assert_eq!(received(&peer), messages, "{address}");
         assert_eq!((session.delivered(), session.delivered_at_end()), (50, 50));
         session.close(Duration::ZERO, &*waiting.clock).unwrap();
-        assert!(session.trouble().is_none());
+        assert!(session.trouble().is_none() && !session.is_refused());
     }
 }
 
@@ -91,6 +91,7 @@ fn a_collector_that_is_not_there_is_told_of_once() {
             told.extend(session.trouble());
             // Longer than after which a Collector counts as there again, if it takes datagrams.
             clock.advance(Duration::from_secs(61));
+            assert!(session.is_refused());
         }
         assert_eq!(told.len(), 1, "{address}: {told:?}");
         assert_eq!(told[0].kind(), ErrorKind::ConnectionRefused);
