@@ -86,6 +86,7 @@ fn answer(files: &[PathBuf], question: &Question, out: &mut dyn Write) -> anyhow
         (ShowFormat::Csv | ShowFormat::Json, _) => Notes::StandardError,
     };
     let mut walk = Walk::new(filter, notes);
+    walk.summary.is_answer = filter.is_some() || view.is_answer();
     match view {
         View::Records => show_records(files, filter, Limit::new(*limit), format, &mut walk, out)?,
         &View::Ranked { by, is_reversed, most } => {

@@ -16,6 +16,7 @@ mod row;
 
 use std::io::{self, Write};
 
+use crate::cli::summary::grouped;
 use crate::ipfix::date_time::{DateTime, Precision};
 
 use row::Counters;
@@ -253,8 +254,7 @@ impl Cells {
                 seconds => seconds.to_string(),
             }
         };
-        let count =
-            |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let count = |number: Option<u64>| number.map(grouped).unwrap_or_default();
         let flags = |side: &Counters| side.tcp_flags.map(names::tcp_flags).unwrap_or_default();
         let absent = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         Self {
@@ -345,7 +345,7 @@ const WIDEST: [usize; COLUMNS] = {
 };
 
 /// Widths for flows that are not known yet.
-const USUAL: [usize; COLUMNS] = [12, 8, 6, 25, 25, 5, 5, 7, 7, 6, 6, 6, 0];
+const USUAL: [usize; COLUMNS] = [12, 8, 6, 25, 25, 6, 6, 9, 9, 6, 6, 6, 0];
 
 /// As many rows as are held back to find the widths of columns and to put them in the order in which
 /// the flows began; 3 MB or so. Exporters send flows as they end, and people read them as they began.

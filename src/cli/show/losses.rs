@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::{self, Write};
 
-use super::summary::count;
+use crate::cli::summary::counted as count;
 use crate::ipfix::reader::Record;
 use crate::ipfix::value::Value;
 

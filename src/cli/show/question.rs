@@ -47,6 +47,17 @@ pub enum View {
     },
 }
 
+impl View {
+    /// Whether it is not every flow that is shown, but some, or sums.
+    pub(super) const fn is_answer(&self) -> bool {
+        match self {
+            Self::Records => false,
+            Self::Ranked { most, .. } => most.is_some(),
+            Self::Grouped { .. } => true,
+        }
+    }
+}
+
 /// How flows are printed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum ShowFormat {

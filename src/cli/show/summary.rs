@@ -7,6 +7,7 @@ use std::path::Path;
 use super::group::Ranking;
 use super::losses::Losses;
 use super::walk::Notes;
+use crate::cli::summary::{counted as count, grouped};
 use crate::cli::table::Totals;
 use crate::ipfix::date_time::DateTime;
 use crate::ipfix::reader::{Record, Statistics, TemplateField};
@@ -18,6 +19,8 @@ pub(super) struct Summary {
     pub(super) read: u64,
     /// Sums of those that were asked for.
     pub(super) totals: Totals,
+    /// Only some flows were asked for, or sums of them: options records are told of in one line.
+    pub(super) is_answer: bool,
     has_filter: bool,
     files: u64,
     is_cut: bool,
@@ -111,10 +114,10 @@ impl Summary {
             0 => ("flow", String::new()),
             // RFC 7015 §2: each is of several.
             _ if aggregates == flows => ("aggregated flow", String::new()),
-            _ => ("flow", format!(", {aggregates} of them aggregated")),
+            _ => ("flow", format!(", {} of them aggregated", grouped(aggregates))),
         };
         match self.has_filter {
-            true => write!(out, "{flows} of {} match{of_them}", count(self.read, what))?,
+            true => write!(out, "{} of {} match{of_them}", grouped(flows), count(self.read, what))?,
             false => write!(out, "{}{of_them}", count(flows, what))?,
         }
         write!(out, ": {}, {}", count(packets, "packet"), count(octets, "octet"))?;
@@ -136,18 +139,28 @@ impl Summary {
             write!(out, " in {}", count(self.files, "file"))?;
         }
         writeln!(out, "{}", if statistics.sequence_gaps == 0 { ", no sequence gaps" } else { "" })?;
-        for OptionsRecords { elements, count: records } in self.options.values() {
-            writeln!(out, "{}: {elements}", count(*records, "options record"))?;
-        }
-        if self.not_listed > 0 {
-            writeln!(out, "{} of other templates", count(self.not_listed, "options record"))?;
-        }
+        self.write_options(out)?;
         self.losses.write(out)?;
         if self.is_cut {
             writeln!(out, "note: not read to the end, --limit was reached")?;
         }
         for note in oddities(statistics).iter().chain(&self.notes) {
             writeln!(out, "note: {note}")?;
+        }
+        Ok(())
+    }
+
+    fn write_options(&self, out: &mut dyn Write) -> io::Result<()> {
+        let all = self.statistics.options_records;
+        if self.is_answer && all > 0 {
+            let all = count(all, "options record");
+            return writeln!(out, "{all} (--format json alone shows them)");
+        }
+        for OptionsRecords { elements, count: records } in self.options.values() {
+            writeln!(out, "{}: {elements}", count(*records, "options record"))?;
+        }
+        if self.not_listed > 0 {
+            writeln!(out, "{} of other templates", count(self.not_listed, "options record"))?;
         }
         Ok(())
     }
@@ -222,10 +235,6 @@ fn names(fields: &[TemplateField]) -> String {
         names.push("…".to_owned());
     }
     names.join(", ")
-}
-
-pub(super) fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn text(time: DateTime) -> String {

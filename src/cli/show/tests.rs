@@ -129,6 +129,9 @@ fn front_of_a_damaged_file_is_shown() {
     for format in [ShowFormat::Table, ShowFormat::Json, ShowFormat::Csv] {
         let (text, error) = shown(octets, format);
         assert!(text.contains("192.0.2.3"), "{text}");
+        // What is not there is not counted.
+        let counted = text.contains(" in 2 messages of 249 octets");
+        assert_eq!(counted, format == ShowFormat::Table, "{text}");
         assert_eq!(
             error.as_deref(),
             Some(
@@ -262,7 +265,7 @@ fn several_files_are_one_answer_and_damage_in_one_spares_the_others() {
         assert_eq!(error.as_deref(), Some("2 of 4 files could not be read whole"), "{format:?}");
     }
     let (text, _) = asked(&files, &ShowFormat::Table.into());
-    assert!(text.contains("8 flows: 42 packets, 1008 octets\n"), "{text}");
+    assert!(text.contains("8 flows: 42 packets, 1,008 octets\n"), "{text}");
     assert!(text.contains("in 4 files"), "{text}");
 }
 
@@ -295,6 +298,7 @@ fn an_expression_chooses_records_in_every_format() {
     );
     let (text, _) = asked(&[flows()], &question(ShowFormat::Table));
     assert!(text.contains("\n1 of 3 flows match: 1 packet, 80 octets\n"), "{text}");
+    assert!(text.ends_with("\n1 options record (--format json alone shows them)\n"), "{text}");
 }
 
 #[test]
@@ -323,6 +327,9 @@ fn the_largest_come_first_in_every_format() {
     assert_eq!(sources.len(), 2, "{text}");
     // The sums are of all flows, shown or not.
     assert!(text.contains("\n6 flows: 36 packets, 672 octets\n"), "{text}");
+    assert!(text.ends_with("\n2 options records (--format json alone shows them)\n"), "{text}");
+    let (text, _) = asked(&files, &ranked("octets", false, None, ShowFormat::Table));
+    assert!(text.ends_with("exportedMessageTotalCount by observationDomainId\n"), "{text}");
 }
 
 #[test]
@@ -388,6 +395,34 @@ fn interfaces_have_the_names_that_options_records_give_them() {
     let groups: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let interfaces: Vec<_> = groups.iter().map(|group| &group["interface"]).collect();
     assert_eq!(interfaces, [&json!(8), &json!("eth1\u{1b}[2J"), &json!(7)]);
+}
+
+#[test]
+fn people_read_large_numbers_in_groups_of_digits_and_programs_do_not() {
+    let octets = message(
+        1,
+        0,
+        &[
+            template(256, &[(0, 4, 1), (0, 2, 4), (0, 1, 4)]),
+            set(256, &[&[17][..], &1_000_u32.to_be_bytes(), &1_234_567_u32.to_be_bytes()].concat()),
+        ],
+    );
+    let asked = |format| {
+        let view = View::Grouped {
+            keys: vec!["vlan".parse().unwrap()],
+            by: Measure::Octets,
+            is_reversed: false,
+            most: None,
+            most_groups: 10,
+        };
+        asked(std::slice::from_ref(&octets), &Question { view, ..Question::from(format) }).0
+    };
+    let table = asked(ShowFormat::Table);
+    // A group without the key has a word for it.
+    let row = table.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(row, ["none", "1", "1,000", "1,234,567", "100.00"], "{table}");
+    assert!(table.contains("\n1 flow: 1,000 packets, 1,234,567 octets\n"), "{table}");
+    assert!(asked(ShowFormat::Csv).contains(",1,1000,1234567,100.00"));
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn columns_align_whatever_rows_hold() {
     let expected = "\
 Start         Duration  Proto  Source               → Destination                 Packets →/←   Octets →/←  Flags →/←  End   Notes
 2023-11-14 UTC
-22:13:20.000     0.451  TCP    192.0.2.10:49152     → 198.51.100.7:443                  12/10  1843/120932  SAPF/SAP.  end   vlan 20
+22:13:20.000     0.451  TCP    192.0.2.10:49152     → 198.51.100.7:443                  12/10  1,843/120,932  SAPF/SAP.  end   vlan 20
 2023-11-15 UTC
 22:13:20.000     0.000  UDP    [2001:db8::1]:5353   → [2001:db8:1111:2222:3333:4444:5555:6666]:53            1       80                    idle
 22:13:20.500         -  ICMP   192.0.2.10           → 192.0.2.1                          3/3   252/252                       echo request
@@ -116,11 +116,11 @@ Start         Duration  Proto  Source               → Destination             
         assert_eq!(place(lines[0], heading), place(lines[2], cell), "{text}");
     }
     for (heading, cell) in
-        [("Duration", "0.451"), ("Packets →/←", "12/10"), ("Octets →/←", "1843/120932")]
+        [("Duration", "0.451"), ("Packets →/←", "12/10"), ("Octets →/←", "1,843/120,932")]
     {
         assert_eq!(end(lines[0], heading), end(lines[2], cell), "{text}");
     }
-    assert_eq!(place(lines[2], "/120932"), place(lines[5], "/252"), "{text}");
+    assert_eq!(place(lines[2], "/120,932"), place(lines[5], "/252"), "{text}");
     assert_eq!(place(lines[2], "vlan"), place(lines[5], "echo"), "{text}");
     assert!(lines.iter().all(|line| !line.ends_with(' ')), "{text}");
 }

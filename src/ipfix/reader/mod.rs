@@ -133,7 +133,7 @@ impl<R: Read> Reader<R> {
             }
         };
         self.read(usize::from(header.length))?;
-        let begun = self.session.begin(header);
+        let begun = self.session.begin(header, self.message.len());
         let malformed = |fault| ReadError::Malformed { offset: self.offset, fault };
         self.position = Some(begun.map_err(malformed)?);
         Ok(Step::EndOfMessage)

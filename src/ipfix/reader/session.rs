@@ -54,7 +54,7 @@ impl MessageHeader {
 pub struct Statistics {
     /// Messages begun.
     pub messages: u64,
-    /// Their octets.
+    /// Their octets, as far as they were there.
     pub octets: u64,
     /// Data Records of Templates.
     pub records: u64,
@@ -122,10 +122,14 @@ struct DataSet {
 }
 
 impl Session {
-    /// Begins with a message, given its header.
-    pub(super) fn begin(&mut self, header: MessageHeader) -> Result<Position, Fault> {
+    /// Begins with a message, given its header and how many octets of it there are.
+    pub(super) fn begin(
+        &mut self,
+        header: MessageHeader,
+        octets: usize,
+    ) -> Result<Position, Fault> {
         self.statistics.messages += 1;
-        self.statistics.octets += u64::from(header.length);
+        self.statistics.octets += octets as u64;
         let known = self.domains.len();
         let domain = match self.domains.entry(header.observation_domain) {
             std::collections::hash_map::Entry::Vacant(_) if known >= MAXIMUM_DOMAINS => {

@@ -219,7 +219,7 @@ impl KeyValue {
     /// As in a table for people.
     pub(super) fn for_table(&self) -> String {
         match self {
-            Self::Absent => "-".to_owned(),
+            Self::Absent => "none".to_owned(),
             Self::Text(text) => printable(text),
             Self::Time(seconds, unit) => {
                 let time = time(*seconds);

@@ -10,6 +10,7 @@ use super::{Key, Ranking, Sums};
 use crate::cli::show::ShowFormat;
 use crate::cli::show::csv::{text_cell, write_line};
 use crate::cli::show::measure::Measure;
+use crate::cli::summary::grouped;
 use crate::cli::table::Moment;
 use crate::ipfix::date_time::{DateTime, Precision};
 
@@ -30,7 +31,7 @@ impl Ranking<'_> {
                 out.write_all(b"\n")
             }),
             ShowFormat::Csv => self
-                .cells(!self.is_complete, "others", text_cell)
+                .cells(!self.is_complete, "others", (text_cell, |number| number.to_string()))
                 .try_for_each(|cells| write_line(out, cells.iter().map(String::as_str))),
         }
     }
@@ -47,7 +48,8 @@ impl Ranking<'_> {
 
     fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let has_others = self.others != Sums::default();
-        let mut lines: Vec<_> = self.cells(has_others, "(others)", KeyValue::for_table).collect();
+        let mut lines: Vec<_> =
+            self.cells(has_others, "(others)", (KeyValue::for_table, grouped)).collect();
         for heading in lines.iter_mut().take(1).flatten() {
             // Names of elements stay as they are.
             if heading.chars().all(|c| !c.is_ascii_uppercase()) {
@@ -86,7 +88,7 @@ impl Ranking<'_> {
         &self,
         with_others: bool,
         others: &'static str,
-        spell: fn(&KeyValue) -> String,
+        (spell, number): (fn(&KeyValue) -> String, fn(u64) -> String),
     ) -> impl Iterator<Item = Vec<String>> {
         let names = self.keys.iter().map(ToString::to_string);
         let sums = ["flows", "packets", "octets", "percent"].map(str::to_owned).into_iter();
@@ -103,7 +105,7 @@ impl Ranking<'_> {
             };
             let Sums { flows, packets, octets, element, first, last } = *line.sums;
             let time = |time: Option<Moment>| time.map(|time| as_written(time).to_string());
-            let counts = [flows, packets, octets].map(|number| number.to_string());
+            let counts = [flows, packets, octets].map(number);
             let percent = line.percent().map(|percent| format!("{percent:.2}"));
             keys.into_iter()
                 .chain(counts)
