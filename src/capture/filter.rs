@@ -13,14 +13,24 @@ use crate::capture::pcap_handle::message;
 use crate::capture::truncation::program::Instruction;
 use crate::frame::LinkType;
 
-/// Compiles `expression` for packet sockets on `interface`.
+/// Compiles `expression` for packet sockets on `interface`: as [`compile_for`].
+pub(super) fn compile(
+    interface: &str,
+    link_type: LinkType,
+    expression: &str,
+) -> Result<Vec<Instruction>, CaptureError> {
+    compile_for(&[interface], link_type, expression)
+}
+
+/// Compiles `expression`, once, for packet sockets on `interfaces` of one link type. Names of hosts in it are asked
+/// for: that may take long.
 ///
 /// The kernel takes VLAN tags out of frames before a socket filter sees them. libpcap knows to look
 /// for them in the kernel's metadata, but only when it compiles for an open live handle; for a
 /// handle that is not live (`Capture::dead`) `vlan 5` would test octets that are not there and
 /// never match. So a handle on the interface is opened just to compile, where one can be.
-pub(super) fn compile(
-    interface: &str,
+pub(super) fn compile_for(
+    interfaces: &[&str],
     link_type: LinkType,
     expression: &str,
 ) -> Result<Vec<Instruction>, CaptureError> {
@@ -28,12 +38,15 @@ pub(super) fn compile(
     let number = link_type_number(link_type)
         .ok_or_else(|| error(String::from("filters do not go with this link layer")))?;
 
-    let live = live_handle(interface).ok().filter(|live| live.get_datalink() == number);
+    let live =
+        |interface: &&str| live_handle(interface).ok().filter(|live| live.get_datalink() == number);
+    let live = interfaces.iter().find_map(live);
     let compiled = match &live {
         Some(live) => live.compile(expression, true),
         None if mentions_vlan(expression) => {
             return Err(error(format!(
-                "a filter on VLAN tags needs {interface} to be up; set it up and start again"
+                "a filter on VLAN tags needs {} to be up; set it up and start again",
+                interfaces.join(" or ")
             )));
         }
         None => Capture::dead(number).and_then(|dead| dead.compile(expression, true)),

@@ -227,7 +227,7 @@ pub fn check_filter(expression: &str) -> Result<(), FilterFault> {
     filter::check(expression)
 }
 
-/// Another filter for interfaces that are under observation, compiled for each.
+/// Another filter for interfaces that are under observation, compiled for each link type.
 #[derive(Debug)]
 pub struct NewFilter {
     pub(super) expression: Option<String>,
@@ -237,7 +237,8 @@ pub struct NewFilter {
 }
 
 impl NewFilter {
-    /// Compiles `expression` for every one of `points`.
+    /// Compiles `expression` for every one of `points`. Names of hosts in it are asked for, once for each
+    /// link type, which may take long.
     ///
     /// # Errors
     ///
@@ -249,12 +250,17 @@ impl NewFilter {
     ) -> Result<Self, CaptureError> {
         #[cfg(target_os = "linux")]
         let screens = {
-            let mut screens = BTreeMap::new();
+            let mut screens: BTreeMap<String, Arc<Screen>> = BTreeMap::new();
             for ObservationPoint { name, link_type, .. } in points {
-                let compile = |expression| filter::compile(name, *link_type, expression);
+                if screens.contains_key(name) {
+                    continue;
+                }
+                let alike = points.iter().filter(|point| point.link_type == *link_type);
+                let alike: Vec<&str> = alike.map(|point| point.name.as_str()).collect();
+                let compile = |expression| filter::compile_for(&alike, *link_type, expression);
                 let filter = expression.map(compile).transpose()?;
-                let screen = Screen::new(filter.as_deref(), *link_type, reach);
-                screens.insert(name.clone(), Arc::new(screen));
+                let screen = Arc::new(Screen::new(filter.as_deref(), *link_type, reach));
+                screens.extend(alike.iter().map(|name| ((*name).to_owned(), Arc::clone(&screen))));
             }
             screens
         };

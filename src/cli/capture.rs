@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
 use crate::cli::args::{Backend, Capture, Described, Direction, Meter};
 use crate::cli::confinement::Entered;
-use crate::cli::reload::{self, Reloader};
+use crate::cli::reload::{self, Reloader, Start};
 use crate::cli::service::{Attendant, Keeper, ServiceManager};
 use crate::cli::{config, confinement, ending, log, selection, silence, symptoms, telemetry};
 use crate::confine::{self, Reopens};
@@ -69,8 +69,8 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         reopen: reopens.is_some(),
         ..LiveConfig::default()
     };
-    confine::limit_descriptors(confinement::descriptors(
-        meter.export.iter().map(|target| target.collectors().len().max(1)).sum(),
+    confine::limit_descriptors(confinement::descriptor_limit(
+        reload::collectors_of(&meter.export),
         workers,
         live_config.interfaces.len(),
     ))?;
@@ -157,19 +157,20 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         interfaces.note(notice);
         log::interface(notice);
     };
-    let reloader = file.zip(started).zip(ordered).map(|((file, started), ordered)| Reloader {
-        ordered,
-        words: words.to_vec(),
-        file,
-        started,
-        filter: live_config.filter.clone(),
-        points: points.clone(),
-        policy,
-        is_root,
-        reopens,
-        workers,
-        telemetry: listens_at,
-        configuration,
+    let reloader = file.zip(started).zip(ordered).map(|((file, started), ordered)| {
+        let start = Start {
+            words: words.to_vec(),
+            file,
+            effective: Arc::new(started),
+            points: points.clone(),
+            policy,
+            is_root,
+            reopens,
+            workers,
+            telemetry: listens_at,
+            configuration,
+        };
+        Reloader::new(ordered, start)
     });
     let keeper = Keeper::new(&manager, &books, &names, &captures, log::worker_stalled);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader, hung_up });

@@ -182,9 +182,15 @@ fn shown(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
 }
 
-/// Descriptors that a run may have open, with room to spare: for each target a file or session, its
-/// successor, and what a resolver takes; for each worker its interfaces and a socket to ask about
-/// them.
+/// Descriptors that a run may have open, with room to spare: for each Collector or file what is open, its
+/// successor, and what a resolver takes; for each worker its interfaces and a socket to ask about them.
+///
+/// A run is given twice as many for targets: others may come while the old ones send what they have.
+pub(super) fn descriptor_limit(targets: usize, workers: usize, interfaces: usize) -> u64 {
+    descriptors(2 * targets, workers, interfaces)
+}
+
+/// Descriptors that a run may have open, as [`descriptor_limit`] counts them.
 pub(super) fn descriptors(targets: usize, workers: usize, interfaces: usize) -> u64 {
     let needed = 128 + 16 * targets + workers * (2 * interfaces + 2);
     (needed as u64).max(USUAL_LIMIT)

@@ -8,17 +8,19 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, bail};
 use signal_hook::consts::SIGHUP;
 
 use crate::capture::live::{NewFilter, ObservationPoint};
-use crate::cli::args::Capture;
+use crate::cli::args::{Capture, Meter};
 use crate::cli::config::Effective;
 use crate::cli::confinement::{Live, Run};
 use crate::cli::{UsageError, capture, confinement, ending, log, one_line, selection};
 use crate::confine::{Policy, Reopens};
-use crate::export::Replaced;
+use crate::export::{Opened, Opener, Replaced, Target};
+use crate::flow::PacketFilter;
 use crate::pipeline::{self, Running};
 use crate::telemetry::{Address, Configuration};
 
@@ -30,17 +32,29 @@ pub(super) fn order_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(ordered)
 }
 
-/// Waits for an order to read the configuration again.
+/// Waits for an order to read the configuration again, and sees that it is followed.
+///
+/// What may take its time (names that nobody resolves, a spool with much in it, a disk that is slow) is done by a
+/// thread of its own: the one that asks here keeps the service manager informed, and looks out for the end. An
+/// order that comes meanwhile is followed after it.
 #[derive(Debug)]
 pub(super) struct Reloader {
     /// Set by the signal.
     pub(super) ordered: Arc<AtomicBool>,
+    pub(super) start: Arc<Start>,
+    /// What is in force, but for what takes a restart.
+    pub(super) present: Arc<Effective>,
+    /// The order that is being followed.
+    work: Option<JoinHandle<anyhow::Result<Prepared>>>,
+}
+
+/// What the probe was started with, and what it may do.
+#[derive(Debug)]
+pub(super) struct Start {
     pub(super) words: Vec<OsString>,
     pub(super) file: PathBuf,
-    /// What the probe was started with: of it stays what takes a restart.
-    pub(super) started: Effective,
-    /// What the kernel filters by now.
-    pub(super) filter: Option<String>,
+    /// Of this stays what takes a restart.
+    pub(super) effective: Arc<Effective>,
     pub(super) points: Vec<ObservationPoint>,
     /// What the process may do; everything without one.
     pub(super) policy: Option<Policy>,
@@ -53,85 +67,142 @@ pub(super) struct Reloader {
     pub(super) configuration: Arc<Configuration>,
 }
 
+/// A configuration that was read, and all that it needs: nothing can fail any more.
+#[derive(Debug)]
+struct Prepared {
+    effective: Effective,
+    packets: Option<Arc<PacketFilter>>,
+    /// None if it is as it was.
+    frames: Option<NewFilter>,
+    targets: Opened,
+}
+
 impl Reloader {
-    /// Whether there is an order, which is taken by this.
+    pub(super) fn new(ordered: Arc<AtomicBool>, start: Start) -> Self {
+        let present = Arc::clone(&start.effective);
+        Self { ordered, start: Arc::new(start), present, work: None }
+    }
+
+    /// Whether there is an order to follow, which is taken by this.
     pub(super) fn is_ordered(&self) -> bool {
-        self.ordered.swap(false, Ordering::Relaxed)
+        self.work.is_none() && self.ordered.swap(false, Ordering::Relaxed)
     }
 
-    /// Follows an order, and says what came of it in one line; returns why it is not followed.
-    pub(super) fn follow(&mut self, running: &Running<'_>) -> Option<String> {
-        match self.reload(running) {
-            Ok(told) => {
-                log::configuration_reloaded(&self.file, &told);
-                self.configuration.loaded(capture::wall_clock());
-                None
+    /// Begins to follow an order. Without a thread for it, it is refused at once: then there is nothing to
+    /// wait for. An error is why it was refused, which was said.
+    pub(super) fn begin(&mut self, running: &Running<'_>) -> Result<(), String> {
+        let (start, present) = (Arc::clone(&self.start), Arc::clone(&self.present));
+        let opener = running.exporter().opener();
+        let prepare = move || start.prepare(&present, opener);
+        let work = thread::Builder::new().name("reload".to_owned()).spawn(prepare);
+        self.work = Some(work.map_err(|error| {
+            self.start.refuse(format!("cannot start a thread to read it: {error}"))
+        })?);
+        Ok(())
+    }
+
+    /// Puts into force what was read, once it is, and says what came of it in one line; `None` while there is
+    /// nothing to say. An error is why the order was refused.
+    pub(super) fn end(&mut self, running: &Running<'_>) -> Option<Result<(), String>> {
+        let work = self.work.take_if(|work| work.is_finished())?;
+        let read = work.join().unwrap_or_else(|_| bail!("a defect: what reads it has panicked"));
+        Some(match read {
+            Ok(prepared) => {
+                let told = self.put_into_force(prepared, running);
+                log::configuration_reloaded(&self.start.file, &told);
+                self.start.configuration.loaded(capture::wall_clock());
+                Ok(())
             }
-            Err(error) => {
-                let reason = one_line(&error);
-                log::configuration_refused(&self.file, &reason);
-                self.configuration.refused();
-                Some(reason)
-            }
+            Err(error) => Err(self.start.refuse(one_line(&error))),
+        })
+    }
+
+    /// The run ends: an order that is being followed is not any more.
+    pub(super) fn give_up(&mut self) {
+        // Its thread is not waited for, and leaves nothing behind.
+        if self.work.take().is_some() {
+            self.start.refuse("the probe ends before it was read".to_owned());
         }
     }
 
-    fn reload(&mut self, running: &Running<'_>) -> anyhow::Result<String> {
-        let new = Effective::of(&self.words, &self.file)?;
-        new.check()?;
-        let Capture { meter, filter, .. } = &new.capture;
-        if meter.export.is_empty() && !self.started.capture.meter.export.is_empty() {
-            bail!(UsageError(
-                "no target is left: use [export] targets = [\"null:\"] for none".into()
-            ));
-        }
-        let packet_filter = selection::filter(&meter.metering.selection)?;
-        self.check_confinement(&new.capture)?;
-        let reach = pipeline::reach(self.started.capture.meter.metering.decode());
-        let is_refiltered = *filter != self.filter;
-        let frames = is_refiltered
-            .then(|| NewFilter::compile(&self.points, filter.as_deref(), reach))
-            .transpose()?;
-        let replaced = running.exporter().replace(&meter.export)?;
-        // From here on nothing fails.
+    fn put_into_force(&mut self, prepared: Prepared, running: &Running<'_>) -> String {
+        let Prepared { effective, packets, frames, targets } = prepared;
+        let meter = &effective.capture.meter;
+        let replaced = running.exporter().exchange(targets);
         if let Some(frames) = frames {
             running.set_capture_filter(frames);
-            self.filter.clone_from(filter);
         }
-        running.set_packet_filter(packet_filter);
+        running.set_packet_filter(packets);
         running.set_collectors(capture::collectors(meter));
-        log::set_level(new.capture.log.level(self.started.capture.meter.quiet));
+        log::set_level(effective.capture.log.level(self.start.effective.capture.meter.quiet));
         running.set_timeouts(meter.metering.active_timeout, meter.metering.idle_timeout);
         if let Some(warning) = ending::plain_transport(&meter.export)
             && !replaced.added.is_empty()
         {
             log::plain_transport(&warning);
         }
-        Ok(told(&replaced, &new.fixed_changes(&self.started)))
+        let told = told(&replaced, &effective.fixed_changes(&self.start.effective));
+        self.present = Arc::new(effective);
+        told
+    }
+}
+
+impl Start {
+    /// Says why an order is not followed, to all who watch.
+    fn refuse(&self, reason: String) -> String {
+        log::configuration_refused(&self.file, &reason);
+        self.configuration.refused();
+        reason
+    }
+
+    /// Reads the configuration and opens what it asks for: all that may fail, and all that may take its time.
+    fn prepare(&self, present: &Effective, opener: Opener) -> anyhow::Result<Prepared> {
+        let effective = Effective::of(&self.words, &self.file)?;
+        effective.check()?;
+        let Capture { meter, filter, .. } = &effective.capture;
+        if meter.export.is_empty() && !self.effective.capture.meter.export.is_empty() {
+            bail!(UsageError(
+                "no target is left: use [export] targets = [\"null:\"] for none".into()
+            ));
+        }
+        let packets = selection::filter(&meter.metering.selection)?;
+        self.check_descriptors(meter, &opener)?;
+        self.check_confinement(meter)?;
+        let reach = pipeline::reach(self.effective.capture.meter.metering.decode());
+        let frames = (*filter != present.capture.filter)
+            .then(|| NewFilter::compile(&self.points, filter.as_deref(), reach))
+            .transpose()?;
+        let targets = opener.open(&meter.export)?;
+        Ok(Prepared { effective, packets, frames, targets })
+    }
+
+    /// Those that leave keep theirs until they have sent what they have.
+    fn check_descriptors(&self, new: &Meter, opener: &Opener) -> anyhow::Result<()> {
+        let wanted = collectors_of(&new.export) + collectors_of(opener.leaving(&new.export));
+        let started = collectors_of(&self.effective.capture.meter.export);
+        let interfaces = self.effective.capture.interface.len();
+        let limit = confinement::descriptor_limit(started, self.workers, interfaces);
+        if confinement::descriptors(wanted, self.workers, interfaces) > limit {
+            bail!(UsageError(
+                "so many targets, with those that still send what they have, need a restart".into()
+            ));
+        }
+        Ok(())
     }
 
     /// What the process gave up it does not get back.
-    fn check_confinement(&self, new: &Capture) -> anyhow::Result<()> {
-        let targets = |capture: &Capture| -> usize {
-            capture.meter.export.iter().map(|target| target.collectors().len().max(1)).sum()
-        };
-        let interfaces = self.started.capture.interface.len();
-        let descriptors =
-            |capture| confinement::descriptors(targets(capture), self.workers, interfaces);
-        if descriptors(new) > descriptors(&self.started.capture) {
-            bail!(UsageError("so many targets need a restart".into()));
-        }
+    fn check_confinement(&self, new: &Meter) -> anyhow::Result<()> {
         let Some(policy) = &self.policy else { return Ok(()) };
         // Names in an expression that came later were looked for already, within the fence.
-        let filter = self.started.capture.filter.as_deref();
+        let filter = self.effective.capture.filter.as_deref();
         let live = Live { reopens: self.reopens, filter, telemetry: self.telemetry.as_ref() };
         let run = Run {
             live: Some(live),
-            spool: self.started.capture.spool.config(),
+            spool: self.effective.capture.spool.config(),
             config: Some(&self.file),
             ..Default::default()
         };
-        let lacks = policy.lacks(&confinement::policy(&new.meter, &run, self.is_root));
+        let lacks = policy.lacks(&confinement::policy(new, &run, self.is_root));
         if lacks.is_empty() {
             return Ok(());
         }
@@ -141,6 +212,11 @@ impl Reloader {
             lacks.join(" and ")
         )))
     }
+}
+
+/// How many Collectors and files these are.
+pub(super) fn collectors_of<'a>(targets: impl IntoIterator<Item = &'a Target>) -> usize {
+    targets.into_iter().map(|target| target.collectors().len().max(1)).sum()
 }
 
 /// What has changed, and what has not though it was asked for.

@@ -145,10 +145,16 @@ pub(super) struct Attendant<'a> {
 
 impl Watch for Attendant<'_> {
     fn look(&mut self, running: &Running<'_>, at: Instant) {
-        if let Some(reloader) = self.reloader.as_mut().filter(|reloader| reloader.is_ordered()) {
-            self.keeper.reloading();
-            let refused = reloader.follow(running);
-            self.keeper.reloaded(refused);
+        if let Some(reloader) = &mut self.reloader {
+            if reloader.is_ordered() {
+                self.keeper.reloading();
+                if let Err(reason) = reloader.begin(running) {
+                    self.keeper.reloaded(Some(reason));
+                }
+            }
+            if let Some(answer) = reloader.end(running) {
+                self.keeper.reloaded(answer.err());
+            }
         }
         self.keeper.look(at);
         log::turn(at);
@@ -159,6 +165,9 @@ impl Watch for Attendant<'_> {
             log::hung_up();
         }
         self.keeper.manager.stopping();
+        if let Some(reloader) = &mut self.reloader {
+            reloader.give_up();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use replacing::Former;
-pub use replacing::Replaced;
+pub use replacing::{Opened, Opener, Replaced};
 
 use crate::export::account::{Account, LossReason, TargetReport, Totals};
 use crate::export::clock::Clock;

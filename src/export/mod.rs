@@ -43,7 +43,7 @@ pub use config::{Config, Pace, SpoolConfig, TcpConfig, UdpConfig};
 pub use counted::{Counted, Counting};
 pub use disclosed::Disclosed;
 pub use error::{ExportError, is_unusable};
-pub use exporter::{Exporter, RecordBatch, Replaced};
+pub use exporter::{Exporter, Opened, Opener, RecordBatch, Replaced};
 pub use high_water::{HighWater, NEARLY_FULL, is_nearly_full};
 pub use json::each_data_record;
 pub use needs::Needs;

@@ -171,6 +171,31 @@ fn targets_are_replaced_and_every_record_is_in_the_books_of_one() {
 }
 
 #[test]
+fn targets_that_were_opened_and_are_not_wanted_any_more_leave_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (kept, new) = (Target::file(path("kept")), Target::file(path("new")));
+    let config = config(Pace::Replay, std::slice::from_ref(&kept));
+    let exporter = Exporter::start(&config, Vec::new()).unwrap();
+    let both = [kept.clone(), new.clone()];
+    let opener = exporter.opener();
+    assert_eq!(opener.leaving(&both).count(), 0);
+    assert_eq!(opener.leaving(&[]).collect::<Vec<_>>(), [&kept]);
+    // By another thread.
+    let opened = thread::scope(|scope| scope.spawn(|| opener.open(&both).unwrap()).join().unwrap());
+    assert_eq!(entries(directory.path()), 2);
+    exporter.send(&batch(vec![udp_uniflow(1)]));
+    drop(opened);
+    assert_eq!(entries(directory.path()), 1);
+    let replaced = exporter.exchange(exporter.opener().open(&both).unwrap());
+    assert_eq!((replaced.added, replaced.removed), (vec![new.name()], Vec::new()));
+    exporter.send(&batch(vec![udp_uniflow(2)]));
+    let given: Vec<_> = exporter.finish().iter().map(|report| report.given.records).collect();
+    assert_eq!(given, [2, 1]);
+    assert_eq!(entries(directory.path()), 2);
+}
+
+#[test]
 fn a_target_that_comes_back_has_one_report_however_often_it_does() {
     let directory = tempfile::tempdir().unwrap();
     let target = Target::file(directory.path().join("flows"));

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -76,6 +78,95 @@ fn a_probe_whose_worker_stands_still_is_not_kept_alive() {
     });
 }
 
+#[test]
+#[ignore = "needs root"]
+fn names_that_nobody_resolves_hold_up_neither_the_start_nor_the_watchdog_nor_the_end() {
+    let test = "service::notify::\
+        names_that_nobody_resolves_hold_up_neither_the_start_nor_the_watchdog_nor_the_end";
+    inside(test, || {
+        ip("link set dev lo up");
+        cable("tap0", "src0");
+        let folder = tempfile::tempdir().expect("there is room");
+        let silent = silent_name_server(folder.path());
+
+        let mut manager = Manager::new();
+        let begin = Instant::now();
+        let hosts = ["udp://one.example", "tcp://two.example", "udp://three.example"];
+        let probe = manager.start(&hosts.map(|host| ["--export", host]).concat());
+        manager.wait_for("READY=1");
+        // One after the other they would take longer.
+        assert!(begin.elapsed() < 2 * NAME_SERVER, "{:?}", begin.elapsed());
+        probe.signal("TERM");
+        let (_, said) = probe.end();
+        assert!(said.contains("the books balance"), "{said}");
+
+        let file = folder.path().join("flowtap.toml");
+        let write = |text: &str| fs::write(&file, text).expect("there is room");
+        let (good, bad) =
+            ("[capture]\nfilter = 'udp'\n", "[capture]\nfilter = 'host no.example'\n");
+        write("");
+        let path = file.to_string_lossy();
+        // A name to resolve, so that it still may.
+        let probe = manager.start(&["--export", "udp://localhost:9", "--config", &path]);
+        manager.wait_for("READY=1");
+        write(bad);
+        probe.signal("HUP");
+        manager.wait_for("RELOADING=1");
+        wait_for_question(&silent);
+        write(good);
+        // Of the file as it is then: one that is told after the first, and not beside it.
+        probe.signal("HUP");
+        let lines = manager.lines_until("READY=1");
+        assert!(lines.iter().filter(|line| *line == "WATCHDOG=1").count() > 2, "{lines:?}");
+        assert!(!lines.iter().any(|line| line.starts_with("RELOADING")), "{lines:?}");
+        manager.wait_for("RELOADING=1");
+        manager.wait_for("READY=1");
+        write(bad);
+        probe.signal("HUP");
+        manager.wait_for("RELOADING=1");
+        wait_for_question(&silent);
+        probe.signal("TERM");
+        manager.wait_for("STOPPING=1");
+        let (_, said) = probe.end();
+        for answer in ["unknown host", "was read again", "the probe ends before", "books balance"] {
+            assert_eq!(said.matches(answer).count(), 1, "{answer}: {said}");
+        }
+        assert!(!said.contains("not moved"), "{said}");
+    });
+}
+
+/// Names are asked for at a server that does not answer, by this process and those that it starts.
+fn silent_name_server(folder: &Path) -> UdpSocket {
+    let file = folder.join("resolv.conf");
+    fs::write(&file, "nameserver 127.0.0.1\nsearch .\noptions timeout:1 attempts:1\n")
+        .expect("there is room");
+    // ip-netns(8) has given this process mounts of its own.
+    let status = Command::new("mount").arg("--bind").arg(&file).arg("/etc/resolv.conf").status();
+    assert!(status.expect("mount(8) is installed").success());
+    let socket = UdpSocket::bind("127.0.0.1:53").expect("nobody else is here");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket has one");
+    socket
+}
+
+/// Waits until the name of the filter is asked for.
+fn wait_for_question(silent: &UdpSocket) {
+    let mut octets = [0; 512];
+    loop {
+        let length = silent.recv(&mut octets).expect("it is asked");
+        let question = octets.get(..length).unwrap_or_default();
+        if question.windows(FILTERED.len()).any(|found| found == FILTERED) {
+            return;
+        }
+    }
+}
+
+/// no.example, as in a question (RFC 1035 §3.1).
+const FILTERED: &[u8] = b"\x02no\x07example\0";
+
+/// How long it takes to find out that the name server does not answer: it is asked for the name as it is, and in
+/// the domain that is searched.
+const NAME_SERVER: Duration = Duration::from_secs(2);
+
 /// The main thread of a process is not among them.
 fn threads(process: u32) -> BTreeSet<Pid> {
     let entries = fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
@@ -122,6 +213,21 @@ impl Manager {
         let mut octets = [0; 4096];
         let length = self.socket.recv(&mut octets).ok()?;
         octets.get(..length).map(|octets| String::from_utf8_lossy(octets).into_owned())
+    }
+
+    /// The first lines of all messages before one that begins with `line`.
+    #[track_caller]
+    fn lines_until(&self, line: &str) -> Vec<String> {
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut lines = Vec::new();
+        while Instant::now() < until {
+            let Some(message) = self.receive() else { continue };
+            if message.starts_with(line) {
+                return lines;
+            }
+            lines.push(message.lines().next().unwrap_or_default().to_owned());
+        }
+        panic!("{line} did not come: {lines:?}");
     }
 
     /// The next message that begins with a line.
