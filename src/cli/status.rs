@@ -55,7 +55,7 @@ fn text(status: &Status) -> String {
     let dropped = ledger.kernel_dropped_packets + ledger.interface_dropped_packets;
     let _ = writeln!(
         text,
-        "received  {} packets, {} dropped; {} flow records exported",
+        "received  {} packets, {} dropped; {} flow records exported (told by tens)",
         grouped(ledger.received_packets),
         grouped(dropped),
         grouped(ledger.exported_flows),

@@ -95,12 +95,20 @@ fn ledger(status: &Status) -> Vec<Family> {
         total("ip_option_packets", "Metered packets with IP options", ledger.ip_option_packets),
         counted(
             "exported_records",
-            "Flow records handed to the exporting process, by flowEndReason",
+            "Flow records handed to the exporting process, by flowEndReason, in steps of ten",
             "reason",
             &ledger.expired,
         ),
-        total("exported_packets", "Packets in those records", ledger.exported_packets),
-        octets("exported", "Octets of IP in those records", ledger.exported_octets),
+        total(
+            "exported_packets",
+            "Packets in flow records, in steps of ten flows",
+            ledger.exported_packets,
+        ),
+        octets(
+            "exported",
+            "Octets of IP in flow records, in steps of ten flows",
+            ledger.exported_octets,
+        ),
         total("clock_steps", "Times the clock of the packets was set back", ledger.clock_steps),
     ]
 }

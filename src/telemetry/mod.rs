@@ -9,7 +9,8 @@
 //!
 //! The socket is opened before the process is confined, and one thread, started after that, answers.
 //! It is the only one that looks at the books of a run from outside, once a second, and what it counts
-//! of its clients is all that they can change. Nothing it says is of a single communication.
+//! of its clients is all that they can change. Nothing it says is of a single communication: what it holds
+//! back for that, and what is exact, stands in `held_back.rs` and in SECURITY.md.
 
 mod address;
 pub mod client;

@@ -18,7 +18,7 @@ use crate::privacy::Level;
 use crate::telemetry::configuration::Configuration;
 use crate::telemetry::day::{Day, Minutes, Sample, TargetSample};
 use crate::telemetry::health::{self, Findings, InterfaceFindings, RECENTLY, TargetFindings};
-use crate::telemetry::held_back::{FEWEST, HeldBack};
+use crate::telemetry::held_back::{FEWEST, HeldBack, HeldBackTargets};
 use crate::telemetry::history::{History, Point, STEP_SECONDS};
 use crate::telemetry::interfaces::{InterfaceState, Interfaces};
 use crate::telemetry::server::{Outcome, Outcomes};
@@ -54,6 +54,7 @@ pub struct Subject {
 pub(super) struct Observer {
     subject: Subject,
     held_back: HeldBack,
+    held_back_targets: HeldBackTargets,
     history: History,
     minutes: Minutes,
     day: Day,
@@ -90,6 +91,7 @@ impl Observer {
         let names = subject.interfaces.read().into_iter().map(|state| state.name);
         Self {
             held_back: HeldBack::default(),
+            held_back_targets: HeldBackTargets::default(),
             history: History::new(names),
             minutes: Minutes::default(),
             day: Day::default(),
@@ -115,11 +117,11 @@ impl Observer {
         if started.as_nanos().abs_diff(self.subject.started.as_nanos()) > CLOCK_STEP {
             self.subject.started = started;
         }
-        let page = self.subject.books.read();
+        let page = self.held_back.show(&self.subject.books.read());
         // Others than a moment ago, if a new configuration says so.
         self.targets = self.subject.targets.all();
         let states: Vec<_> = self.targets.iter().map(|watch| watch.state()).collect();
-        self.held_back.update(&page.departures);
+        let shown = self.held_back_targets.show(&self.targets, &states);
         let mut before = std::mem::take(&mut self.away);
         for (watch, state) in self.targets.iter().zip(&states) {
             if state.session.is_some_and(|session| !session.is_open) {
@@ -133,9 +135,9 @@ impl Observer {
         }
         self.looks.push_back(look.clone());
         self.remember(&look, &page, now);
-        let sample = self.sample(&look, &page, &states);
+        let sample = self.sample(&look, &page, &shown);
         self.day = self.minutes.look(sample);
-        self.status = self.describe(&page, &states, now, at);
+        self.status = self.describe(&page, (&states, &shown), now, at);
     }
 
     fn reckon(&self, page: &Page, states: &[TargetState], at: Duration) -> Look {
@@ -213,7 +215,7 @@ impl Observer {
     fn describe(
         &self,
         page: &Page,
-        states: &[TargetState],
+        (states, shown): (&[TargetState], &[TargetState]),
         now: Timestamp,
         at: Duration,
     ) -> Status {
@@ -222,7 +224,7 @@ impl Observer {
         let recent = self.looks.iter().rev().nth(RATE_LOOKS).or_else(|| self.looks.front());
         let pair = recent.zip(newest);
         let interfaces = self.interfaces(page, pair);
-        let targets = self.targets(states, at);
+        let targets = self.targets(shown, at);
         let configuration = self.subject.configuration.read();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -242,7 +244,7 @@ impl Observer {
             },
             expiry: expiry(page),
             symptoms: symptoms(page.symptoms()),
-            distributions: self.distributions(page),
+            distributions: Self::distributions(page),
             targets,
             confinement: confinement(&self.subject.confinement),
             connections: Vec::new(),
@@ -376,7 +378,8 @@ impl Observer {
         lost
     }
 
-    fn distributions(&self, page: &Page) -> Distributions {
+    fn distributions(page: &Page) -> Distributions {
+        let departures = &page.departures;
         let protocols = PROTOCOLS.iter().map(|&(_, name)| name).chain(["other"]);
         let name = |class| match (size_limit(class), class.checked_sub(1).and_then(size_limit)) {
             (Some(limit), _) => limit.to_string(),
@@ -390,12 +393,12 @@ impl Observer {
                 .map(|(class, &count)| Count { name: name(class), count })
                 .collect(),
             protocols: protocols
-                .zip(self.held_back.protocols())
+                .zip(&departures.protocols)
                 .map(|(name, sums)| share(name, sums))
                 .collect(),
-            tcp: services(self.held_back.tcp()),
-            udp: services(self.held_back.udp()),
-            fragments: page.departures.fragments,
+            tcp: services(&departures.tcp),
+            udp: services(&departures.udp),
+            fragments: departures.fragments,
             fewest_flows: FEWEST,
         }
     }

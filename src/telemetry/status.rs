@@ -38,7 +38,7 @@ pub struct Status {
     pub symptoms: Symptoms,
     /// The traffic as a whole (requirement U2).
     pub distributions: Distributions,
-    /// Where records go.
+    /// Where records go: of what it was given and has got, the newest are shown when they are ten.
     pub targets: Vec<Target>,
     /// What the process has given up.
     pub confinement: Confinement,
@@ -94,7 +94,7 @@ pub struct Interface {
     pub interface_dropped_packets: u64,
 }
 
-/// The books, as in the summary of a run.
+/// The books, as in the summary of a run; what was exported is shown in steps, and so stays behind.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the fields of the ledger, which says what they are")]
 pub struct Ledger {
