@@ -175,7 +175,8 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let keeper = Keeper::new(&manager, &books, &names, &captures, log::worker_stalled);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader, hung_up });
     watch.finish();
-    drop((silence, telemetry));
+    drop(silence);
+    telemetry::end(telemetry, &address);
     ending::report(&outcome, &meter, &confinement, summary, &points)
 }
 

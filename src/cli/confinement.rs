@@ -67,6 +67,12 @@ pub(super) fn enter(options: &Confine, meter: &Meter, run: &Run<'_>) -> anyhow::
         bail!("a defect: {others} threads were started before the process was confined");
     }
     let reopens = run.live.and_then(|live| live.reopens);
+    // Its socket is open by now.
+    if let (Some(account), Some(Address::Unix(path))) =
+        (&account, run.live.and_then(|live| live.telemetry))
+    {
+        account.give_socket(path)?;
+    }
     let privileges = confine::give_up_privileges(account.as_ref(), reopens)?;
     if let Some(spool) = &run.spool {
         // A fence is around what is there.

@@ -38,6 +38,15 @@ pub(super) fn ask(address: &Address) -> anyhow::Result<Status> {
     })
 }
 
+/// Answers no more, and leaves no socket behind; where it does, that is said.
+pub(super) fn end(telemetry: Option<Telemetry>, address: &Address) {
+    let (Some(telemetry), Address::Unix(path)) = (telemetry, address) else { return };
+    drop(telemetry);
+    if path.symlink_metadata().is_ok() {
+        log::telemetry_left(address);
+    }
+}
+
 /// Answers from now on.
 pub(super) fn serve(
     endpoint: Option<Endpoint>,

@@ -1,8 +1,13 @@
 //! Whom to become.
 
 use std::ffi::CString;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
 
-use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use nix::fcntl::AtFlags;
+use nix::unistd::{Gid, Group, Uid, User, fchownat, geteuid, getgrouplist};
 
 use crate::confine::ConfineError;
 
@@ -62,6 +67,35 @@ impl Account {
                 Ok(Self { name: user.to_string(), user, group, groups: vec![group] })
             }
         }
+    }
+}
+
+impl Account {
+    /// Lets this user and its group connect to the socket at `path`, and the user remove it: root has made
+    /// it, if we are root.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfineError::Refused`] where there is no socket any more, and what else the system says.
+    pub fn give_socket(&self, path: &Path) -> Result<(), ConfineError> {
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        self.own_socket(path).map_err(|source| ConfineError::Refused {
+            action: "give the telemetry socket to the user",
+            source,
+        })
+    }
+
+    fn own_socket(&self, path: &Path) -> io::Result<()> {
+        // What is looked at is what is given away, whoever can write to the directory.
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let found = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        if !found.metadata()?.file_type().is_socket() {
+            return Err(io::Error::other(format!("{} is no socket", path.display())));
+        }
+        let (user, group) = (Some(self.user), Some(self.group));
+        Ok(fchownat(&found, "", user, group, AtFlags::AT_EMPTY_PATH)?)
     }
 }
 

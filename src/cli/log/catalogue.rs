@@ -61,6 +61,7 @@ pub(super) const KINDS: &[Kind] = &[
     event("configuration-unreadable", "1769a677a43542609f0035b3532286da"),
     event("telemetry-started", "11cf96f623e04230bc9ad4abde4add89"),
     event("telemetry-failed", "65afbde2abc544b08064256a81457077"),
+    event("telemetry-left", "798f31714645491bb7f23154fdc67890"),
     event("manager-told", "e3db23c131b84007b0f370c65640ea16"),
     event("started", "63e520643d8d4489819901bd6f68ca9f"),
     event("run-stopped", "c1c1493005324ec9bcb1ebf26a59195a"),

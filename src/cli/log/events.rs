@@ -365,6 +365,18 @@ pub(in crate::cli) fn telemetry_failed(address: &Address, error: &io::Error) {
     );
 }
 
+/// Of a user who may not write to its directory.
+pub(in crate::cli) fn telemetry_left(address: &Address) {
+    let place = address.to_string();
+    say!(
+        info,
+        "telemetry-left",
+        "telemetry",
+        { address = place.as_str() },
+        "{place} is left behind: this user cannot remove it from its directory; the next start does"
+    );
+}
+
 pub(in crate::cli) fn manager_told(state: &str) {
     say!(debug, "manager-told", "service", { state }, "the service manager was told: {state}");
 }

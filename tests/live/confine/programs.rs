@@ -106,6 +106,52 @@ fn another_user_writes_its_own_files_and_opens_lost_interfaces_again() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_telemetry_socket_is_the_users_who_the_probe_becomes_and_goes_with_it() {
+    let test =
+        "confine::programs::a_telemetry_socket_is_the_users_who_the_probe_becomes_and_goes_with_it";
+    inside(test, || {
+        let _collectors = collectors();
+        cable("tap0", "src0");
+        let (folder, roots) = (open_folder(), TempDir::new().unwrap());
+        fs::set_permissions(roots.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        for (directory, is_left) in [(folder.path(), false), (roots.path(), true)] {
+            let socket = directory.join("telemetry.sock");
+            let place = format!("unix:{}", socket.display());
+            let arguments = ["-i", "tap0", "--user", "nobody", "--telemetry", &place];
+            let capture = Capture::start(&folder, &arguments);
+            let metadata = fs::metadata(&socket).unwrap();
+            assert_eq!((metadata.uid(), metadata.gid()), (NOBODY, nogroup()));
+            assert_eq!(metadata.mode() & 0o777, 0o660);
+            // Another user, who is of its group, or is not.
+            for (group, is_let_in) in [(nogroup(), true), (1, false)] {
+                let mut ask = Command::new("setpriv");
+                ask.args(["--reuid=1", &format!("--regid={group}"), "--clear-groups"]);
+                ask.args(["curl", "--silent", "--max-time", "5", "--unix-socket"]);
+                let asked = ask.arg(&socket).arg("http://probe/health").output().unwrap();
+                let told = String::from_utf8_lossy(&asked.stdout);
+                assert_eq!(told.contains("\"checks\""), is_let_in, "{told}");
+            }
+            let said = capture.end("TERM", 0);
+            assert_eq!(socket.exists(), is_left, "{said}");
+            let told = format!("{place} is left behind: this user cannot remove it");
+            assert_eq!(said.contains(&told), is_left, "{said}");
+            // It is in nobody's way.
+            let capture = Capture::start(&folder, &arguments);
+            assert_eq!(fs::metadata(&socket).unwrap().uid(), NOBODY);
+            let said = capture.end("TERM", 0);
+            assert!(!said.contains("no telemetry"), "{said}");
+        }
+    });
+}
+
+/// The group that nobody is of.
+fn nogroup() -> u32 {
+    run(Command::new("id").args(["--group", "nobody"])).trim().parse().unwrap()
+}
+
+#[test]
+#[ignore = "needs root"]
 fn without_a_second_opening_the_last_lost_interface_ends_the_run() {
     let test = "confine::programs::without_a_second_opening_the_last_lost_interface_ends_the_run";
     inside(test, || {

@@ -80,6 +80,7 @@ fn everything() {
     configuration_reloaded(Path::new("flowtap.toml"), "the targets are the same");
     configuration_refused(Path::new("flowtap.toml"), "7:16");
     telemetry_started(&Address::default());
+    telemetry_left(&Address::Off);
     telemetry_failed(&Address::Off, &io::ErrorKind::AddrInUse.into());
     manager_told("ready");
     started();
