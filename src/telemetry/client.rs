@@ -2,12 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use httparse::Status as Parsed;
 
 use crate::telemetry::address::Address;
+use crate::telemetry::listener::connect;
 use crate::telemetry::now;
 use crate::telemetry::status::Status;
 
@@ -56,7 +56,7 @@ fn exchange(address: &Address) -> io::Result<Vec<u8>> {
             converse(stream, PATIENCE)
         }
         Address::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
+            let stream = connect(path, Some(PATIENCE))?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
             converse(stream, PATIENCE)
@@ -105,6 +105,7 @@ const PART: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
     use std::thread;
 
     use super::*;

@@ -7,6 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::telemetry::address::Address;
 
@@ -35,7 +38,7 @@ impl Listener {
                 Self::Tcp { socket, own: (!exposed).then_some(address.ip()) }
             }
             Address::Unix(path) => {
-                remove_left_over(path)?;
+                make_way(path)?;
                 let socket = UnixListener::bind(path)?;
                 // For the owner and its group, whatever the mask.
                 fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
@@ -94,12 +97,35 @@ impl Drop for Listener {
     }
 }
 
-/// Removes the socket of a run that was killed; one that somebody listens at is not ours to remove.
-fn remove_left_over(path: &Path) -> io::Result<()> {
+/// Removes the socket of a run that was killed; one that somebody listens at is not ours to remove, nor is
+/// what is no socket.
+fn make_way(path: &Path) -> io::Result<()> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
-    let is_dead = found.file_type().is_socket()
-        && UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+    if !found.file_type().is_socket() {
+        let what = format!("{} is there and is no socket", path.display());
+        return Err(io::Error::new(ErrorKind::AlreadyExists, what));
+    }
+    // Who hangs has no place for us in its queue, and listens all the same.
+    let is_dead =
+        connect(path, None).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
     if is_dead { fs::remove_file(path) } else { Ok(()) }
+}
+
+/// Connects to the socket at `path`, and waits for so long for room in its queue, if at all: connect(2)
+/// waits for ever otherwise.
+pub(super) fn connect(path: &Path, patience: Option<Duration>) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match patience {
+        Some(_) => socket.set_write_timeout(patience)?,
+        None => socket.set_nonblocking(true)?,
+    }
+    socket.connect(&SockAddr::unix(path)?).map_err(|error| match (error.kind(), patience) {
+        (ErrorKind::WouldBlock, Some(_)) => {
+            io::Error::new(ErrorKind::TimedOut, "it takes too long to answer")
+        }
+        _ => error,
+    })?;
+    Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
 }
 
 /// A connection.
@@ -188,8 +214,50 @@ mod tests {
         assert_eq!(Listener::bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
         drop(listener);
         assert!(!path.exists());
-        fs::write(&path, "a file").unwrap();
-        assert!(Listener::bind(&address).is_err());
-        assert_eq!(fs::read(&path).unwrap(), b"a file");
+    }
+
+    #[test]
+    fn what_is_no_socket_is_named_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "a file").unwrap();
+        let made = std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap();
+        assert!(made.success());
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        for name in ["file", "fifo", "link", ""] {
+            let error = Listener::bind(&Address::Unix(path(name))).unwrap_err();
+            assert_ne!(error.kind(), ErrorKind::AddrInUse, "nobody says that it is another probe");
+            let said = format!("{} is there and is no socket", path(name).display());
+            assert_eq!(error.to_string(), said);
+        }
+        assert_eq!(fs::read(path("file")).unwrap(), b"a file");
+        assert!(fs::symlink_metadata(path("fifo")).unwrap().file_type().is_fifo());
+    }
+
+    #[test]
+    fn who_hangs_keeps_its_socket_and_stops_nobody_who_starts_or_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        // Nobody accepts, and the queue is full.
+        let hung = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        hung.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        hung.listen(0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = connect(&path, None) {
+            waiting.push(stream);
+            assert!(waiting.len() < 100, "the queue has no end");
+        }
+        let (done, wait) = std::sync::mpsc::channel();
+        let address = Address::Unix(path.clone());
+        std::thread::spawn(move || {
+            let started = Listener::bind(&address).map(|_| ()).map_err(|error| error.kind());
+            let patience = Some(Duration::from_millis(50));
+            let Address::Unix(path) = address else { return };
+            let asked = connect(&path, patience).map(|_| ()).map_err(|error| error.kind());
+            let _ = done.send((started, asked));
+        });
+        let ends = wait.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(ends, (Err(ErrorKind::AddrInUse), Err(ErrorKind::TimedOut)));
+        assert!(path.exists());
     }
 }
