@@ -11,11 +11,11 @@ use crate::telemetry::listener::{Listener, Stream};
 use crate::telemetry::request::{self, Fault, LARGEST, Request};
 use crate::telemetry::response::Response;
 
-/// What became of connections.
+/// What became of a connection; of each exactly one of these, and when nothing can change it any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(usize)]
 pub(super) enum Outcome {
-    /// It was answered.
+    /// It was answered, and the system has taken all of the answer.
     Served,
     /// There is nothing at that path.
     NotFound,
@@ -94,8 +94,9 @@ struct Connection {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Asking,
-    Answering,
-    /// Answered. What the client still sends is read for a moment: closed before that, the connection
+    /// With what becomes of it when all is written.
+    Answering(Outcome),
+    /// What became of it was counted. What the client still sends is read for a moment: closed before that, the connection
     /// would be reset, and the answer lost with it.
     Leaving,
 }
@@ -131,7 +132,8 @@ impl Server {
         let patience = deadlines.min().map_or(patience, |next| next.min(patience));
         let (accepts, ready) = self.wait(patience)?;
         let at = now();
-        for (connection, is_ready) in self.connections.iter_mut().zip(ready) {
+        for (place, is_ready) in ready.into_iter().enumerate() {
+            let Some(connection) = self.connections.get_mut(place) else { break };
             let outcome = match is_ready {
                 true => connection.advance(at, &self.listener, &self.outcomes, answer),
                 false => None,
@@ -139,6 +141,7 @@ impl Server {
             if let Some(outcome) = outcome.or_else(|| connection.expire(at)) {
                 count(&mut self.outcomes, outcome);
             }
+            self.bound_answers(at);
         }
         self.connections.retain(|connection| connection.until > at);
         if accepts {
@@ -152,7 +155,7 @@ impl Server {
         let mut descriptors = Vec::with_capacity(self.connections.len() + 1);
         for connection in &self.connections {
             let events = match connection.state {
-                State::Answering => PollFlags::POLLOUT,
+                State::Answering(_) => PollFlags::POLLOUT,
                 State::Asking | State::Leaving => PollFlags::POLLIN,
             };
             descriptors.push(PollFd::new(connection.stream.as_fd(), events));
@@ -175,18 +178,18 @@ impl Server {
             let stream = match self.listener.accept() {
                 Ok(Some(stream)) => stream,
                 Ok(None) => break,
-                // It went before it was accepted; or there are no descriptors, which passes.
-                Err(_) => {
+                // It went before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                     self.allowance -= 1;
                     count(&mut self.outcomes, Outcome::Broken);
                     continue;
                 }
+                // There are no descriptors: it still waits, and that passes.
+                Err(error) => return Err(error),
             };
             self.allowance -= 1;
             if self.connections.len() >= MOST_CONNECTIONS {
-                // The one that has had most of its time; it was accepted first.
-                let _ = self.connections.remove(0);
-                count(&mut self.outcomes, Outcome::Evicted);
+                self.make_room(now);
             }
             self.connections.push(Connection {
                 stream,
@@ -200,10 +203,35 @@ impl Server {
         }
         Ok(())
     }
+
+    /// Lets one go: one that has its answer, or the one that was accepted first.
+    fn make_room(&mut self, now: Instant) {
+        let is_leaving = |connection: &Connection| connection.state == State::Leaving;
+        let place = self.connections.iter().position(is_leaving).unwrap_or(0);
+        if let Some(outcome) = self.connections.remove(place).evict(now) {
+            count(&mut self.outcomes, outcome);
+        }
+    }
+
+    /// Lets those go that have not taken their answer, the oldest first, until answers that wait are not
+    /// too large together. One may be, alone.
+    fn bound_answers(&mut self, now: Instant) {
+        loop {
+            let waiting = self.connections.iter().map(|it| it.answer.len()).filter(|it| *it > 0);
+            if waiting.clone().sum::<usize>() <= LARGEST_ANSWERS || waiting.count() < 2 {
+                return;
+            }
+            let unread = self.connections.iter_mut().filter(|it| !it.answer.is_empty());
+            let outcome = unread.min_by_key(|it| it.until).and_then(|oldest| oldest.evict(now));
+            if let Some(outcome) = outcome {
+                count(&mut self.outcomes, outcome);
+            }
+        }
+    }
 }
 
 impl Connection {
-    /// Does what can be done at once; tells when it is settled what became of the request.
+    /// Does what can be done at once; tells what became of it when that is settled.
     fn advance(
         &mut self,
         now: Instant,
@@ -221,20 +249,14 @@ impl Connection {
                     self.reads = 0;
                     let (outcome, octets) = settle(parsed, listener, outcomes, answer);
                     self.answer = octets;
-                    self.state = State::Answering;
+                    self.state = State::Answering(outcome);
                     self.until = now + TIME_TO_ANSWER;
-                    self.write(now).err().map(|_| self.end(now)).or(Some(outcome))
+                    self.write(now, outcome)
                 }
                 Ok(false) => None,
-                Err(_) => Some(self.end(now)),
+                Err(_) => Some(self.end(Outcome::Broken, now)),
             },
-            // What became of it was counted.
-            State::Answering => {
-                if self.write(now).is_err() {
-                    self.until = now;
-                }
-                None
-            }
+            State::Answering(outcome) => self.write(now, outcome),
             State::Leaving => {
                 self.received.clear();
                 if self.read().is_err() || self.reads >= MOST_READS {
@@ -245,14 +267,27 @@ impl Connection {
         }
     }
 
-    fn end(&mut self, now: Instant) -> Outcome {
-        self.until = now;
-        Outcome::Broken
+    /// It is let go at once, and nothing more can become of it.
+    fn end(&mut self, outcome: Outcome, now: Instant) -> Outcome {
+        self.leave(now);
+        outcome
     }
 
-    /// What is counted of a connection whose time is over.
-    fn expire(&self, now: Instant) -> Option<Outcome> {
-        (self.until <= now && self.state == State::Asking).then_some(Outcome::TooSlow)
+    /// Nothing is written to it any more.
+    fn leave(&mut self, until: Instant) {
+        (self.state, self.until) = (State::Leaving, until);
+        self.answer = Vec::new();
+    }
+
+    /// What is counted of a connection whose time is over, if nothing was.
+    fn expire(&mut self, now: Instant) -> Option<Outcome> {
+        let is_over = self.until <= now && self.state != State::Leaving;
+        is_over.then(|| self.end(Outcome::TooSlow, now))
+    }
+
+    /// What is counted of a connection that makes room, if nothing was.
+    fn evict(&mut self, now: Instant) -> Option<Outcome> {
+        (self.state != State::Leaving).then(|| self.end(Outcome::Evicted, now))
     }
 
     /// Reads what there is, in bounds; `Ok(false)` if that is nothing, an error at the end.
@@ -270,18 +305,19 @@ impl Connection {
         }
     }
 
-    fn write(&mut self, now: Instant) -> io::Result<()> {
+    /// Writes what the system takes; tells `outcome` when that was the last of it.
+    fn write(&mut self, now: Instant, outcome: Outcome) -> Option<Outcome> {
         while let Some(rest) = self.answer.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest)? {
-                Some(count) => self.written += count,
-                None => return Ok(()),
+            match self.stream.write(rest) {
+                Ok(Some(count)) => self.written += count,
+                Ok(None) => return None,
+                Err(_) => return Some(self.end(Outcome::Broken, now)),
             }
         }
-        self.state = State::Leaving;
-        // Who has gone with the answer, or with a part of it that was enough, was answered.
+        // Who has gone with the answer was answered.
         let is_there = self.stream.end().is_ok();
-        self.until = if is_there { now + TIME_TO_LEAVE } else { now };
-        Ok(())
+        self.leave(if is_there { now + TIME_TO_LEAVE } else { now });
+        Some(outcome)
     }
 }
 
@@ -318,8 +354,11 @@ fn count(outcomes: &mut Outcomes, outcome: Outcome) {
     }
 }
 
-/// Connections at once: each has a buffer of a request, and of an answer of some 100 kB at most.
+/// Connections at once: each has a buffer of a request, and its answer.
 const MOST_CONNECTIONS: usize = 32;
+/// Octets of answers that wait to be taken, together. The last hour of one interface is some 15 kB of it, so
+/// those of a probe with a few are 100 kB, and with a hundred 2 MB.
+const LARGEST_ANSWERS: usize = 8 << 20;
 /// A page that is watched makes one in two seconds, Prometheus one in fifteen.
 const CONNECTIONS_A_SECOND: u32 = 100;
 /// Of a request, and of what follows it.
