@@ -2,7 +2,7 @@
 
 browser.py URL FOLDER: prints one JSON object of what was found, and leaves a picture of each view.
 """
-import json, sys
+import json, sys, time
 
 # Of scripts/lib.
 from chromium import Browser
@@ -57,6 +57,15 @@ UNREACHABLE = """(() => {
   return missing;
 })()"""
 
+# What the page says of a collector that records last arrived at two days ago, and were last written to three.
+OLD = """fetch('status.json').then(answer => answer.json()).then(status => {
+  const [one] = status.targets;
+  [one.last_success, one.last_written] = [2, 3].map(days => status.now - days * 86400);
+  status.targets = [one];
+  show(status);
+  return [byId('targets').innerText, status.now];
+})"""
+
 
 def look(browser, folder, width, scheme):
     browser.view(width, scheme)
@@ -81,6 +90,8 @@ def main(url, folder):
         found = {"unreachable": browser.evaluate(UNREACHABLE)}
         browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = false)")
         found["views"] = [look(browser, folder, *view) for view in VIEWS]
+        found["old"], now = browser.evaluate(OLD)
+        found["old_days"] = [time.strftime("%Y-%m-%d ", time.localtime(now - ago * 86400)) for ago in (0, 2, 3)]
         browser.evaluate("document.querySelector('svg[role=img]').focus()")
         readout = "document.querySelector('.readout').textContent"
         found["summary"] = browser.evaluate(readout)

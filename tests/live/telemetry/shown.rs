@@ -16,6 +16,7 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
     let more =
         [&more[..], &["--export", "null:", "--spool", &spool], &elsewhere, &present].concat();
     let _collector = Program::start(lab.command("probe", "python3").args(["-c", COLLECTOR]));
+    lab.shell("probe", "ip link set span alias 'mirror of the uplink'");
     let mut capture = start(&lab, &more);
     lab.mirror(&[("ingress", "span"), ("egress", "span")]);
     (0..6).for_each(|_| lab.talk());
@@ -43,6 +44,8 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
         "Packets a second",
         "span",
         "capturing",
+        "mirror of the uplink",
+        "In memory",
         "payload cut in the kernel",
         "out of reach",
         "http",
@@ -57,6 +60,11 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
     ] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
+    assert!(text.contains("Up to the last hour"), "its axis may be shorter: {text}");
+    let days = found["old_days"].as_array().unwrap().iter().map(|day| day.as_str().unwrap());
+    let old = found["old"].as_str().unwrap();
+    let has = days.map(|day| old.contains(day)).collect::<Vec<_>>();
+    assert_eq!(has, [false, true, true], "what was days ago does not look like today: {found}");
     // The line of packets is not flat: there was traffic.
     let path = found["paths"][0].as_str().unwrap();
     let heights: BTreeSet<_> =
