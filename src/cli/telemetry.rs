@@ -53,9 +53,11 @@ pub(super) fn serve(
     address: &Address,
     subject: Subject,
 ) -> Option<Telemetry> {
-    match endpoint?.serve(subject) {
+    let endpoint = endpoint?;
+    let place = endpoint.address().clone();
+    match endpoint.serve(subject) {
         Ok(telemetry) => {
-            log::telemetry_started(address);
+            log::telemetry_started(&place);
             Some(telemetry)
         }
         Err(error) => {

@@ -2,12 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use httparse::Status as Parsed;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::telemetry::address::Address;
-use crate::telemetry::listener::connect;
 use crate::telemetry::now;
 use crate::telemetry::status::Status;
 
@@ -50,13 +52,14 @@ fn exchange(address: &Address) -> io::Result<Vec<u8>> {
     match address {
         Address::Off => Err(io::Error::other("there is no telemetry")),
         Address::Tcp { address, .. } => {
-            let stream = TcpStream::connect_timeout(address, PATIENCE)?;
+            let stream = TcpStream::connect_timeout(address, PATIENCE);
+            let stream = stream.map_err(|error| explained(error, PATIENCE))?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
             converse(stream, PATIENCE)
         }
         Address::Unix(path) => {
-            let stream = connect(path, Some(PATIENCE))?;
+            let stream = connect(path, Some(PATIENCE)).map_err(|e| explained(e, PATIENCE))?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
             converse(stream, PATIENCE)
@@ -64,10 +67,37 @@ fn exchange(address: &Address) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Connects to a socket; where as many wait as it lets, [`io::ErrorKind::WouldBlock`] after `patience`, or at
+/// once without.
+pub(super) fn connect(path: &Path, patience: Option<Duration>) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match patience {
+        // connect(2) waits for a place as long as a write may (unix(7) has no other way to bound it).
+        Some(_) => socket.set_write_timeout(patience)?,
+        None => socket.set_nonblocking(true)?,
+    }
+    socket.connect(&SockAddr::unix(path)?)?;
+    socket.set_write_timeout(None)?;
+    socket.set_nonblocking(false)?;
+    Ok(socket.into())
+}
+
+/// What the system says of time that is up says nothing to people.
+fn explained(error: io::Error, patience: Duration) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            let text = format!("it did not answer within {}", humantime::format_duration(patience));
+            io::Error::new(io::ErrorKind::TimedOut, text)
+        }
+        _ => error,
+    }
+}
+
 /// Asks, and takes the answer as far as it has come within `patience`, however often something does.
 fn converse(mut stream: impl Read + Write, patience: Duration) -> io::Result<Vec<u8>> {
     let until = now() + patience;
-    stream.write_all(b"GET /status.json HTTP/1.0\r\n\r\n")?;
+    let explained = |error| explained(error, patience);
+    stream.write_all(b"GET /status.json HTTP/1.0\r\n\r\n").map_err(explained)?;
     let mut answer = Vec::new();
     let mut part = vec![0; PART];
     while answer.len() < LARGEST {
@@ -75,7 +105,7 @@ fn converse(mut stream: impl Read + Write, patience: Duration) -> io::Result<Vec
             Ok(0) => break,
             Ok(count) => answer.extend(part.iter().take(count)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(explained(error)),
         }
         if now() > until {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long to answer"));
@@ -121,6 +151,35 @@ mod tests {
         let error = converse(here, Duration::from_millis(100)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drip.join().unwrap();
+    }
+
+    #[test]
+    fn who_says_nothing_is_told_so_in_words() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        let patience = Duration::from_millis(100);
+        here.set_read_timeout(Some(patience)).unwrap();
+        let error = converse(here, patience).unwrap_err();
+        assert_eq!(error.to_string(), "it did not answer within 100ms");
+        let other = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(explained(other, patience).kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn who_lets_nobody_in_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(0).unwrap();
+        let patience = Duration::from_millis(100);
+        // A place or two there are, and nobody makes them free.
+        let waiting: Vec<_> =
+            std::iter::from_fn(|| connect(&path, Some(patience)).ok()).take(9).collect();
+        assert!((1..9).contains(&waiting.len()), "{}", waiting.len());
+        let begun = now();
+        let error = explained(connect(&path, Some(patience)).unwrap_err(), patience);
+        assert_eq!(error.to_string(), "it did not answer within 100ms");
+        assert!(now() - begun < 20 * patience);
     }
 
     #[test]

@@ -9,9 +9,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use socket2::{Domain, SockAddr, Socket, Type};
-
 use crate::telemetry::address::Address;
+use crate::telemetry::client::connect;
 
 /// A socket that clients connect to.
 #[derive(Debug)]
@@ -47,6 +46,17 @@ impl Listener {
             }
         };
         Ok(Some(listener))
+    }
+
+    /// `address` with the port that was got.
+    pub(super) fn place(&self, address: &Address) -> Address {
+        match (self, address) {
+            (Self::Tcp { socket, .. }, Address::Tcp { address, exposed }) => {
+                let address = socket.local_addr().unwrap_or(*address);
+                Address::Tcp { address, exposed: *exposed }
+            }
+            _ => address.clone(),
+        }
     }
 
     /// The next client; `None` if nobody waits.
@@ -111,23 +121,6 @@ fn make_way(path: &Path) -> io::Result<()> {
     if is_dead { fs::remove_file(path) } else { Ok(()) }
 }
 
-/// Connects to the socket at `path`, and waits for so long for room in its queue, if at all: connect(2)
-/// waits for ever otherwise.
-pub(super) fn connect(path: &Path, patience: Option<Duration>) -> io::Result<UnixStream> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    match patience {
-        Some(_) => socket.set_write_timeout(patience)?,
-        None => socket.set_nonblocking(true)?,
-    }
-    socket.connect(&SockAddr::unix(path)?).map_err(|error| match (error.kind(), patience) {
-        (ErrorKind::WouldBlock, Some(_)) => {
-            io::Error::new(ErrorKind::TimedOut, "it takes too long to answer")
-        }
-        _ => error,
-    })?;
-    Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
-}
-
 /// A connection.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -189,6 +182,8 @@ fn ready(outcome: io::Result<usize>) -> io::Result<Option<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, SockAddr, Socket, Type};
+
     use super::*;
 
     #[test]
@@ -200,6 +195,17 @@ mod tests {
         for host in ["evil.example:9739", "", "192.0.2.1", "127.0.0.1.evil.example", "[::2]"] {
             assert!(!listener.knows(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_port_that_nobody_asked_for_is_told() {
+        let asked: Address = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(&asked).unwrap().unwrap();
+        let Address::Tcp { address, exposed: false } = listener.place(&asked) else {
+            panic!("it is at {:?}", listener.place(&asked))
+        };
+        assert_ne!(address.port(), 0);
+        TcpStream::connect(address).unwrap();
     }
 
     #[test]
@@ -257,7 +263,7 @@ mod tests {
             let _ = done.send((started, asked));
         });
         let ends = wait.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(ends, (Err(ErrorKind::AddrInUse), Err(ErrorKind::TimedOut)));
+        assert_eq!(ends, (Err(ErrorKind::AddrInUse), Err(ErrorKind::WouldBlock)));
         assert!(path.exists());
     }
 }

@@ -43,8 +43,11 @@ fn run(status: &Status) -> Vec<Family> {
     vec![
         info("build", "Version of flowtap", &[("version", &status.version)]),
         gauge("start_time", "When metering began, since 1970").in_seconds().of(status.started),
-        gauge("config_last_reload_successful", "Whether the configuration asked for last is in effect")
-            .of(u64::from(!status.configuration_refused)),
+        gauge(
+            "config_last_reload_successful",
+            "Whether the configuration asked for last is in effect",
+        )
+        .of(u64::from(!status.configuration_refused)),
         gauge(
             "config_last_reload_success_timestamp",
             "When the configuration in effect was read, since 1970",

@@ -56,7 +56,10 @@ use crate::time::Timestamp;
 
 /// A socket that nobody answers at as yet.
 #[derive(Debug)]
-pub struct Endpoint(Listener);
+pub struct Endpoint {
+    listener: Listener,
+    address: Address,
+}
 
 impl Endpoint {
     /// Opens the socket; `None` where there is to be none.
@@ -65,7 +68,14 @@ impl Endpoint {
     ///
     /// Those of the system: the port is taken, or the address is not of this host.
     pub fn open(address: &Address) -> io::Result<Option<Self>> {
-        Ok(Listener::bind(address)?.map(Self))
+        let Some(listener) = Listener::bind(address)? else { return Ok(None) };
+        let address = listener.place(address);
+        Ok(Some(Self { listener, address }))
+    }
+
+    /// Where it is, with the port that the system chose if none was asked for.
+    pub const fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Answers from now on, in a thread of its own, until what is returned is dropped.
@@ -78,7 +88,7 @@ impl Endpoint {
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("telemetry".to_owned())
-            .spawn(move || answer(self.0, Observer::new(subject), &stopped))?;
+            .spawn(move || answer(self.listener, Observer::new(subject), &stopped))?;
         Ok(Telemetry { stop, thread: Some(thread) })
     }
 }

@@ -527,6 +527,15 @@ fn a_taken_port_is_said_and_costs_no_packet_and_a_unix_socket_serves_as_well() {
     let nobody = lab.command("probe", FLOWTAP).arg("status").output().unwrap();
     let said = String::from_utf8_lossy(&nobody.stderr);
     assert!(said.contains("for one that is elsewhere: --probe WHERE"), "{said}");
+    // Somebody who listens, and says nothing.
+    let mute = "import socket, time; s = socket.create_server(('127.0.0.1', 9741)); time.sleep(30)";
+    let mute = Program::start(lab.command("probe", "python3").args(["-c", mute]));
+    program::wait_until("its port", || lab.shell("probe", "ss --no-header -ltn").contains(":9741"));
+    let mut ask = lab.command("probe", FLOWTAP);
+    let asked = ask.args(["status", "--probe", "localhost:9741"]).output().unwrap();
+    let said = String::from_utf8_lossy(&asked.stderr);
+    assert!(said.contains("127.0.0.1:9741: it did not answer within 5s"), "{said}");
+    drop(mute);
     // In a terminal, until somebody has seen enough.
     let top = format!("stty cols 100 rows 32; {FLOWTAP} top {place}");
     let shown = lab

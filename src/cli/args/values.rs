@@ -1,10 +1,11 @@
 //! Values of flags, and their bounds.
 
+use std::net::ToSocketAddrs as _;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::export::parse_size;
-use crate::telemetry::Address;
+use crate::telemetry::{Address, AddressError, DEFAULT_PORT};
 
 pub(super) fn max_flows(text: &str) -> Result<usize, String> {
     let number: usize =
@@ -51,7 +52,33 @@ pub(super) fn probe(text: &str) -> Result<Address, String> {
     match place.parse() {
         Ok(Address::Off) => Err("a probe without telemetry tells nothing".to_owned()),
         Ok(address) => Ok(address),
+        Err(AddressError::Exposed(address)) => Err(format!(
+            "{address} is not of this host, and what a probe tells is not encrypted; to ask it all the \
+             same: exposed:{address}"
+        )),
+        Err(AddressError::Form) => named(place),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A name of this host, as `localhost`; of its addresses the one that probes have by default.
+fn named(place: &str) -> Result<Address, String> {
+    let (name, port) = match place.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
+        Some((name, Ok(port))) => (name, port),
+        Some((_, Err(_))) => return Err(AddressError::Form.to_string()),
+        None => (place, DEFAULT_PORT),
+    };
+    let unknown = || format!("{}, and `{name}` is no name of one", AddressError::Form);
+    let found: Vec<_> = (name, port).to_socket_addrs().map_err(|_| unknown())?.collect();
+    let mut ours: Vec<_> = found.iter().filter(|it| it.ip().is_loopback()).collect();
+    ours.sort_by_key(|it| it.is_ipv6());
+    match (ours.first(), found.first()) {
+        (Some(&&address), _) => Ok(Address::Tcp { address, exposed: false }),
+        (None, Some(address)) => Err(format!(
+            "`{name}` is not this host, and what a probe tells is not encrypted; to ask it all the \
+             same: exposed:{address}"
+        )),
+        (None, None) => Err(unknown()),
     }
 }
 
@@ -87,3 +114,45 @@ const SMALLEST_SIZE: u64 = 1_000_000;
 const MOST_WORKERS: usize = 512;
 /// 128 million flows take some 24 GB: more is a slip of the keyboard.
 const MOST_FLOWS: usize = 128_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_asked_by_address_by_name_and_as_a_browser_has_it() {
+        for (text, place) in [
+            ("127.0.0.1:9739", "127.0.0.1:9739"),
+            ("http://127.0.0.1:9739/", "127.0.0.1:9739"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("http://localhost/", DEFAULT_PROBE),
+            ("[::1]:80", "[::1]:80"),
+            ("exposed:192.0.2.1:9739", "exposed:192.0.2.1:9739"),
+            ("unix:/run/flowtap/http", "unix:/run/flowtap/http"),
+        ] {
+            assert_eq!(probe(text).map(|it| it.to_string()).as_deref(), Ok(place), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused_in_the_words_of_who_asks() {
+        let elsewhere = probe("192.0.2.1:9739").unwrap_err();
+        assert!(
+            elsewhere.ends_with("to ask it all the same: exposed:192.0.2.1:9739"),
+            "{elsewhere}"
+        );
+        assert!(!elsewhere.contains("reached from outside"), "{elsewhere}");
+        for text in ["", "no-such-name.invalid", "no-such-name.invalid:80", "localhost:x", ":80"] {
+            let error = probe(text).unwrap_err();
+            assert!(error.starts_with("expected an address such as 127.0.0.1:9739"), "{error}");
+        }
+        assert!(probe("off").is_err());
+    }
+
+    #[test]
+    fn silence_lasts_a_second_or_for_ever() {
+        assert_eq!(silence("0s"), Ok(Duration::ZERO));
+        assert_eq!(silence("1s"), Ok(Duration::from_secs(1)));
+        assert!(silence("999ms").is_err() && silence("5").is_err());
+    }
+}
