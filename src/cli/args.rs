@@ -60,23 +60,43 @@ pub(super) enum Command {
     #[command(after_help = examples::CONFIG)]
     Config,
     /// Validate a configuration file, and print what is in effect with it
+    ///
+    /// What is printed is TOML that can be used in place of the file, defaults and all. It holds paths of
+    /// keys, and no key. What only this machine can tell is noted on standard error: interfaces, files and
+    /// users that are not there, certificates and keys that cannot be used. Nothing is sent, and no name is
+    /// resolved but those in a filter, by libpcap.
+    ///
+    /// Exit status: 0 it is valid, 2 it is wrong on any machine, 1 there are notes, with --strict.
     Check(Check),
     /// Look at this machine and its traffic, and say what to put right, and how
+    ///
+    /// It looks at interfaces, at some seconds of their traffic, and at the collectors. Nothing is exported or
+    /// kept, and nothing of what passes is printed but counts.
+    ///
+    /// Exit status: 0 nothing to put right, 1 something to put right, 2 wrong usage.
     #[cfg(target_os = "linux")]
     Doctor(Doctor),
     /// Say what this traffic makes collectors receive and store, and what to configure
+    #[command(long_about = plan::PLAN_HELP)]
     Plan(Plan),
-    /// List what each kind of collector gets (--export udp://HOST:PORT?profile=NAME), and why
+    /// List what each kind of collector gets (?profile=NAME), and why
     Profiles(Profiles),
     /// Say whether the probe on this host is healthy
+    ///
+    /// Exit status: 0 it is healthy, 1 it is not, or does not answer, 2 wrong usage.
     Status(Status),
     /// Watch the probe on this host in the terminal
     Top(Top),
     /// List every element that leaves the probe, for whom, and what stays on it
+    ///
+    /// Takes a configuration file, or the arguments of flowtap capture, and starts nothing: every Information
+    /// Element for each target, by which transport and how protected, and what stays on the probe, where, for
+    /// how long. It can stand under a contract.
     Manifest(Manifest),
     /// Show, on your own captures, that nothing that leaves flowtap depends on payload
+    #[command(long_about = replay::VERIFY_HELP)]
     Verify(Verify),
-    /// Write an archive for a vendor's support: versions, counters, redacted configuration
+    /// Write an archive for support: versions, counters, redacted configuration
     SupportBundle(SupportBundle),
     /// Erase what probes keep on this machine (spool, keys, state), and list every file
     Wipe(Wipe),

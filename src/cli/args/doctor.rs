@@ -10,11 +10,6 @@ use crate::cli::args::values::survey_duration;
 use crate::cli::examples;
 use crate::export::Target;
 
-/// Looks at this machine, its interfaces, some seconds of their traffic and the collectors, and says what
-/// to put right before and while a probe runs here, each with the command that does it. Nothing is
-/// exported or kept, and nothing of what passes is printed but counts.
-///
-/// Exit status: 0 nothing to put right, 1 something to put right, 2 wrong usage.
 #[derive(Debug, Args)]
 #[command(after_help = examples::DOCTOR)]
 pub(in crate::cli) struct Doctor {

@@ -9,9 +9,6 @@ use crate::cli::args::Capture;
 use crate::cli::examples;
 use crate::cli::installation;
 
-/// Takes a configuration file, or the arguments of `flowtap capture`, starts nothing, and says what
-/// that would send and keep: every Information Element for each target, by which transport and how
-/// protected, and what stays on the probe, where, for how long.
 #[derive(Debug, Args)]
 #[command(after_help = examples::MANIFEST)]
 pub(in crate::cli) struct Manifest {
@@ -31,15 +28,6 @@ pub(in crate::cli) struct Manifest {
     pub(in crate::cli) capture: Capture,
 }
 
-/// Reads a configuration file, checks all that it says and how that goes together, and prints the
-/// configuration that is in effect with it, defaults and all: TOML that can be used in its place. It
-/// holds paths of keys, and no key.
-///
-/// What only this machine can tell is noted on standard error: interfaces, files and users that are
-/// not there, certificates and keys that cannot be used. No name is resolved, and nothing is sent; of a
-/// filter libpcap looks up the names.
-///
-/// Exit status 2 for what is wrong on any machine, as of capture; 1 with --strict for what is noted.
 #[derive(Debug, Args)]
 #[command(after_help = examples::CHECK)]
 pub(in crate::cli) struct Check {

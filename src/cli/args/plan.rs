@@ -13,7 +13,7 @@ use crate::export::Target;
 use crate::telemetry::Address;
 
 #[derive(Debug, Args)]
-#[command(long_about = PLAN_HELP, after_help = examples::PLAN)]
+#[command(after_help = examples::PLAN)]
 pub(in crate::cli) struct Plan {
     /// Capture files, read one after the other; - is standard input
     #[arg(
@@ -126,16 +126,17 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) confine: Confine,
 }
 
-const PLAN_HELP: &str = "Say what this traffic makes collectors receive and store, and what to configure.
+pub(super) const PLAN_HELP: &str = "Say what this traffic makes collectors receive and store, and what to configure.
 
-By captures and by live traffic: packets are metered, and flow records encoded and compressed as in flowtap capture, but counted where \
-they would leave: nothing is sent and nothing is written. From that come octets a day, what 90 and 180 \
-days of it occupy, how that compares with a full packet capture, and sizes for flow cache and spool.
+Packets of captures or of live traffic are metered, and flow records encoded and compressed as in flowtap \
+capture, but counted where they would leave: nothing is sent and nothing is written. From that come \
+octets a day, what 90 and 180 days of it occupy, how that compares with a full packet capture, and sizes \
+for flow cache and spool.
 
 A day is taken as the mean of what was seen, and where two minutes and more were seen also as if every \
 minute were as the busiest. What makes the figures uncertain is said below them.
 
-With --probe nothing is metered: they are what a running probe has counted in its last day, each \
+With --probe nothing is metered: the figures are what a running probe has counted in its last day, each \
 target with the configuration that it has.";
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -33,7 +33,7 @@ pub(in crate::cli) struct Replay {
 }
 
 #[derive(Debug, Args)]
-#[command(long_about = VERIFY_HELP, after_help = examples::VERIFY)]
+#[command(after_help = examples::VERIFY)]
 pub(in crate::cli) struct Verify {
     /// Capture files, each verified by itself: pcap or pcapng, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
@@ -51,7 +51,7 @@ pub(in crate::cli) struct Verify {
     pub(in crate::cli) metering: Metering,
 }
 
-const VERIFY_HELP: &str = "Show, on your own captures, that nothing that leaves flowtap depends on payload.
+pub(super) const VERIFY_HELP: &str = "Show, on your own captures, that nothing that leaves flowtap depends on payload.
 
 Each capture is replayed as it is, and once more with every octet behind the last header of each \
 frame replaced: by random octets, by zeros, by ones, and by a text. That is what applications said, \
