@@ -13,7 +13,7 @@ mod way;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -24,6 +24,7 @@ use crate::cli::UsageError;
 use crate::cli::args::{Capture, Doctor, DoctorFormat};
 use crate::cli::config;
 use crate::cli::finding::{Check, Finding, Verdict};
+use crate::cli::installation::CONFIGURATION_FILE;
 use crate::confine::{self, Confinement, Files, Policy};
 use crate::decode;
 use crate::pipeline::{self, Survey, SurveyConfig, Suspects};
@@ -58,8 +59,18 @@ pub(super) fn run(arguments: Doctor) -> anyhow::Result<ExitCode> {
     Ok(if is_trouble { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What is not said by flags is that of the configuration, if there is one.
+/// What is not said by flags is that of the configuration: the one that is named, or where no interface
+/// is, that of the service.
 fn configured(mut arguments: Doctor) -> anyhow::Result<Doctor> {
+    if arguments.config.is_none() && arguments.interface.is_empty() {
+        let usual = Path::new(CONFIGURATION_FILE);
+        if !usual.exists() {
+            bail!(UsageError(format!(
+                "name an interface (-i eth1) or a configuration (--config {CONFIGURATION_FILE})"
+            )));
+        }
+        arguments.config = Some(usual.to_owned());
+    }
     let Some(file) = &arguments.config else { return Ok(arguments) };
     let Capture { interface, meter, spool, .. } = config::of_file(file)?.capture;
     if arguments.interface.is_empty() {
@@ -101,7 +112,8 @@ fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
     };
 
     // Deaf as yet; from here on there are fewer rights.
-    let sources = open(&before);
+    let watched = watched(&before);
+    let sources = open(&watched);
     findings.push(machine::confinement(&confine()?));
     let config = SurveyConfig {
         duration: *duration,
@@ -112,18 +124,21 @@ fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
     let looked = sources.and_then(|mut sources| {
         live::let_in(&mut sources)?;
         findings.extend(cuts(&sources));
-        let during = || promiscuous.extend(names.iter().map(|name| look::is_promiscuous(name)));
+        let names = watched.iter().map(|it| &it.name);
+        let during = || promiscuous.extend(names.map(|name| look::is_promiscuous(name)));
         Ok(pipeline::survey(sources, &config, during))
     });
     let seconds = duration.as_secs_f64();
     let survey = match looked {
         Ok(survey) => survey,
         Err(error) => {
-            findings.push(traffic::unseen(&error, may_capture, before.iter().all(|it| it.up)));
+            let any_up = watched.iter().any(|it| it.up);
+            findings.push(traffic::unseen(&error, may_capture, any_up));
             return Ok(Report { interfaces: names.clone(), survey: None, seconds, findings });
         }
     };
-    for ((before, name), promiscuous) in before.iter().zip(names).zip(promiscuous) {
+    for (before, promiscuous) in watched.iter().zip(promiscuous) {
+        let name = &before.name;
         findings.push(interface::promiscuous(name, promiscuous));
         findings.extend(traffic::of_interface(before, look::losses(name), &survey, seconds));
     }
@@ -146,7 +161,13 @@ fn name_interface(findings: &mut [Finding], name: &str) {
     }
 }
 
-fn open(interfaces: &[Interface]) -> Result<Vec<LiveSource>, CaptureError> {
+/// One that is down is said to be, and keeps nobody from looking at the others.
+fn watched(interfaces: &[Interface]) -> Vec<&Interface> {
+    let up: Vec<_> = interfaces.iter().filter(|it| it.up).collect();
+    if up.is_empty() { interfaces.iter().collect() } else { up }
+}
+
+fn open(interfaces: &[&Interface]) -> Result<Vec<LiveSource>, CaptureError> {
     if let Some(down) = interfaces.iter().find(|it| !it.up) {
         let (interface, what) = (down.name.clone(), "it is not up".to_owned());
         return Err(CaptureError::Interface { interface, what });

@@ -13,12 +13,13 @@ use crate::export::Target;
 #[derive(Debug, Args)]
 #[command(after_help = examples::DOCTOR)]
 pub(in crate::cli) struct Doctor {
-    /// Look at what this configuration names; flags override it
+    /// Look at what this configuration names; flags override it [default: /etc/flowtap/flowtap.toml
+    /// where no interface is named]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) config: Option<PathBuf>,
 
     /// Interface to look at; repeat it for several, as for capture
-    #[arg(short, long = "interface", value_name = "IFACE", required_unless_present = "config")]
+    #[arg(short, long = "interface", value_name = "IFACE")]
     pub(in crate::cli) interface: Vec<String>,
 
     /// How long to look at the traffic, 1s to 1h

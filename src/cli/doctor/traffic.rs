@@ -10,13 +10,13 @@ use crate::sys::ethtool::ReceiveRing;
 use crate::telemetry::SILENCE_FIX;
 
 /// Why there is nothing to judge. Without a right, or an interface that is up, that is said elsewhere.
-pub(super) fn unseen(error: &CaptureError, may_capture: bool, all_up: bool) -> Finding {
+pub(super) fn unseen(error: &CaptureError, may_capture: bool, any_up: bool) -> Finding {
     if !may_capture {
         let text = "the traffic could not be looked at without CAP_NET_RAW";
         return Finding::new(Check::Traffic, Verdict::Unknown, text);
     }
     let text = format!("the traffic could not be looked at: {error}");
-    if all_up {
+    if any_up {
         let fix = "put right what the system says; flowtap capture would end the same way";
         return Finding::new(Check::Traffic, Verdict::Error, text).fixed_by(fix);
     }
@@ -208,7 +208,7 @@ mod tests {
     fn what_cannot_be_looked_at_is_an_error_unless_the_reason_is_one_already() {
         let what = "no memory".to_owned();
         let error = CaptureError::Interface { interface: "eth1".to_owned(), what };
-        let verdict = |may_capture, all_up| unseen(&error, may_capture, all_up).verdict;
+        let verdict = |may_capture, any_up| unseen(&error, may_capture, any_up).verdict;
         assert_eq!(verdict(true, true), Verdict::Error);
         assert_eq!([verdict(false, true), verdict(true, false)], [Verdict::Unknown; 2]);
     }
