@@ -25,6 +25,7 @@ use crate::cli::args::{Capture, Doctor, DoctorFormat};
 use crate::cli::config;
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::cli::installation::CONFIGURATION_FILE;
+use crate::cli::stacking;
 use crate::confine::{self, Confinement, Files, Policy};
 use crate::decode;
 use crate::pipeline::{self, Survey, SurveyConfig, Suspects};
@@ -103,6 +104,7 @@ fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
     ];
     let before: Vec<_> = names.iter().map(|name| look::interface(name)).collect();
     findings.extend(before.iter().flat_map(interface::state));
+    findings.extend(stacking::findings(names));
     findings.extend(export::collectors(&collectors));
     let disk = spool.directory.as_deref().map(|directory| (directory, free_octets(directory)));
     let suspects = Suspects {

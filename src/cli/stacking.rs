@@ -5,27 +5,49 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::cli::finding::{Check, Finding, Verdict};
+
 /// All interfaces above `name`, however far.
 pub(super) fn above(name: &str) -> BTreeSet<String> {
     all(Path::new(CLASS), name, "upper_")
 }
 
-/// Interfaces that one right below them is observed together with: each with that one, and whether all
-/// that it stands on is observed, so that nothing is missed without it.
-pub(super) fn stacked(names: &[String]) -> Vec<Stacked> {
-    stacked_in(Path::new(CLASS), names)
+/// Whether what comes by one observed interface comes by another once more; of one alone there is nothing
+/// to say.
+pub(super) fn findings(names: &[String]) -> Vec<Finding> {
+    if names.len() < 2 {
+        return Vec::new();
+    }
+    let stacked = stacked(Path::new(CLASS), names);
+    if stacked.is_empty() {
+        let text = "no interface stands on another that is observed";
+        return vec![Finding::new(Check::Stacked, Verdict::Ok, text)];
+    }
+    stacked.iter().map(Stacked::finding).collect()
 }
 
 /// Two interfaces of which one hands to the other what it receives.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Stacked {
-    pub(super) upper: String,
-    pub(super) lower: String,
+#[derive(Debug)]
+struct Stacked {
+    upper: String,
+    lower: String,
     /// Whatever comes by the upper one comes by an observed one below it.
-    pub(super) is_covered: bool,
+    is_covered: bool,
 }
 
-fn stacked_in(class: &Path, names: &[String]) -> Vec<Stacked> {
+impl Stacked {
+    fn finding(&self) -> Finding {
+        let Self { upper, lower, is_covered } = self;
+        let text = format!("it stands on {lower}, which is observed too");
+        // Of a bond with another member, the bond is the one that hears all.
+        let superfluous = if *is_covered { upper } else { lower };
+        let fix = format!("flowtap capture, without -i {superfluous}");
+        Finding::new(Check::Stacked, Verdict::Error, text).of(upper).fixed_by(fix)
+    }
+}
+
+/// Each pair, at whatever distance.
+fn stacked(class: &Path, names: &[String]) -> Vec<Stacked> {
     let mut found = Vec::new();
     for upper in names {
         let below = all(class, upper, "lower_");
@@ -102,9 +124,9 @@ mod tests {
         let class = machine();
         let pairs = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-            let found = stacked_in(class.path(), &names);
-            let pair = |it: Stacked| format!("{} {} {}", it.upper, it.lower, it.is_covered);
-            found.into_iter().map(pair).collect::<Vec<_>>()
+            let found = stacked(class.path(), &names);
+            let pair = |it: &Stacked| format!("{} {} {}", it.upper, it.lower, it.is_covered);
+            found.iter().map(pair).collect::<Vec<_>>()
         };
         assert_eq!(pairs(&["eth0", "eth1", "eth2"]), [""; 0]);
         assert_eq!(pairs(&["bond0", "bond0.10"]), ["bond0.10 bond0 true"]);
@@ -112,5 +134,13 @@ mod tests {
         assert_eq!(pairs(&["eth0", "bond0", "eth1"]), ["bond0 eth0 true", "bond0 eth1 true"]);
         assert_eq!(pairs(&["br0", "eth0"]), ["br0 eth0 false"]);
         assert_eq!(pairs(&["br0", "eth2", "bond0"]), ["br0 eth2 true", "br0 bond0 true"]);
+
+        let without = |is_covered| {
+            let (upper, lower) = ("bond0".to_owned(), "eth0".to_owned());
+            Stacked { upper, lower, is_covered }.finding().fix
+        };
+        assert_eq!(without(true).as_deref(), Some("flowtap capture, without -i bond0"));
+        assert_eq!(without(false).as_deref(), Some("flowtap capture, without -i eth0"));
+        assert_eq!(findings(&["eth0".to_owned()]), []);
     }
 }

@@ -144,6 +144,76 @@ fn a_configuration_says_what_to_look_at_and_flags_override_it() {
 
 #[test]
 #[ignore = "needs root"]
+fn of_several_interfaces_each_is_looked_at_and_none_is_taken_for_two() {
+    let test = "doctor::of_several_interfaces_each_is_looked_at_and_none_is_taken_for_two";
+    inside(test, || {
+        // One that is down is no reason not to look at the other.
+        cable("tap0", "src0");
+        cable("tap1", "src1");
+        ip("link set dev tap1 down");
+        let one_down = while_sending(both_directions, || Report::of(&["-i", "tap1"]));
+        one_down.troubled_by(&["carrier"]);
+        assert!(one_down.packets > Some(10), "{:?}", one_down.packets);
+        assert_eq!(one_down.verdicts["traffic"], "ok");
+        assert_eq!(one_down.fixes("carrier"), "ip link set dev tap1 up");
+        assert_eq!(one_down.verdicts["stacked"], "ok");
+
+        // A port and its bridge, and a macvlan on that.
+        ip("link add name br0 type bridge");
+        ip("link set dev tap0 master br0");
+        ip("link set dev br0 up");
+        ip("link add link br0 name way0 type macvlan");
+        ip("link set dev way0 up");
+        let more = ["-i", "br0", "-i", "way0"];
+        let stacked = while_sending(both_directions, || Report::of(&more));
+        assert_eq!(stacked.verdicts["stacked"], "error", "{:#?}", stacked.findings);
+        let fixes = stacked.fixes("stacked");
+        assert!(fixes.contains("without -i br0") && fixes.contains("without -i way0"), "{fixes}");
+        assert!(!fixes.contains("without -i tap0"), "{fixes}");
+
+        // The way to this machine, by what stands above.
+        ip("address add 203.0.113.1/24 dev br0");
+        ip("route add default dev way0");
+        let reached = while_sending(both_directions, || Report::of(&[]));
+        reached.troubled_by(&["reached"]);
+        let all: String = reached.findings.iter().filter_map(|it| it["fix"].as_str()).collect();
+        assert!(!all.contains("flush") && !all.contains("disable_ipv6"), "{all}");
+        let ended = flowtap(["doctor", "-i", "lo", "--duration", "1s"]).with(1);
+        assert!(ended.text().contains("this is how the machine is reached"), "{}", ended.text());
+        assert!(!ended.text().contains("flush"), "{}", ended.text());
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_words_the_configuration_of_the_service_is_looked_at() {
+    inside("doctor::without_words_the_configuration_of_the_service_is_looked_at", || {
+        cable("tap0", "src0");
+        // In a mount namespace of our own (ip-netns(8)).
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let etc = folder.path().join("etc");
+        program::run(Command::new("cp").arg("-a").arg("/etc").arg(&etc));
+        fs::create_dir_all(etc.join("flowtap")).expect("it is ours");
+        let file = etc.join("flowtap/flowtap.toml");
+        fs::write(&file, "[[interface]]\nname = \"tap0\"\n").expect("it is ours");
+        program::run(Command::new("mount").arg("--bind").arg(&etc).arg("/etc"));
+        let look = || flowtap(["doctor", "--duration", "1s", "--format", "json"]);
+        Report::from(&while_sending(both_directions, look)).troubled_by(&[]);
+        // It is not asked where an interface is named, nor is there another when it is gone.
+        fs::write(&file, "wrong").expect("it is ours");
+        while_sending(both_directions, || Report::of(&[])).troubled_by(&[]);
+        assert!(look().with(2).stderr.contains("flowtap.toml"));
+        fs::remove_file(&file).expect("it is ours");
+        let told = look().with(2).stderr;
+        let expected =
+            "name an interface (-i eth1) or a configuration (--config /etc/flowtap/flowtap.toml)";
+        assert!(told.contains(expected), "{told}");
+        program::run(Command::new("umount").arg("/etc"));
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
 fn nobody_who_passes_is_named() {
     inside("doctor::nobody_who_passes_is_named", || {
         cable("tap0", "src0");
@@ -273,8 +343,7 @@ fn a_capture_warns_once_of_what_it_sees_and_counts_it() {
 #[test]
 fn wrong_usage_is_said_before_anything_is_looked_at() {
     for arguments in [
-        &["doctor"][..],
-        &["doctor", "-i", "eth1", "--duration", "0s"],
+        &["doctor", "-i", "eth1", "--duration", "0s"][..],
         &["doctor", "-i", "eth1", "-i", "eth1"],
         &["doctor", "-i", "eth1", "--export", "udp:c"],
         &["doctor", "-i", "eth1", "--spool-size", "5M"],

@@ -147,9 +147,15 @@ mod tests {
                 records: on_disk,
                 octets: 100 * on_disk,
                 maximum_octets: 1 << 30,
+                limit_octets: 1 << 30,
             });
-            state.session =
-                Some(SessionState { is_open: true, member: 1, unconfirmed, last_written: None });
+            state.session = Some(SessionState {
+                is_open: true,
+                is_refused: false,
+                member: 1,
+                unconfirmed,
+                last_written: None,
+            });
             state.messages = sent + unconfirmed;
             state.message_octets = 100 * state.messages;
             state

@@ -5,7 +5,6 @@ use super::*;
 use crate::export::body::Body;
 use crate::export::mapping::{Content as _, Templates, data_records};
 use crate::export::notice::Observer;
-use crate::export::notice::Observer;
 use crate::export::target::{Collector, Target, Transport};
 use crate::export::testing::{read_flows, udp_uniflow};
 use crate::export::transport::{Patience, SendError, Session, Settings};
