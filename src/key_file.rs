@@ -74,14 +74,24 @@ impl SecretKey {
     /// anything else: to overwrite it could destroy what somebody needs.
     pub fn from_file(path: &Path) -> Result<Self, KeyFileError> {
         let failed = |source| KeyFileError::File { path: path.to_owned(), source };
+        if let Some(key) = Self::existing(path)? {
+            return Ok(key);
+        }
+        create(path, &Self::random()?).map_err(failed)?;
+        // Another thread or process may have been first: what is there counts.
+        Self::read(&File::open(path).map_err(failed)?, path)
+    }
+
+    /// The key in `path`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_file`].
+    pub fn existing(path: &Path) -> Result<Option<Self>, KeyFileError> {
         match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path, &Self::random()?).map_err(failed)?;
-                // Another thread or process may have been first: what is there counts.
-                Self::read(&File::open(path).map_err(failed)?, path)
-            }
-            Err(error) => Err(failed(error)),
-            Ok(file) => Self::read(&file, path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(KeyFileError::File { path: path.to_owned(), source }),
+            Ok(file) => Self::read(&file, path).map(Some),
         }
     }
 

@@ -17,6 +17,12 @@ pub(super) const ENVIRONMENT_FILE: &str = "/etc/flowtap/flowtap.env";
 /// The directory of the probe (see `systemd/flowtap.service`), in which it is started.
 pub(super) const STATE_DIRECTORY: &str = "/var/lib/flowtap";
 
+/// Who runs it (see `systemd/flowtap.service`).
+pub(super) const UNIT_USER: &str = "flowtap";
+/// Directories that the unit makes for that user.
+pub(super) const UNIT_DIRECTORIES: [&str; 3] =
+    ["/run/flowtap", STATE_DIRECTORY, "/var/log/flowtap"];
+
 /// The words of `FLOWTAP_OPTIONS` in an environment file (systemd.exec(5)); none if it has none.
 ///
 /// # Errors

@@ -53,11 +53,11 @@ use other_processors as system_calls;
 pub use account::Account;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    Access, Account, check_place, give_up_privileges, limit_descriptors, raise_fence,
+    Access, Account, check_place, give_up_privileges, is_root, limit_descriptors, raise_fence,
 };
 pub use policy::{Files, Network, Policy, Reopens};
 #[cfg(target_os = "linux")]
-pub use privileges::{Access, check_place, give_up_privileges, limit_descriptors};
+pub use privileges::{Access, check_place, give_up_privileges, is_root, limit_descriptors};
 pub use report::{Confinement, Fence, FileFence, Privileges, State, SystemCallFence};
 pub use resolver::resolver_files;
 

@@ -86,6 +86,11 @@ fn become_user(account: &Account) -> Result<(), ConfineError> {
     prctl::set_keepcaps(false).map_err(refused("keep capabilities"))
 }
 
+/// Whether we are root, with capabilities or without.
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
 /// Checks that the user we are now can read the file, or make files in the directory, at `path`; what
 /// is not there is none of this check's business.
 ///

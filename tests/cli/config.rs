@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use crate::run::flowtap;
@@ -84,7 +85,7 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
     let secret = folder.write("probe.key", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n");
     let text = format!(
         "[[interface]]\nname = 'no-such-link'\n[capture]\nfilter = 'port no-such-service'\n[confinement]\nuser = 'nobody-of-this-name'\n\
-         [networks]\nexclude_files = ['/nonexistent/list']\n[spool]\ndirectory = '/nonexistent/spool'\n\
+         [networks]\nexclude_files = ['/nonexistent/list']\n[spool]\ndirectory = '{secret}/spool'\n\
          [[collector]]\nurl = 'tls://collector.invalid'\ntls = {{ cert = '{secret}', key = '{secret}' }}\n\
          [[file]]\npath = '/nonexistent/flows'\n"
     );
@@ -95,7 +96,7 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
         "note: filter `port no-such-service`: unknown port",
         "note: --user nobody-of-this-name: ",
         "note: cannot read /nonexistent/list",
-        "note: /nonexistent/spool: its directory /nonexistent: No such file",
+        "/probe.key/spool: Not a directory",
         "note: /nonexistent/flows: its directory",
         "note: tls://collector.invalid:4740: ",
     ] {
@@ -105,6 +106,71 @@ fn what_only_this_machine_can_tell_is_noted_and_keys_are_not_printed() {
     for said in [checked.text(), &checked.stderr] {
         assert!(!said.contains("MIIEv") && !said.contains("BEGIN"), "{said}");
     }
+}
+
+#[test]
+fn a_key_that_others_may_read_is_noted_and_a_directory_that_a_capture_makes_is_not() {
+    let folder = Folder::new();
+    let key = folder.write("pseudonym.key", &"0".repeat(32));
+    let spool = folder.path("not/made/spool").display().to_string();
+    let text = format!(
+        "[[interface]]\nname = 'lo'\n[telemetry]\nlisten = 'unix:{key}.d/socket'\n\
+         [spool]\ndirectory = '{spool}'\nkey = '{spool}/key'\n[[collector]]\nurl = 'tcp://192.0.2.1'\n\
+         [collector.privacy]\nlevel = 'obfuscated'\npseudonym_key = '{key}'\n"
+    );
+    let file = folder.write("flowtap.toml", &text);
+    let mode = |mode| fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let checked = flowtap(["check", "--quiet", &file]).well();
+    let notes: Vec<_> = checked.stderr.lines().collect();
+    assert!(notes[0].contains("pseudonym.key is open to other users (mode 0644)"), "{notes:?}");
+    assert!(notes[1].contains(".d/socket: its directory "), "{notes:?}");
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    mode(0o600);
+    fs::create_dir(format!("{key}.d")).unwrap();
+    assert_eq!(flowtap(["check", "--quiet", "--strict", &file]).well().stderr, "");
+    assert_eq!(fs::read(&key).unwrap().len(), 32);
+    assert!(!folder.path("not").exists(), "a check makes nothing");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_the_probes_user_may_not_read_is_noted_also_to_root() {
+    let folder = Folder::new();
+    let mode = |path: PathBuf, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(folder.path(""), 0o755);
+    let key = folder.write("pseudonym.key", &"0".repeat(32));
+    let list = folder.write("ours.txt", "10.0.0.0/8\n");
+    let begin = "[[interface]]\nname = 'lo'\n[telemetry]\nlisten = 'off'\n";
+    let text = format!(
+        "{begin}[networks]\nonly_files = ['{list}']\n[[json]]\npath = '/dev/null'\n\
+         [json.privacy]\nlevel = 'obfuscated'\npseudonym_key = '{key}'\n"
+    );
+    for path in ["pseudonym.key", "ours.txt"] {
+        mode(folder.path(path), 0o600);
+    }
+    let file = folder.write("flowtap.toml", &text);
+    let strict = ["check", "--quiet", "--strict", &file];
+    assert_eq!(flowtap(strict).well().stderr, "", "root may");
+    let by_file = folder.write("nobody.toml", &format!("{text}[confinement]\nuser = 'nobody'\n"));
+    mode(folder.path("nobody.toml"), 0o600);
+    let checks =
+        [&[&strict[..], &["--user", "nobody"]].concat()[..], &["check", "--strict", &by_file]];
+    for (place, arguments) in checks.into_iter().enumerate() {
+        let checked = flowtap(arguments).with(1);
+        for note in [
+            &format!("note: cannot read {list}: Permission denied"),
+            &format!("note: cannot use the key file {key}: Permission denied"),
+            "is valid, looked at as user nobody; there are ",
+        ] {
+            assert!(checked.stderr.contains(note), "{note}: {}", checked.stderr);
+        }
+        let is_unreadable = checked.stderr.contains("it will not be read on SIGHUP");
+        assert_eq!(is_unreadable, place == 1, "{}", checked.stderr);
+    }
+    flowtap(["check", &file, "--user", "nobody-of-this-name"]).with(2);
 }
 
 #[test]

@@ -35,6 +35,13 @@ pub(in crate::cli) struct Check {
     #[arg(value_name = "FILE", default_value = installation::CONFIGURATION_FILE)]
     pub(in crate::cli) file: PathBuf,
 
+    /// Look at files as this user, where run as root [default: who would capture]
+    ///
+    /// That is confinement.user of the file, for the file of the unit flowtap, and else root without its
+    /// capabilities.
+    #[arg(long, value_name = "NAME[:GROUP]")]
+    pub(in crate::cli) user: Option<String>,
+
     /// Exit with status 1 if there is anything to note
     #[arg(long)]
     pub(in crate::cli) strict: bool,
