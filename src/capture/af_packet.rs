@@ -27,6 +27,7 @@ use crate::capture::interface_losses::InterfaceLosses;
 use crate::capture::live::Cut;
 use crate::capture::live::DOWN_FOR_GOOD;
 use crate::capture::live::DRAIN_PATIENCE;
+use crate::capture::live::FilterFault;
 use crate::capture::live::LINK_CHECK_INTERVAL;
 use crate::capture::live::LOST_FOR_GOOD;
 use crate::capture::live::LiveConfig;
@@ -40,6 +41,7 @@ use crate::capture::ring::Ring;
 use crate::capture::ring::RingConfig;
 use crate::capture::ring::Taken;
 use crate::capture::screen::Screen;
+use crate::capture::truncation::Reach;
 use crate::capture::watch::Left;
 use crate::capture::watch::LinkState;
 use crate::capture::watch::Watch;
@@ -119,15 +121,9 @@ impl AfPacketSource {
     /// Lets frames through by another filter from now on, also in rings that are opened later.
     pub fn refilter(&mut self, filter: &NewFilter) {
         for port in &mut self.ports {
-            let Some(screen) = filter.screens.get(&port.point.name) else { continue };
-            let attached = port.ring.as_ref().map(|ring| ring.replace_screen(screen)).transpose();
-            match attached {
-                Ok(cut) => {
-                    port.screen = Arc::clone(screen);
-                    if let Some(cut) = cut {
-                        port.point.learn(cut, &mut self.notices);
-                    }
-                }
+            match port.refilter(filter) {
+                Ok(Some(cut)) => port.point.learn(cut, &mut self.notices),
+                Ok(None) => {}
                 Err(what) => {
                     let interface = port.point.name.clone();
                     self.notices.push(Notice::FilterRefused { interface, what });
@@ -285,13 +281,20 @@ fn add_interface(
     let group = (sources.len() > 1).then(Arc::<Mutex<FanoutGroup>>::default);
     let mut screen = None;
     for (worker, source) in sources.iter_mut().enumerate() {
-        let link = look_up(&source.links, interface)?;
+        let Some(link) = look_up(&source.links, interface, config)? else {
+            let port = Port::of_absent(interface, config, group.clone(), worker == 0)?;
+            port.watch.absent(interface, &mut source.notices);
+            source.ports.push(port);
+            continue;
+        };
         let link_type = link_type(link.hardware_type).ok_or_else(|| unknown(interface, link))?;
         // A screen belongs to the interface, not to the worker.
         let screen = match &screen {
             Some(screen) => Arc::clone(screen),
             None => {
-                Arc::clone(screen.insert(Arc::new(self::screen(interface, link_type, config)?)))
+                let filter = config.filter.as_deref();
+                let made = self::screen(interface, link_type, filter, config.reach)?;
+                Arc::clone(screen.insert(Arc::new(made)))
             }
         };
         let point = ObservationPoint {
@@ -300,19 +303,8 @@ fn add_interface(
             link_type,
             cut: Cut::Waiting,
         };
-        let mut port = Port {
-            point,
-            ring: None,
-            config: RingConfig::new(config),
-            screen,
-            group: group.clone(),
-            watch: Watch::new(worker == 0, config.reopen),
-            reopen: config.reopen,
-            went_down: false,
-            looks_since_gone: 0,
-            lost_before: 0,
-            losses: (worker == 0).then(InterfaceLosses::default),
-        };
+        let watch = Watch::new(worker == 0, config.reopen);
+        let mut port = Port::new(point, config, screen, group.clone(), watch, worker == 0);
         if port.can_join(link) {
             port.ring = Some(port.open_ring(link)?);
         } else if !config.reopen {
@@ -330,15 +322,16 @@ fn add_interface(
 fn screen(
     interface: &str,
     link_type: LinkType,
-    config: &LiveConfig,
+    expression: Option<&str>,
+    reach: Reach,
 ) -> Result<Screen, CaptureError> {
-    let Some(expression) = &config.filter else {
-        return Ok(Screen::new(None, link_type, config.reach));
+    let Some(expression) = expression else {
+        return Ok(Screen::new(None, link_type, reach));
     };
     // A socket first of all, so that a missing privilege is not blamed on the filter.
     Ring::socket().map_err(|what| refusal(interface, what))?;
     let filter = filter::compile(interface, link_type, expression)?;
-    Ok(Screen::new(Some(&filter), link_type, config.reach))
+    Ok(Screen::new(Some(&filter), link_type, reach))
 }
 
 /// One interface as one worker sees it.
@@ -349,6 +342,9 @@ struct Port {
     ring: Option<Ring>,
     config: RingConfig,
     screen: Arc<Screen>,
+    /// What the screen is made of for an interface that was not there, when it is.
+    filter: Option<String>,
+    reach: Reach,
     /// None for a single worker.
     group: Option<Arc<Mutex<FanoutGroup>>>,
     watch: Watch,
@@ -365,6 +361,61 @@ struct Port {
 }
 
 impl Port {
+    fn new(
+        point: ObservationPoint,
+        config: &LiveConfig,
+        screen: Arc<Screen>,
+        group: Option<Arc<Mutex<FanoutGroup>>>,
+        watch: Watch,
+        is_first: bool,
+    ) -> Self {
+        Self {
+            point,
+            ring: None,
+            config: RingConfig::new(config),
+            screen,
+            filter: config.filter.clone(),
+            reach: config.reach,
+            group,
+            watch,
+            reopen: config.reopen,
+            went_down: false,
+            looks_since_gone: 0,
+            lost_before: 0,
+            losses: is_first.then(InterfaceLosses::default),
+        }
+    }
+
+    /// On an interface that is not there. What can be wrong without it is found now.
+    fn of_absent(
+        interface: &str,
+        config: &LiveConfig,
+        group: Option<Arc<Mutex<FanoutGroup>>>,
+        is_first: bool,
+    ) -> Result<Self, CaptureError> {
+        Ring::socket().map_err(|what| refusal(interface, what))?;
+        if let Some(expression) = &config.filter
+            && let Err(FilterFault::Anywhere(what)) = filter::check(expression)
+        {
+            return Err(CaptureError::Filter { expression: expression.clone(), what });
+        }
+        let link_type = LinkType::Ethernet;
+        let point =
+            ObservationPoint { index: 0, name: interface.into(), link_type, cut: Cut::Waiting };
+        let screen = Arc::new(Screen::new(None, link_type, config.reach));
+        Ok(Self::new(point, config, screen, group, Watch::of_absent(is_first), is_first))
+    }
+
+    /// Takes another filter; where it is cut off from now on, if frames come.
+    fn refilter(&mut self, filter: &NewFilter) -> Result<Option<Cut>, String> {
+        let ObservationPoint { name, link_type, .. } = &self.point;
+        let screen = filter.screen(name, *link_type).map_err(|error| error.to_string())?;
+        let Some(screen) = screen else { return Ok(None) };
+        let cut = self.ring.as_ref().map(|ring| ring.replace_screen(&screen)).transpose()?;
+        (self.screen, self.filter) = (screen, filter.expression.clone());
+        Ok(cut)
+    }
+
     /// Before Linux 6.13 a fanout group takes only sockets whose interface is up. One that is down
     /// is opened when it comes up, as if it came back.
     const fn can_join(&self, link: Link) -> bool {
@@ -421,6 +472,10 @@ impl Port {
             Some(link) => match self.open_again(link) {
                 Ok((ring, cut)) => {
                     self.ring = Some(ring);
+                    if self.point.index == 0 {
+                        self.point.index = link.index;
+                        self.watch.numbered(&self.point.name, link.index, notices);
+                    }
                     self.point.learn(cut, notices);
                     let state = if link.up { LinkState::Up } else { LinkState::Down };
                     self.watch.found(&self.point.name, state, notices);
@@ -431,8 +486,14 @@ impl Port {
     }
 
     /// Opens the ring on the interface that now has the name.
-    fn open_again(&self, link: Link) -> Result<(Ring, Cut), CaptureError> {
-        if link_type(link.hardware_type) != Some(self.point.link_type) {
+    fn open_again(&mut self, link: Link) -> Result<(Ring, Cut), CaptureError> {
+        if self.point.index == 0 {
+            // It was not there before.
+            let name = &self.point.name;
+            let link_type = link_type(link.hardware_type).ok_or_else(|| unknown(name, link))?;
+            self.screen = Arc::new(screen(name, link_type, self.filter.as_deref(), self.reach)?);
+            self.point.link_type = link_type;
+        } else if link_type(link.hardware_type) != Some(self.point.link_type) {
             return Err(self.error(String::from("it has another link layer than before")));
         }
         let ring = self.open_ring(link)?;

@@ -57,6 +57,9 @@ pub struct LiveConfig {
     /// Whether an interface that is gone is opened again when there is one of its name. To open one
     /// takes privileges.
     pub reopen: bool,
+    /// Whether an interface that is not there is waited for, as one is that goes; else it is an error.
+    /// Without [`Self::reopen`] it is one in any case.
+    pub awaits: bool,
     /// Which headers are let through; what follows them is cut off.
     pub reach: Reach,
 }
@@ -70,6 +73,7 @@ impl Default for LiveConfig {
             ring_octets: 128 << 20,
             promiscuous: true,
             reopen: true,
+            awaits: false,
             reach: Reach::default(),
         }
     }
@@ -78,8 +82,8 @@ impl Default for LiveConfig {
 /// An interface under observation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ObservationPoint {
-    /// Its number when capture began, which every [`Frame`] from it carries, also after the
-    /// interface was deleted and made again under another.
+    /// Its number when capture from it began, which every [`Frame`] from it carries, also after the
+    /// interface was deleted and made again under another. Zero until there is one.
     pub index: u32,
     /// Its name.
     pub name: String,
@@ -99,7 +103,7 @@ pub enum Cut {
     /// It reaches the memory shared with the kernel, and is cut off before the frame is lent. With the
     /// reason.
     OnArrival(String),
-    /// Nothing is captured yet: the interface is down.
+    /// Nothing is captured yet: the interface is down, or not there.
     Waiting,
 }
 
@@ -143,6 +147,20 @@ impl ObservationPoint {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
+    /// The interface is not there as yet. Capture begins when it is.
+    InterfaceAbsent {
+        /// Its name.
+        interface: String,
+        /// Those that are there.
+        there: String,
+    },
+    /// An interface that was not there has come, and frames from it carry this number from now on.
+    InterfaceNumbered {
+        /// Its name.
+        interface: String,
+        /// Its number.
+        index: u32,
+    },
     /// The interface is back and frames are captured again.
     InterfaceBack(String),
     /// The interface was set down. Capture goes on when it is up again.
@@ -184,6 +202,12 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::InterfaceAbsent { interface, there } => {
+                write!(formatter, "{interface}: is not there, waiting for it (there are: {there})")
+            }
+            Self::InterfaceNumbered { interface, index } => {
+                write!(formatter, "{interface}: is there, as number {index}")
+            }
             Self::InterfaceBack(name) => write!(formatter, "{name}: back, capturing again"),
             Self::InterfaceDown(name) => {
                 write!(formatter, "{name}: is down, waiting for it to come up")
@@ -231,9 +255,11 @@ pub fn check_filter(expression: &str) -> Result<(), FilterFault> {
 #[derive(Debug)]
 pub struct NewFilter {
     pub(super) expression: Option<String>,
-    /// By the names of the interfaces.
+    /// By the names of the interfaces, each for a link layer.
     #[cfg(target_os = "linux")]
-    pub(super) screens: BTreeMap<String, Arc<Screen>>,
+    screens: BTreeMap<String, (LinkType, Arc<Screen>)>,
+    #[cfg(target_os = "linux")]
+    reach: Reach,
 }
 
 impl NewFilter {
@@ -250,7 +276,7 @@ impl NewFilter {
     ) -> Result<Self, CaptureError> {
         #[cfg(target_os = "linux")]
         let screens = {
-            let mut screens: BTreeMap<String, Arc<Screen>> = BTreeMap::new();
+            let mut screens = BTreeMap::new();
             for ObservationPoint { name, link_type, .. } in points {
                 if screens.contains_key(name) {
                     continue;
@@ -260,7 +286,8 @@ impl NewFilter {
                 let compile = |expression| filter::compile_for(&alike, *link_type, expression);
                 let filter = expression.map(compile).transpose()?;
                 let screen = Arc::new(Screen::new(filter.as_deref(), *link_type, reach));
-                screens.extend(alike.iter().map(|name| ((*name).to_owned(), Arc::clone(&screen))));
+                let screen = |name: &&str| ((*name).to_owned(), (*link_type, Arc::clone(&screen)));
+                screens.extend(alike.iter().map(screen));
             }
             screens
         };
@@ -268,6 +295,27 @@ impl NewFilter {
             expression: expression.map(str::to_owned),
             #[cfg(target_os = "linux")]
             screens,
+            #[cfg(target_os = "linux")]
+            reach,
+        })
+    }
+
+    /// What the kernel is to run on frames of interface `name`, if it is one of those it was made for.
+    /// Which link layer one has that came later nobody knew when it was compiled.
+    #[cfg(target_os = "linux")]
+    pub(super) fn screen(
+        &self,
+        name: &str,
+        link_type: LinkType,
+    ) -> Result<Option<Arc<Screen>>, CaptureError> {
+        Ok(match self.screens.get(name) {
+            None => None,
+            Some((of, screen)) if *of == link_type => Some(Arc::clone(screen)),
+            Some(_) => {
+                let compile = |expression| filter::compile(name, link_type, expression);
+                let filter = self.expression.as_deref().map(compile).transpose()?;
+                Some(Arc::new(Screen::new(filter.as_deref(), link_type, self.reach)))
+            }
         })
     }
 }

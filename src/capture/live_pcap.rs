@@ -94,6 +94,9 @@ impl PcapSource {
         for (place, interface) in config.interfaces.iter().enumerate() {
             if let Some(source) = sources.get_mut(place % workers) {
                 let port = Port::open(&source.links, interface, config)?;
+                if port.point.index == 0 {
+                    port.watch.absent(interface, &mut source.notices);
+                }
                 source.ports.push(port);
             }
         }
@@ -285,20 +288,21 @@ struct Counted {
 
 impl Port {
     fn open(links: &Links, interface: &str, config: &LiveConfig) -> Result<Self, CaptureError> {
-        let link = look_up(links, interface)?;
+        let link = look_up(links, interface, config)?;
+        let is_up = link.is_some_and(|link| link.up);
         let settings = Settings {
             filter: config.filter.clone(),
             buffer_octets: i32::try_from(config.ring_octets).unwrap_or(i32::MAX),
             promiscuous: config.promiscuous,
             reach: config.reach,
         };
-        if !link.up && !config.reopen {
+        if !is_up && !config.reopen {
             return Err(refusal(interface, String::from(DOWN_FOR_GOOD)));
         }
-        let handle = if link.up {
+        let handle = if is_up {
             Some(Handle::open(interface, &settings)?)
         } else {
-            // libpcap does not open an interface that is down; it is opened when it comes up. A
+            // libpcap does not open an interface that is not up; it is opened when it comes up. A
             // filter is not to wait that long for its errors.
             if let Some(expression) = &settings.filter {
                 let dead = Capture::dead(Linktype::ETHERNET);
@@ -310,11 +314,13 @@ impl Port {
         };
         let link_type = handle.as_ref().map_or(LinkType::Ethernet, |handle| handle.link_type);
         let cut = handle.as_ref().map_or(Cut::Waiting, |handle| handle.cut.clone());
+        let index = link.map_or(0, |link| link.index);
+        let waits = || Watch::of_absent(true);
         Ok(Self {
-            point: ObservationPoint { index: link.index, name: interface.into(), link_type, cut },
+            point: ObservationPoint { index, name: interface.into(), link_type, cut },
             settings,
             handle,
-            watch: Watch::new(true, config.reopen),
+            watch: link.map_or_else(waits, |_| Watch::new(true, config.reopen)),
             reopen: config.reopen,
             failed: false,
             looks_since_gone: 0,
@@ -381,8 +387,12 @@ impl Port {
         match links.named(&point.name).filter(|_| self.reopen) {
             None => watch.found(&point.name, LinkState::Gone, notices),
             Some(link) if !link.up => watch.found(&point.name, LinkState::Down, notices),
-            Some(_) => match Handle::open(&point.name, &self.settings) {
+            Some(link) => match Handle::open(&point.name, &self.settings) {
                 Ok(handle) => {
+                    if point.index == 0 {
+                        point.index = link.index;
+                        watch.numbered(&point.name, link.index, notices);
+                    }
                     point.link_type = handle.link_type;
                     point.learn(handle.cut.clone(), notices);
                     self.handle = Some(handle);

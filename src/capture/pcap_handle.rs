@@ -99,7 +99,7 @@ impl Handle {
                 &mut self.capture,
                 &Settings { filter: expression, ..settings.clone() },
             )?;
-        } else if let Some(screen) = filter.screens.get(interface) {
+        } else if let Some(screen) = filter.screen(interface, self.link_type)? {
             let attached = screen.attach(self.capture.as_fd());
             self.cut = attached.map_err(|error| refusal(interface, error.to_string()))?;
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use crate::capture::CaptureError;
+use crate::capture::live::LiveConfig;
 use crate::capture::live::Notice;
 use crate::sys::link::Link;
 use crate::sys::link::Links;
@@ -35,6 +36,22 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) const fn new(speaks: bool, waits: bool) -> Self {
         Self { state: LinkState::Up, refused: false, speaks, waits }
+    }
+
+    /// Of an interface that is not there as yet, and is waited for.
+    pub(super) const fn of_absent(speaks: bool) -> Self {
+        Self { state: LinkState::Gone, refused: false, speaks, waits: true }
+    }
+
+    /// Takes note that interface `name` is not there when capture begins.
+    pub(super) fn absent(&self, name: &str, notices: &mut Vec<Notice>) {
+        let there = names().join(", ");
+        self.say(Notice::InterfaceAbsent { interface: name.into(), there }, notices);
+    }
+
+    /// Takes note that frames from interface `name`, which was not there before, carry this number.
+    pub(super) fn numbered(&self, name: &str, index: u32, notices: &mut Vec<Notice>) {
+        self.say(Notice::InterfaceNumbered { interface: name.into(), index }, notices);
     }
 
     /// Takes note of how interface `name` was found.
@@ -102,13 +119,19 @@ impl Left {
     }
 }
 
-/// Looks `interface` up for the first time.
-pub(super) fn look_up(links: &Links, interface: &str) -> Result<Link, CaptureError> {
-    links.named(interface).ok_or_else(|| {
-        let there = names().join(", ");
-        let what = format!("no such interface (there are: {there})");
-        CaptureError::Interface { interface: interface.into(), what }
-    })
+/// Looks `interface` up for the first time; `None` for one that is not there and is waited for.
+pub(super) fn look_up(
+    links: &Links,
+    interface: &str,
+    config: &LiveConfig,
+) -> Result<Option<Link>, CaptureError> {
+    let found = links.named(interface);
+    if found.is_some() || config.awaits && config.reopen {
+        return Ok(found);
+    }
+    let there = names().join(", ");
+    let what = format!("no such interface (there are: {there})");
+    Err(CaptureError::Interface { interface: interface.into(), what })
 }
 
 #[cfg(test)]
@@ -164,6 +187,35 @@ mod tests {
         assert!(!other.is_lost_with(1));
         assert!(one.is_lost_with(2));
         assert!(!one.is_lost_with(2) && !other.is_lost_with(1));
+    }
+
+    #[test]
+    fn one_that_is_not_there_at_first_is_told_of_once_and_then_back() {
+        let (mut watch, mut notices) = (Watch::of_absent(true), Vec::new());
+        watch.absent("eth7", &mut notices);
+        watch.found("eth7", Gone, &mut notices);
+        watch.found("eth7", Down, &mut notices);
+        watch.numbered("eth7", 9, &mut notices);
+        watch.found("eth7", Up, &mut notices);
+        let interface = || String::from("eth7");
+        assert_eq!(
+            notices,
+            [
+                Notice::InterfaceAbsent { interface: interface(), there: names().join(", ") },
+                Notice::InterfaceNumbered { interface: interface(), index: 9 },
+                Notice::InterfaceBack(interface()),
+            ]
+        );
+    }
+
+    #[test]
+    fn who_does_not_open_again_does_not_wait_either() {
+        let links = Links::open().unwrap();
+        for (awaits, reopen) in [(false, true), (true, false), (true, true)] {
+            let config = LiveConfig { awaits, reopen, ..LiveConfig::default() };
+            let found = look_up(&links, "no-such-link", &config);
+            assert_eq!(found.is_ok_and(|link| link.is_none()), awaits && reopen);
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::time::Timestamp;
 
 /// Meters live traffic until a signal or the end of `--duration`.
 pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> {
+    // A name that was just typed is misspelt if there is no such interface.
+    let is_typed = arguments.config.is_none() || !arguments.interface.is_empty();
     let (capture, started) = config::merged(arguments, words)?;
     config::check(&capture, started.as_ref())?;
     let said = &capture.log;
@@ -61,12 +63,15 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         live::Backend::AfPacket => Reopens::PacketSocket,
         live::Backend::Libpcap => Reopens::Libpcap,
     });
+    let manager = ServiceManager::of_environment()
+        .context("cannot reach the service manager at NOTIFY_SOCKET")?;
     let live_config = LiveConfig {
         interfaces: interface,
         workers,
         filter,
         reach: pipeline::reach(meter.metering.decode()),
         reopen: reopens.is_some(),
+        awaits: !is_typed || manager.is_there(),
         ..LiveConfig::default()
     };
     confine::limit_descriptors(confinement::descriptor_limit(
@@ -74,8 +79,6 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         workers,
         live_config.interfaces.len(),
     ))?;
-    let manager = ServiceManager::of_environment()
-        .context("cannot reach the service manager at NOTIFY_SOCKET")?;
     // Deaf as yet, but open: from here on there are fewer rights.
     let mut sources = live::prepare(backend, &live_config)?;
     let endpoint = telemetry::open(&address);
@@ -131,6 +134,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         started: wall_clock,
     };
     let telemetry = telemetry::serve(endpoint, &address, subject);
+    let observed = Arc::clone(&metering.points);
     let run = LiveRun {
         config: pipeline::Config {
             decode: meter.metering.decode(),
@@ -153,6 +157,10 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let notify = |notice: &Notice| {
         if matches!(notice, Notice::InterfaceBack(_)) {
             captures.store(true, Ordering::Relaxed);
+        }
+        if let Notice::InterfaceNumbered { interface, index } = notice {
+            observed
+                .learn(usize::MAX, |_, _| vec![observation_point(*index, interface, &described)]);
         }
         interfaces.note(notice);
         log::interface(notice);
@@ -217,12 +225,15 @@ pub(super) fn observation_points(
     let points: BTreeMap<_, _> = sources
         .iter()
         .flat_map(LiveSource::interfaces)
+        // One that is not there has no number as yet.
+        .filter(|point| point.index != 0)
         .map(|point| (point.index, point.name.as_str()))
         .collect();
-    let interface = |(index, name): (u32, &str)| {
-        Interface::new(index, name.as_bytes(), &description(name, described))
-    };
-    points.into_iter().map(interface).collect()
+    points.into_iter().map(|(index, name)| observation_point(index, name, described)).collect()
+}
+
+fn observation_point(index: u32, name: &str, described: &[Described]) -> Interface {
+    Interface::new(index, name.as_bytes(), &description(name, described))
 }
 
 /// An interface as telemetry shows it.

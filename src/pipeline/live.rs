@@ -251,6 +251,8 @@ impl<S: LiveFrames> LiveWorker<'_, S> {
 
     /// Shows how the run goes.
     fn publish(&mut self) {
+        // One may have come that was waited for.
+        self.worker.interfaces = self.worker.metering.points.len();
         let received = received(&self.worker);
         let Self { worker, arrivals, drops, clock, .. } = self;
         self.books.write(self.number, |page| {

@@ -20,7 +20,7 @@ pub(super) struct Worker<'a> {
     filter: Option<Arc<PacketFilter>>,
     cache: &'a FlowCache,
     exporter: &'a Exporter,
-    metering: &'a Metering,
+    pub(super) metering: &'a Metering,
     batch: Batch,
     expired: Vec<FlowRecord>,
     /// Whether batches of several workers must enter the cache in order, each as a whole.

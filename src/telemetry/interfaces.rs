@@ -18,7 +18,7 @@ pub struct Interfaces {
 /// An interface when capture begins.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Observed {
-    /// Its number.
+    /// Its number; zero of one that is not there.
     pub index: u32,
     /// Its name.
     pub name: String,
@@ -68,7 +68,8 @@ impl Interfaces {
             name,
             direction,
             description,
-            trouble: (cut == Cut::Waiting).then(|| "is down".to_owned()),
+            trouble: (cut == Cut::Waiting)
+                .then(|| if index == 0 { ABSENT } else { DOWN }.to_owned()),
             cut,
             quiet: Duration::ZERO,
             heard: Duration::ZERO,
@@ -119,7 +120,11 @@ impl Interfaces {
     pub fn note(&self, notice: &Notice) {
         let (name, trouble) = match notice {
             Notice::InterfaceBack(name) => (name, None),
-            Notice::InterfaceDown(name) => (name, Some("is down")),
+            Notice::InterfaceDown(name) => (name, Some(DOWN)),
+            Notice::InterfaceAbsent { interface, .. } => (interface, Some(ABSENT)),
+            Notice::InterfaceNumbered { interface, index } => {
+                return self.change(interface, |state| state.index = *index);
+            }
             Notice::InterfaceGone(name) => (name, Some("is gone; capture goes on when it is back")),
             Notice::InterfaceLost(name) => (name, Some("is gone, and is not opened again")),
             Notice::InterfaceRefused { interface, .. } => {
@@ -154,6 +159,9 @@ impl Interfaces {
     }
 }
 
+const DOWN: &str = "is down";
+const ABSENT: &str = "is not there; capture begins when it is";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +169,17 @@ mod tests {
     fn observed(index: u32, cut: Cut) -> Observed {
         let name = format!("eth{}", index - 6);
         Observed { index, name, cut, direction: None, description: None }
+    }
+
+    #[test]
+    fn an_interface_that_was_not_there_gets_its_number() {
+        let absent = Observed { index: 0, ..observed(13, Cut::Waiting) };
+        let interfaces = Interfaces::new([absent], Duration::ZERO);
+        assert_eq!(interfaces.read()[0].trouble.as_deref(), Some(ABSENT));
+        interfaces.note(&Notice::InterfaceNumbered { interface: "eth7".to_owned(), index: 9 });
+        interfaces.note(&Notice::InterfaceBack("eth7".to_owned()));
+        let state = interfaces.read().remove(0);
+        assert_eq!((state.index, state.trouble), (9, None));
     }
 
     #[test]

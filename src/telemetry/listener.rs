@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::telemetry::address::Address;
 use crate::telemetry::client::connect;
@@ -182,6 +181,8 @@ fn ready(outcome: io::Result<usize>) -> io::Result<Option<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use socket2::{Domain, SockAddr, Socket, Type};
 
     use super::*;

@@ -435,6 +435,63 @@ fn an_interface_that_is_down_at_first_is_waited_for() {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn an_interface_that_is_not_there_at_first_is_waited_for() {
+    inside("capture::an_interface_that_is_not_there_at_first_is_waited_for", || {
+        for backend in BACKENDS {
+            for workers in [1, 2] {
+                let filter = Some(String::from("udp"));
+                let config = LiveConfig { filter, awaits: true, ..on("tap0", workers) };
+                let mut index = 0;
+                let outcomes = run(backend, &config, |notices| {
+                    let interface = || String::from("tap0");
+                    let there = String::from("lo");
+                    notices.expect(Notice::InterfaceAbsent { interface: interface(), there });
+                    cable("tap0", "src0");
+                    let number = std::fs::read_to_string("/sys/class/net/tap0/ifindex").unwrap();
+                    index = number.trim().parse().unwrap();
+                    notices.expect(Notice::InterfaceNumbered { interface: interface(), index });
+                    notices.expect(Notice::InterfaceBack(interface()));
+                    // The other workers follow within one interval.
+                    std::thread::sleep(Duration::from_millis(700));
+                    send(100);
+                });
+                let expected = BTreeMap::from([(String::from("tap0"), (100, 100 * 100))]);
+                assert_eq!(received(&outcomes), expected, "{backend:?}, {workers} workers");
+                let seen = outcomes.iter().flat_map(|outcome| &outcome.seen);
+                assert!(seen.into_iter().all(|seen| seen.interface == index));
+                ip("link delete dev tap0");
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn one_that_comes_later_may_have_any_link_layer() {
+    inside("capture::one_that_comes_later_may_have_any_link_layer", || {
+        for backend in BACKENDS {
+            let filter = Some(String::from("icmp"));
+            let config = LiveConfig { filter, awaits: true, ..on("tunnel0", 1) };
+            let outcomes = run(backend, &config, |notices| {
+                let absent = notices.receiver.recv_timeout(Duration::from_secs(5));
+                assert!(matches!(absent, Ok(Notice::InterfaceAbsent { .. })), "{absent:?}");
+                ip("tuntap add dev tunnel0 mode tun");
+                ip("link set dev tunnel0 up");
+                let mut there = Ok(Notice::InterfaceDown(String::new()));
+                while !matches!(there, Ok(Notice::InterfaceBack(_)) | Err(_)) {
+                    there = notices.receiver.recv_timeout(Duration::from_secs(5));
+                }
+                assert!(there.is_ok(), "{backend:?}");
+                ip("link delete dev tunnel0");
+                notices.expect_gone("tunnel0");
+            });
+            assert_eq!(count(&outcomes), 0);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn nothing_is_captured_before_it_is_let_in() {
     inside("capture::nothing_is_captured_before_it_is_let_in", || {
         cable("tap0", "src0");

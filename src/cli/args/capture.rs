@@ -27,7 +27,8 @@ pub(in crate::cli) struct Capture {
     /// Interface to observe; repeat it for several
     ///
     /// All interfaces feed one flow cache: the two directions of a TAP meet in one record. Nothing is
-    /// ever sent on an observed interface.
+    /// ever sent on an observed interface. One that is not there is an error; one of the configuration file, or
+    /// of a probe that systemd starts, is waited for, unless --no-reopen is given.
     #[arg(short, long = "interface", value_name = "IFACE")]
     pub(in crate::cli) interface: Vec<String>,
 

@@ -19,6 +19,7 @@ pub(super) const KINDS: &[Kind] = &[
     event("capture-started", "5fd0384619f64f0baa0e71b021cf5b76"),
     event("survey-started", "ef269b68ab5e4f82a8cb32fc3d06f78d"),
     event("payload-cut", "606c90d1e8ca481384c77d9d46a70e3e"),
+    event("interface-absent", "8021ad9fc40244ec9682df23a03d3af5"),
     event("interface-down", "f85152a26d574af29a56ad3afc62c929"),
     event("interface-gone", "cae6633d02d743a7b0be27df30dcb503"),
     event("interface-lost", "e3bcf9685bc34c189a53d9c7ab76b4bc"),

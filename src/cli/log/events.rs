@@ -26,6 +26,12 @@ macro_rules! say {
 /// Something happened to an interface.
 pub(in crate::cli) fn interface(notice: &Notice) {
     match notice {
+        Notice::InterfaceAbsent { interface, .. } => {
+            let interface = interface.as_str();
+            say!(warn, "interface-absent", "capture", { interface }, "{notice}");
+        }
+        // For those who count by it.
+        Notice::InterfaceNumbered { .. } => {}
         Notice::InterfaceBack(name) => {
             say!(info, "interface-back", "capture", { interface = name.as_str() }, "{notice}");
         }

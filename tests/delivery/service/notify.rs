@@ -15,7 +15,7 @@ use nix::sys::ptrace::{self, Options};
 use nix::unistd::Pid;
 
 use crate::netns::{cable, inside, ip};
-use crate::program::Program;
+use crate::program::{Program, wait_until};
 
 #[test]
 #[ignore = "needs root"]
@@ -42,6 +42,53 @@ fn a_confined_probe_says_that_it_captures_that_it_moves_and_that_it_ends() {
             let (status, said) = probe.end();
             assert!(status.success(), "{said}");
             assert!(said.contains("confined: ") && !said.contains("not moved"), "{said}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_interface_that_is_not_there_at_boot_is_waited_for_confined_and_captured_from() {
+    let test = "service::notify::\
+                an_interface_that_is_not_there_at_boot_is_waited_for_confined_and_captured_from";
+    inside(test, || {
+        // At a terminal a name that is misspelt is an error at once.
+        let typed = Command::new(env!("CARGO_BIN_EXE_flowtap"))
+            .args(["capture", "-i", "tap0", "--export", "null:"])
+            .output()
+            .expect("the program was built");
+        let said = String::from_utf8_lossy(&typed.stderr);
+        assert_eq!(typed.status.code(), Some(1), "{said}");
+        assert!(said.contains("tap0: no such interface (there are: lo)"), "{said}");
+        for backend in ["af-packet", "libpcap"] {
+            let mut manager = Manager::new();
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let socket = folder.path().join("probe.sock").display().to_string();
+            let place = format!("unix:{socket}");
+            let probe = manager.start(&["--backend", backend, "--telemetry", &place]);
+            let health = || {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_flowtap"));
+                let output = command.args(["status", "--probe", &place]).output();
+                let output = output.expect("the program was built");
+                (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+            };
+            wait_until("its state", || health().1.contains("interface tap0: is not there"));
+            assert_eq!(health().0, Some(1), "it is not healthy");
+            cable("tap0", "src0");
+            let ready = manager.wait_for("READY=1");
+            assert!(ready.contains("STATUS=capturing on tap0: "), "{ready}");
+            wait_until("health", || health().0 == Some(0));
+            ping();
+            let received = |message: &str| !message.contains(" 0 packets received");
+            manager.wait_until("WATCHDOG=1", received);
+            let (_, said) = health();
+            assert!(!said.contains(" 0 packets/s"), "{said}");
+            probe.signal("TERM");
+            let (status, said) = probe.end();
+            assert!(status.success(), "{said}");
+            assert!(said.contains("confined: "), "{said}");
+            assert!(said.contains("tap0: is not there, waiting for it (there are: lo)"), "{said}");
+            ip("link delete dev tap0");
         }
     });
 }

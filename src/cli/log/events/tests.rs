@@ -18,6 +18,7 @@ fn everything() {
     let what = || "no memory".to_owned();
     for notice in [
         Notice::InterfaceBack(name()),
+        Notice::InterfaceAbsent { interface: name(), there: "lo".to_owned() },
         Notice::InterfaceDown(name()),
         Notice::InterfaceGone(name()),
         Notice::InterfaceLost(name()),
