@@ -16,12 +16,12 @@ pub(in crate::cli) struct Meter {
     /// Where flow records go; repeat it for several, each gets every record
     ///
     /// Targets:
-    ///   udp://HOST:PORT      IPFIX over UDP; likewise tcp:// and sctp://
-    ///   tls://HOST:PORT      IPFIX over TLS, both sides with certificates
-    ///   failover:URL,URL...  the first of these collectors that is reached
-    ///   balance:URL,URL...   each flow to one of these collectors
+    ///   udp://HOST:PORT      IPFIX over UDP; also tcp:// and sctp://
+    ///   tls://HOST:PORT      IPFIX over TLS, with certificates
+    ///   failover:URL,URL...  the first of these that is reached
+    ///   balance:URL,URL...   each flow to one of these
     ///   file:PATH            IPFIX files (RFC 5655)
-    ///   json:PATH            one JSON object a flow; json:- is standard output
+    ///   json:PATH            one JSON object a flow (json:- prints)
     ///   null:                count and drop
     ///
     /// The port is 4739 when none is given, and 4740 for TLS. An IPv6 address
@@ -32,35 +32,34 @@ pub(in crate::cli) struct Meter {
     /// Options follow as ?KEY=VALUE&KEY=VALUE, values percent-encoded; quote
     /// them for the shell. Of several values the first is the default, unless
     /// the profile has another.
-    ///   collectors, files  profile=NAME: what the collector can read, see
-    ///                      flowtap profiles
-    ///                      biflow=on|off, time=ms|us|ns
-    ///                      observation_domain=N
-    ///   collectors         options_refresh=TIME, source=ADDRESS
-    ///                      rate=N: messages a second at most
-    ///   udp                template_refresh=TIME, mtu=OCTETS
-    ///   tcp, tls, sctp     reconnect=TIME
-    ///   tls                ca=FILE, cert=FILE, key=FILE: PEM
-    ///                      name=NAME, peer=NAME (repeat it)
-    ///   files              rotate=TIME: PATH is a pattern for strftime then
-    ///                      size=OCTETS, compress=zstd
-    ///   all but null       privacy=as-is|obfuscated|statistical
-    ///   obfuscated         addresses=pseudonym|prefix|as-is
-    ///                      prefix4=BITS, prefix6=BITS
-    ///                      own=NETWORK (repeat it), own_addresses=...:
-    ///                      networks that are treated otherwise, and how
-    ///                      pseudonym_key=FILE: made if it is not there;
-    ///                      without it the key is in memory only
-    ///                      pseudonym_rotation=TIME
-    ///                      macs=drop|vendor|as-is, ports=service|drop|as-is
-    ///                      time_step=TIME
-    ///   statistical        k=N (10), interval=TIME (1m)
-    ///                      net=NETWORK (repeat it)
+    ///   IPFIX           profile=NAME (see flowtap profiles)
+    ///                   biflow=on|off, time=ms|us|ns
+    ///                   observation_domain=N
+    ///   collectors      options_refresh=TIME, source=ADDRESS
+    ///                   rate=N (messages a second at most)
+    ///   udp             template_refresh=TIME, mtu=OCTETS
+    ///   tcp, tls, sctp  reconnect=TIME
+    ///   tls             ca=FILE, cert=FILE, key=FILE (PEM)
+    ///                   name=NAME, peer=NAME (repeat it)
+    ///   file            rotate=TIME (PATH is for strftime then)
+    ///                   size=OCTETS, compress=zstd
+    ///   all but null    privacy=as-is|obfuscated|statistical
+    ///   obfuscated      addresses=pseudonym|prefix|as-is
+    ///                   prefix4=BITS, prefix6=BITS
+    ///                   own=NETWORK (repeat it), treated otherwise
+    ///                   own_addresses=... (how, as addresses)
+    ///                   pseudonym_key=FILE (else in memory only)
+    ///                   pseudonym_rotation=TIME
+    ///                   macs=drop|vendor|as-is
+    ///                   ports=service|drop|as-is, time_step=TIME
+    ///   statistical     k=N (10), interval=TIME (1m)
+    ///                   net=NETWORK (repeat it)
     ///
-    /// obfuscated never tells TCP sequence numbers, flow labels and ids of
-    /// tunnels, and MAC addresses and ports of clients only if asked for.
-    /// statistical tells of no single flow: once an interval Aggregated Flows
-    /// (RFC 7015) leave, each of k flows at least, by net among others.
+    /// A pseudonym key is made if the file is not there. obfuscated never tells
+    /// TCP sequence numbers, flow labels and ids of tunnels, and MAC addresses
+    /// and ports of clients only if asked for. statistical tells of no single
+    /// flow: once an interval Aggregated Flows (RFC 7015) leave, each of k flows
+    /// at least, by net among others.
     #[arg(long, value_name = "TARGET", verbatim_doc_comment, help_heading = "Output")]
     pub(in crate::cli) export: Vec<Target>,
 
