@@ -93,7 +93,7 @@ fn observed(capture: &Capture, language: Language) -> Vec<(&'static str, String)
     let user = capture.confine.user.clone();
     let starter = language.of(
         "the user who starts it (the service: flowtap)",
-        "起動したユーザー(サービスとしては flowtap)",
+        "起動したユーザー(サービスの場合は flowtap)",
     );
     let confined = if capture.confine.unconfined {
         language.of("NOT CONFINED", "制限なし")

@@ -222,7 +222,7 @@ fn place(path: &Path, language: Language) -> String {
             )
         }
         Language::Ja => {
-            format!("{path_text}(プローブの作業ディレクトリ内。サービスでは {STATE_DIRECTORY})")
+            format!("{path_text}(プローブの作業ディレクトリ内。サービスの場合は {STATE_DIRECTORY})")
         }
     }
 }
