@@ -72,6 +72,9 @@ fn each_language_stands_alone() {
     }
     let english = text(&arguments[2..]);
     assert!(english.is_ascii(), "{english}");
+    let place = "where: s, in the working directory of the probe (the service: /var/lib/flowtap)";
+    assert!(english.contains(place), "{english}");
+    assert!(japanese.contains("最長7日"), "{japanese}");
 }
 
 #[test]
