@@ -13,7 +13,10 @@ use crate::telemetry::{Status, Target};
 pub(super) fn run(arguments: &args::Status) -> anyhow::Result<ExitCode> {
     let place = telemetry::place(&arguments.probe, arguments.config.as_deref())?;
     let status = telemetry::ask(&place)?;
-    let text = if arguments.json { json(status.clone())? } else { text(&status) };
+    let text = match arguments.json {
+        true => json(status.clone())?,
+        false => text(&telemetry::printable(&status)?),
+    };
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(if status.health.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -25,7 +28,17 @@ fn json(mut status: Status) -> anyhow::Result<String> {
     if let Some(keys) = value.as_object_mut() {
         keys.remove("history");
     }
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
+    Ok(escaped(&serde_json::to_string_pretty(&value)?) + "\n")
+}
+
+/// JSON leaves some characters as they are that a terminal takes for orders; none stands outside of a text.
+fn escaped(json: &str) -> String {
+    let is_order = |c: char| c.is_control() && c != '\n';
+    let escape = |c: char| match is_order(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    if json.contains(is_order) { json.chars().map(escape).collect() } else { json.to_owned() }
 }
 
 fn text(status: &Status) -> String {
@@ -145,6 +158,28 @@ mod tests {
         let targets = vec![target("udp", false), target("tls", false)];
         let said = text(&Status { targets, ..Status::default() });
         assert!(said.ends_with("in the order of the configuration)\n"), "{said}");
+    }
+
+    #[test]
+    fn what_answers_gives_the_terminal_no_orders() {
+        let order = || "\u{1b}]0;x\u{7}\r\u{9b}2J\u{7f}\n".to_owned();
+        let check = Check { check: order(), of: Some(order()), healthy: false, text: order() };
+        let interface = Interface { name: order(), trouble: Some(order()), ..Interface::default() };
+        let status = Status {
+            version: order(),
+            health: Health { healthy: false, checks: vec![check] },
+            interfaces: vec![interface],
+            targets: vec![Target { label: order(), kind: order(), ..Target::default() }],
+            ..Status::default()
+        };
+        let text = text(&telemetry::printable(&status).unwrap());
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        assert_eq!(text.lines().count(), 6, "{text}");
+        assert!(text.contains(r"interface \u{1b}]0;x\u{7}\r\u{9b}2J\u{7f}\n"), "{text}");
+        let json = json(status.clone()).unwrap();
+        assert!(!json.contains(|c: char| c.is_control() && c != '\n'), "{json:?}");
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["interfaces"][0]["name"], order(), "a program gets what was sent");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::cli::{UsageError, config, log};
 use crate::telemetry::client::{self, ClientError};
 use crate::telemetry::{Address, Endpoint, Status, Subject, Telemetry};
@@ -36,6 +38,23 @@ pub(super) fn ask(address: &Address) -> anyhow::Result<Status> {
         ),
         error => error.into(),
     })
+}
+
+/// The same for a terminal: whatever answers there may have sent anything, and an interface may be called
+/// anything.
+pub(super) fn printable(status: &Status) -> anyhow::Result<Status> {
+    let mut value = serde_json::to_value(status)?;
+    escape(&mut value);
+    Ok(serde_json::from_value(value)?)
+}
+
+fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = log::printable(text),
+        Value::Array(values) => values.iter_mut().for_each(escape),
+        Value::Object(values) => values.values_mut().for_each(escape),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Answers no more, and leaves no socket behind; where it does, that is said.

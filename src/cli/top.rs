@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::bail;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-use crate::cli::{UsageError, args, telemetry};
+use crate::cli::{UsageError, args, log, telemetry};
 use crate::telemetry::{Status, client};
 
 /// Shows the probe until a key says otherwise.
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &args::Top) -> anyhow::Result<()> {
     }
     // What is not there at all is said in a line, not in a screen.
     let place = telemetry::place(&arguments.probe, arguments.config.as_deref())?;
-    let mut seen = Seen { status: telemetry::ask(&place)?, trouble: None };
+    let mut seen = Seen { status: telemetry::printable(&telemetry::ask(&place)?)?, trouble: None };
     let mut terminal = ratatui::try_init()?;
     let outcome = loop {
         if let Err(error) = terminal.draw(|frame| view::draw(frame, &seen)) {
@@ -33,9 +33,10 @@ pub(super) fn run(arguments: &args::Top) -> anyhow::Result<()> {
             Ok(Wish::Look) => {}
             Err(error) => break Err(error),
         }
-        match client::status(&place) {
+        let status = client::status(&place).map_err(anyhow::Error::from);
+        match status.and_then(|status| telemetry::printable(&status)) {
             Ok(status) => seen = Seen { status, trouble: None },
-            Err(error) => seen.trouble = Some(error.to_string()),
+            Err(error) => seen.trouble = Some(log::printable(&error.to_string())),
         }
     };
     ratatui::restore();

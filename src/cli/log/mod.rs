@@ -27,6 +27,7 @@ use tracing::level_filters::LevelFilter;
 
 pub(super) use events::*;
 use logger::Logger;
+pub(super) use output::printable;
 use output::{Form, Output};
 
 /// How it is written.

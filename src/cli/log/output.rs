@@ -122,7 +122,7 @@ fn name(level: Level) -> &'static str {
 
 /// One line, with nothing that a terminal would take for an order: names of interfaces, files and
 /// certificates may hold anything.
-fn printable(text: &str) -> String {
+pub(in crate::cli) fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
