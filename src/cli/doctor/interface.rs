@@ -99,7 +99,7 @@ fn autoconfiguration(interface: &Interface) -> Finding {
     if interface.speaks_ipv6 == Some(true) {
         let text = "IPv6 configures itself on the interface";
         return Finding::new(Check::Autoconfiguration, Verdict::Warning, text)
-            .fixed_by(format!("sysctl -w net.ipv6.conf.{}.disable_ipv6=1", interface.name));
+            .fixed_by(format!("sysctl -w net/ipv6/conf/{}/disable_ipv6=1", interface.name));
     }
     Finding::new(Check::Autoconfiguration, Verdict::Ok, "IPv6 is off on the interface")
 }
@@ -228,6 +228,14 @@ mod tests {
         }
     }
 
+    /// sysctl(8): the first separator is the one, and what is a dot then is part of a name.
+    #[test]
+    fn a_dot_in_a_name_is_no_separator() {
+        let vlan = Interface { name: "eth1.10".to_owned(), speaks_ipv6: Some(true), ..healthy() };
+        let fix = autoconfiguration(&vlan).fix;
+        assert_eq!(fix.as_deref(), Some("sysctl -w net/ipv6/conf/eth1.10/disable_ipv6=1"));
+    }
+
     #[test]
     fn each_fault_is_found_with_the_command_against_it() {
         let base = healthy();
@@ -256,7 +264,7 @@ mod tests {
                 Interface { speaks_ipv6: Some(true), ..base.clone() },
                 Check::Autoconfiguration,
                 Verdict::Warning,
-                "sysctl -w net.ipv6.conf.eth1.disable_ipv6=1",
+                "sysctl -w net/ipv6/conf/eth1/disable_ipv6=1",
             ),
             (
                 offloads(Offloads { gro: Some(true), ..base.offloads }),
