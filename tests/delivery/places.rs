@@ -83,6 +83,85 @@ fn a_list_of_installed_files_that_somebody_has_changed_removes_nothing() {
 }
 
 #[test]
+fn what_only_the_version_before_had_is_removed_by_the_next() {
+    let machine = Machine::new();
+    machine.script("install", &[]);
+    let list = machine.path("/usr/local/lib/flowtap/installed");
+    let now = fs::read_to_string(&list).unwrap();
+    let old = "/usr/local/share/doc/flowtap/examples/of-old.toml";
+    fs::write(machine.path(old), "of an earlier version").unwrap();
+    fs::write(&list, format!("{old}\n{now}")).unwrap();
+    let told = machine.script("install", &[]);
+    assert!(told.contains(&format!("{old} is removed")), "{told}");
+    assert!(!machine.path(old).exists());
+    assert_eq!(fs::read_to_string(&list).unwrap(), now);
+    // A list that is not ours removes nothing, and nothing is installed.
+    fs::write(&list, format!("/etc/passwd\n{now}")).unwrap();
+    fs::create_dir_all(machine.path("/etc")).unwrap();
+    fs::write(machine.path("/etc/passwd"), "root").unwrap();
+    assert!(!machine.run("install", &[]).status.success());
+    assert_eq!(machine.read("/etc/passwd"), "root");
+}
+
+#[test]
+fn a_prefix_is_one_that_units_and_the_list_can_hold() {
+    let machine = Machine::new();
+    for prefix in ["/opt/a&b", "/opt/a|b", "/opt/a b", "/opt/../usr", "opt", "/", "//", "", "/a\nb"]
+    {
+        for script in ["install", "uninstall"] {
+            let refused = machine.run(script, &["--prefix", prefix]);
+            let told = String::from_utf8_lossy(&refused.stderr);
+            assert!(!refused.status.success() && told.contains("--prefix"), "{prefix:?}: {told}");
+        }
+    }
+    assert!(!machine.path("/").exists(), "nothing was installed");
+}
+
+#[test]
+fn systemd_finds_the_units_wherever_the_rest_is() {
+    let machine = Machine::new();
+    machine.script("install", &["--prefix", "/opt/net+1.0_x/"]);
+    let unit = machine.read("/etc/systemd/system/flowtap.service");
+    assert!(unit.contains("ExecStart=/opt/net+1.0_x/bin/flowtap capture"), "{unit}");
+    let unit = machine.read("/etc/systemd/system/flowtap-interface@.service");
+    assert!(unit.contains("=/opt/net+1.0_x/lib/flowtap/flowtap-interface restore"), "{unit}");
+    assert!(machine.path("/etc/sysctl.d/90-flowtap.conf").exists());
+    machine.script("install", &["--prefix", "/opt/net+1.0_x"]);
+    machine.script("uninstall", &["--prefix", "/opt/net+1.0_x"]);
+    assert_eq!(machine.files(), ["/etc/flowtap/flowtap.toml".to_owned()].into());
+
+    // A unit that somebody else has written is no place for ours.
+    let theirs = machine.path("/etc/systemd/system/flowtap.service");
+    fs::write(&theirs, "theirs").unwrap();
+    let refused = machine.run("install", &["--prefix", "/opt/net"]);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("flowtap.service is there"), "{told}");
+    assert_eq!(fs::read_to_string(theirs).unwrap(), "theirs");
+    assert!(!machine.path("/opt/net").exists());
+}
+
+#[test]
+fn what_puts_interfaces_back_stays_until_all_of_them_are() {
+    let machine = Machine::new();
+    machine.script("install", &[]);
+    let state = machine.path("/run/flowtap-interface/eth\\x2d1");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("complete"), "").unwrap();
+    fs::write(state.join("name"), "eth-1\n").unwrap();
+    for _ in 0..2 {
+        let refused = machine.run("uninstall", &[]);
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{told}");
+        assert!(told.contains("not put back as it was: eth-1;"), "{told}");
+        assert!(machine.path("/usr/local/lib/flowtap/flowtap-interface").exists());
+        assert!(!machine.path("/usr/local/bin/flowtap").exists());
+    }
+    fs::remove_dir_all(machine.path("/run")).unwrap();
+    machine.script("uninstall", &[]);
+    assert_eq!(machine.files(), ["/etc/flowtap/flowtap.toml".to_owned()].into());
+}
+
+#[test]
 fn packages_have_what_is_installed_by_hand() {
     let machine = Machine::new();
     machine.script("install", &["--prefix", "/usr"]);
