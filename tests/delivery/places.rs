@@ -161,6 +161,89 @@ fn what_puts_interfaces_back_stays_until_all_of_them_are() {
     assert_eq!(machine.files(), ["/etc/flowtap/flowtap.toml".to_owned()].into());
 }
 
+/// On a machine of its own, with a `systemctl` that says what it was told, and cannot start anything.
+#[test]
+#[ignore = "needs root and ethtool"]
+fn an_installation_in_earnest_says_what_is_next_and_its_end_harms_nobody() {
+    let machine = Machine::new();
+    let own = machine.folder.path().join("own");
+    fs::create_dir(&own).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "bash", "-euc", IN_EARNEST, "bash"]);
+    command.arg(&own).arg(ROOT).arg(env!("CARGO_BIN_EXE_flowtap"));
+    command.arg(machine.folder.path().join("documents")).env_remove("DESTDIR");
+    let told = run(&mut command);
+    let mut parts = told.split("\n### ").skip(1);
+    let mut part = |name: &str| {
+        let part = parts.next().unwrap_or_default();
+        part.strip_prefix(name).unwrap_or_else(|| panic!("{name}: {told}")).to_owned()
+    };
+    let installed = part("install 1");
+    assert!(installed.contains("==> Next"), "{installed}");
+    assert!(installed.contains("flowtap.service does not run again"), "{installed}");
+    assert!(installed.contains("systemctl try-restart flowtap.service"), "{installed}");
+    // A list that somebody has changed: nothing is stopped either.
+    let refused = part("changed 1");
+    assert!(refused.contains("is not of scripts/install: /etc/passwd"), "{refused}");
+    assert!(!refused.contains("systemctl"), "{refused}");
+    let kept = part("broken 1");
+    assert!(kept.contains("systemctl stop flowtap.service"), "{kept}");
+    assert!(kept.contains("not put back as it was: tap0;"), "{kept}");
+    let restored = part("mended 0");
+    assert!(
+        restored.contains("tap0: as it was") && restored.contains("192.0.2.1/24"),
+        "{restored}"
+    );
+    assert_eq!(part("left").trim(), "");
+}
+
+/// Where it is, the project, the program, the documents.
+const IN_EARNEST: &str = r#"
+own=$1 project=$2 program=$3 documents=$4
+{
+    mount -t tmpfs tmpfs "$own"
+    for place in etc usr var; do
+        mkdir -p "$own/$place" "$own/work-$place"
+        mount -t overlay overlay /$place \
+            -o "lowerdir=/$place,upperdir=$own/$place,workdir=$own/work-$place"
+    done
+    mount -t tmpfs tmpfs /run
+    # Of this network.
+    mount -t sysfs sysfs /sys
+    mkdir -p /run/systemd/system "$own/bin"
+    # A setting of the whole machine.
+    echo 1000000 >"$own/optmem_max"
+    mount --bind "$own/optmem_max" /proc/sys/net/core/optmem_max
+    printf '#!/bin/sh\necho "systemctl $*"\n[ "$1" != try-restart ]\n' >"$own/bin/systemctl"
+    chmod 755 "$own/bin/systemctl"
+    export PATH=$own/bin:$PATH
+    ip link add tap0 type veth peer name src0
+    ip address add 192.0.2.1/24 dev tap0
+} >&2
+# Says how it ended, and then what it said.
+try() {
+    local name=$1 status=0
+    shift
+    "$@" >"$own/said" 2>&1 || status=$?
+    printf '\n### %s %s\n' "$name" "$status"
+    cat "$own/said"
+}
+uninstall() { "$project/scripts/uninstall" && ip -o address show dev tap0; }
+try install "$project/scripts/install" --program "$program" --documents "$documents"
+list=/usr/local/lib/flowtap/installed
+cp $list "$own/list"
+echo /etc/passwd >>$list
+try changed uninstall
+cp "$own/list" $list
+/usr/local/lib/flowtap/flowtap-interface prepare tap0 >&2
+echo no-such-feature on >>/run/flowtap-interface/tap0/features
+try broken uninstall
+sed -i '/no-such/d' /run/flowtap-interface/tap0/features
+try mended uninstall
+printf '\n### left\n'
+find "$own/usr/local" -type f
+"#;
+
 #[test]
 fn packages_have_what_is_installed_by_hand() {
     let machine = Machine::new();
