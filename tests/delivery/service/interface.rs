@@ -142,6 +142,82 @@ fn by_what_this_machine_is_reached_is_prepared_for_who_insists_alone() {
     });
 }
 
+#[test]
+#[ignore = "needs root and ethtool"]
+fn who_captures_meanwhile_is_not_taken_for_the_administrator() {
+    let test = "service::interface::who_captures_meanwhile_is_not_taken_for_the_administrator";
+    inside(test, || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        used_interface(true, &[]);
+        // packet(7): a socket that asks for it, and no word of an administrator.
+        let mut capture = Command::new("python3")
+            .args(["-c", CAPTURE])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("python3 runs");
+        let mut ready = [0; 1];
+        let mut output = capture.stdout.take().expect("a pipe");
+        std::io::Read::read_exact(&mut output, &mut ready).expect("it captures");
+        assert!(is_promiscuous(), "by the socket");
+        act("prepare", folder.path());
+        act("restore", folder.path());
+        capture.kill().expect("it is ours");
+        capture.wait().expect("it is ours");
+        assert!(!is_promiscuous(), "nobody wants it any more");
+    });
+}
+
+const CAPTURE: &str = "
+import socket, struct, sys, time
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+wire.setsockopt(263, 1, struct.pack('IHH8s', socket.if_nametoindex('tap0'), 1, 0, b''))
+sys.stdout.write('.')
+sys.stdout.flush()
+time.sleep(60)
+";
+
+/// What the card is told, by whomever.
+fn is_promiscuous() -> bool {
+    words("ip -d link show dev tap0")
+        .split("promiscuity ")
+        .nth(1)
+        .is_some_and(|it| !it.starts_with('0'))
+}
+
+#[test]
+#[ignore = "needs root and ethtool"]
+fn by_hand_an_interface_with_a_dash_is_restored_that_the_unit_has_prepared() {
+    let test = "service::interface::by_hand_an_interface_with_a_dash_is_restored_that_the_unit_has_prepared";
+    inside(test, || {
+        // systemd.exec(5), RuntimeDirectory=flowtap-interface/%i
+        let escaped = words("systemd-escape tap-0").trim().to_owned();
+        assert_ne!(escaped, "tap-0");
+        // ip-netns(8) has given this process mounts of its own.
+        run(Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]));
+        let state = Path::new("/run/flowtap-interface").join(escaped);
+        let act = |what: &str, state: Option<&Path>| {
+            let mut script = Command::new(SCRIPT);
+            script
+                .args([what, "tap-0"])
+                .env_remove("RUNTIME_DIRECTORY")
+                .env_remove("SSH_CONNECTION");
+            if let Some(state) = state {
+                script.env("RUNTIME_DIRECTORY", state);
+            }
+            run(&mut script)
+        };
+        cable("tap-0", "src0");
+        ip("address add 192.0.2.1/24 dev tap-0");
+        assert!(act("restore", None).contains("was not prepared"));
+        act("prepare", Some(&state));
+        assert_eq!(words("ip -o address show dev tap-0"), "");
+        assert!(act("restore", None).contains("tap-0: as it was"));
+        assert!(words("ip -o address show dev tap-0").contains("192.0.2.1/24"));
+    });
+}
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/flowtap-interface");
+
 /// `tap0`, with addresses, routes and offloads of its own, and `src0` at the other end.
 fn used_interface(up: bool, more: &[&str]) {
     cable("tap0", "src0");
@@ -155,6 +231,11 @@ fn used_interface(up: bool, more: &[&str]) {
         ip("address add 2001:db8::1/64 dev tap0 nodad");
         ip("route add 198.51.100.0/24 via 192.0.2.9");
         ip("route add 2001:db8:1::/48 via 2001:db8::9");
+        ip("route add 198.51.100.0/25 via 192.0.2.9 table 100 metric 7");
+        ip("route add 2001:db8:2::/48 via 2001:db8::9 table 100");
+        ip("route add local 198.18.0.0/24 dev tap0");
+        ip("neighbour add 192.0.2.9 lladdr 02:00:00:00:00:09 dev tap0 nud permanent");
+        ip("neighbour add 2001:db8::9 lladdr 02:00:00:00:00:09 dev tap0 nud permanent");
     } else {
         ip("link set dev tap0 down");
     }
@@ -170,8 +251,9 @@ fn state() -> Vec<String> {
     let commands = [
         "ip -d link show dev tap0",
         "ip address show dev tap0",
-        "ip -4 route show dev tap0",
-        "ip -6 route show dev tap0",
+        "ip -4 route show table all dev tap0",
+        "ip -6 route show table all dev tap0",
+        "ip neighbour show dev tap0 nud permanent",
         "ethtool -k tap0",
     ];
     let ipv6 = "/proc/sys/net/ipv6/conf/tap0/disable_ipv6";
