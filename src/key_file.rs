@@ -10,6 +10,8 @@ use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
+use crate::regular_file;
+
 /// Octets of a key.
 pub const KEY_LENGTH: usize = 32;
 
@@ -79,7 +81,7 @@ impl SecretKey {
         }
         create(path, &Self::random()?).map_err(failed)?;
         // Another thread or process may have been first: what is there counts.
-        Self::read(&File::open(path).map_err(failed)?, path)
+        Self::read(&regular_file::open(path).map_err(failed)?, path)
     }
 
     /// The key in `path`, if there is one.
@@ -88,7 +90,7 @@ impl SecretKey {
     ///
     /// As [`Self::from_file`].
     pub fn existing(path: &Path) -> Result<Option<Self>, KeyFileError> {
-        match File::open(path) {
+        match regular_file::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(KeyFileError::File { path: path.to_owned(), source }),
             Ok(file) => Self::read(&file, path).map(Some),
@@ -98,11 +100,7 @@ impl SecretKey {
     fn read(file: &File, path: &Path) -> Result<Self, KeyFileError> {
         let failed = |source| KeyFileError::File { path: path.to_owned(), source };
         let wrong = || KeyFileError::Content { path: path.to_owned() };
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(wrong());
-        }
-        let mode = metadata.permissions().mode() & 0o7777;
+        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
             return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
         }

@@ -30,6 +30,8 @@ pub mod flow;
 
 pub mod ipfix;
 
+pub mod regular_file;
+
 pub mod key_file;
 
 pub mod privacy;

@@ -20,10 +20,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("decode", &["frame", "time"]),       // knows nothing of flow
     ("flow", &["decode", "time", "sys"]), // knows nothing of export
     ("ipfix", &[]),                       // knows nothing of flows
-    ("key_file", &[]),
+    ("regular_file", &[]),                // knows nothing of what is in one
+    ("key_file", &["regular_file"]),
     // Knows no target: what leaves, and in which form, is one thing and where it goes another.
     ("privacy", &["flow", "decode", "ipfix", "time", "key_file"]),
-    ("export", &["flow", "decode", "ipfix", "privacy", "key_file", "time", "sys"]),
+    ("export", &["flow", "decode", "ipfix", "privacy", "regular_file", "key_file", "time", "sys"]),
     ("pipeline", &["time", "sys", "frame", "capture", "decode", "flow", "ipfix", "export"]),
     ("confine", &["sys"]), // knows nothing of what it confines
     // Looks on: what it names it reads, and nothing names it but who starts it.
@@ -41,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "flow",
             "ipfix",
             "privacy",
+            "regular_file",
             "key_file",
             "export",
             "pipeline",

@@ -1,7 +1,5 @@
 //! Whose packets are metered: networks from the command line and from files.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +9,7 @@ use crate::cli::UsageError;
 use crate::cli::args::Selection;
 use crate::cli::summary::grouped;
 use crate::flow::{Network, Networks, PacketFilter};
+use crate::regular_file;
 
 /// The filter that is asked for, if any is.
 pub(super) fn filter(selection: &Selection) -> anyhow::Result<Option<Arc<PacketFilter>>> {
@@ -58,14 +57,8 @@ fn networks(given: &[Network], files: &[impl AsRef<Path>]) -> anyhow::Result<Net
 fn read(path: &Path, networks: &mut Vec<Network>) -> anyhow::Result<()> {
     let shown = path.display();
     let fault = |line: usize, fault: &str| UsageError(format!("{shown}:{line}: {fault}"));
-    let unreadable = |error: io::Error| UsageError(format!("cannot read {shown}: {error}"));
-    let file = File::open(path).map_err(unreadable)?;
-    let mut text = Vec::new();
-    // A device or a pipe may have no end.
-    BufReader::new(file).take(MOST_OCTETS + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MOST_OCTETS {
-        bail!(UsageError(format!("{shown} is larger than {} MB", MOST_OCTETS / 1_000_000)));
-    }
+    let text = regular_file::read(path, MOST_OCTETS)
+        .map_err(|error| UsageError(format!("cannot read the networks of {shown}: {error}")))?;
     for (line, number) in text.split(|&octet| octet == b'\n').zip(1..) {
         let line = str::from_utf8(line).map_err(|_| fault(number, "is no text"))?;
         let written = line.split('#').next().unwrap_or_default().trim();
@@ -161,7 +154,7 @@ mod tests {
         }
         let endless = Path::new("/dev/zero");
         let error = filter(&selection(&[], Some(endless), None)).unwrap_err();
-        assert!(error.to_string().contains("larger than 128 MB"), "{error}");
+        assert!(error.to_string().contains("/dev/zero: it is a device"), "{error}");
     }
 
     #[test]

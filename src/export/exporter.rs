@@ -209,12 +209,14 @@ fn open(
     match target {
         Target::File(file) => {
             let sink = FileSink::create(file, &name, config)?;
+            let sink = if config.pace == Pace::Live { sink.waiting_until(ending) } else { sink };
             let policy = file.options.privacy.policy();
             let (biflow, sink) = under(&policy, sink, Share::ALL, config);
             add(name, biflow, Share::ALL, sink, &watch);
         }
         Target::Json(json) => {
             let sink = JsonSink::open(json, &name, config)?;
+            let sink = if config.pace == Pace::Live { sink.waiting_until(ending) } else { sink };
             let (biflow, sink) = under(&json.privacy.policy(), sink, Share::ALL, config);
             add(name, biflow, Share::ALL, sink, &watch);
         }

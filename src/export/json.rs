@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::export::account::{Account, LossReason, Totals};
 use crate::export::clock::Clock;
 use crate::export::config::Config;
+use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::fields::FieldVisitor;
@@ -63,6 +64,12 @@ impl JsonSink {
 }
 
 impl JsonSink {
+    /// As [`Output::wait_until`].
+    pub(crate) fn waiting_until(mut self, ending: &Arc<Ending>) -> Self {
+        self.output.wait_until(ending);
+        self
+    }
+
     fn add<'a>(
         &mut self,
         record: &impl Content<'a>,

@@ -1,19 +1,24 @@
 //! Files that appear when they are complete.
 
+mod pipe;
 mod temporary;
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 use crate::export::account::{Account, Totals};
 use crate::export::counted::Counter;
+use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 
+use pipe::Pipe;
 pub(crate) use temporary::{Naming, TemporaryFile, left_over, with_suffix};
 
 /// Buffered output of whole units: Messages, or lines.
@@ -41,6 +46,8 @@ enum Destination {
     Standard,
     /// Something that is no regular file, and cannot be renamed.
     Special(File),
+    /// A FIFO, for whoever reads it.
+    Pipe(Pipe),
     /// Nothing is written.
     Counted(Counter),
     /// `None` once there is nothing more to write.
@@ -59,6 +66,9 @@ impl Output {
         if is_standard_output(path) {
             return Ok(Self::standard());
         }
+        if is_fifo(path) {
+            return Ok(Self::new(Destination::Pipe(Pipe::new(path))));
+        }
         if is_special(path)? {
             let file = File::options().write(true).open(path)?;
             return Ok(Self::new(Destination::Special(file)));
@@ -66,6 +76,13 @@ impl Output {
         // Through a symbolic link: the link stays, the file behind it is replaced.
         let wanted = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         TemporaryFile::create(wanted, Naming::Replace).map(Self::to_file)
+    }
+
+    /// Where a FIFO has no reader, one is waited for until the run is over, and not for ever.
+    pub(crate) fn wait_until(&mut self, ending: &Arc<Ending>) {
+        if let Destination::Pipe(pipe) = &mut self.destination {
+            pipe.wait_until(Arc::clone(ending));
+        }
     }
 
     /// Writes to a file that gets its name at the end.
@@ -135,6 +152,10 @@ impl Output {
             Destination::Special(file) | Destination::Regular(Some(TemporaryFile { file, .. })) => {
                 write_all(file, octets)
             }
+            Destination::Pipe(pipe) => match pipe.reader() {
+                Ok(file) => write_all(file, octets),
+                Err(error) => (0, Err(error)),
+            },
             Destination::Counted(counter) => {
                 counter.count_octets(octets.len());
                 (octets.len(), Ok(()))
@@ -267,6 +288,10 @@ pub(crate) fn written_place(path: &Path) -> Option<PathBuf> {
         there => there,
     });
     directory.filter(|directory| directory.is_dir()).map(Path::to_owned)
+}
+
+fn is_fifo(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
 /// Whether something is at `path` that is no regular file.

@@ -44,7 +44,7 @@ impl Runner {
         let is_unit = user.is_none()
             && file == Path::new(CONFIGURATION_FILE)
             && Account::find(UNIT_USER).is_ok();
-        let name = user.as_deref().or(is_unit.then_some(UNIT_USER));
+        let name = user.as_deref().or_else(|| is_unit.then_some(UNIT_USER));
         // Who is not there is noted for himself.
         let Ok(account) = name.map(Account::find).transpose() else { return Ok(Self::default()) };
         if is_unit {

@@ -15,8 +15,6 @@ mod targets;
 mod tests;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
@@ -29,6 +27,7 @@ use crate::cli::UsageError;
 use crate::cli::args::{Arguments, Capture, Command, Manifest};
 use crate::cli::sense::{self, Fault, Place, Places};
 use crate::export::{Target, TargetError};
+use crate::regular_file;
 use document::{Document, Privacy, alone, is_of_several, long_of};
 pub(super) use error::ConfigError;
 use error::Source;
@@ -62,7 +61,7 @@ impl Effective {
     ///
     /// The first thing that is wrong with the file.
     pub(super) fn of(words: &[OsString], file: &Path) -> Result<Self, ConfigError> {
-        let octets = read(file)
+        let octets = regular_file::read(file, MOST_OCTETS)
             .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
         let source = Source { file, text: text_of(file, &octets)? };
         let mut document = Document::read(source)?;
@@ -136,7 +135,7 @@ impl Effective {
     fn refuse(&self, fault: Option<Fault>) -> Result<(), ConfigError> {
         let Some(fault) = fault else { return Ok(()) };
         let Origins { text, keys, targets, .. } = &self.origins;
-        let file = self.capture.config.as_deref().unwrap_or(Path::new(""));
+        let file = self.capture.config.as_deref().unwrap_or_else(|| Path::new(""));
         let key = |option| {
             let (_, path, span) = keys.iter().find(|(known, ..)| *known == option)?;
             Some((path, span))
@@ -293,16 +292,6 @@ pub(super) fn option_name(id: &str) -> String {
 /// What a file says alone.
 pub(super) fn of_file(file: &Path) -> Result<Effective, ConfigError> {
     Effective::of(&[], file)
-}
-
-/// A device or a pipe may have no end.
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    File::open(file)?.take(MOST_OCTETS + 1).read_to_end(&mut octets)?;
-    if octets.len() as u64 > MOST_OCTETS {
-        return Err(io::Error::other(format!("it is larger than {} MB", MOST_OCTETS / 1_000_000)));
-    }
-    Ok(octets)
 }
 
 fn text_of<'a>(file: &Path, octets: &'a [u8]) -> Result<&'a str, ConfigError> {

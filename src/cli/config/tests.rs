@@ -476,7 +476,7 @@ fn of_file(file: impl AsRef<Path>) -> Result<Effective, ConfigError> {
 fn what_cannot_be_read_names_the_file() {
     for (file, expected) in [
         ("/nonexistent/x.toml", "cannot read /nonexistent/x.toml: "),
-        ("/dev/zero", "larger than 4 MB"),
+        ("/dev/zero", "cannot read /dev/zero: it is a device"),
     ] {
         let error = Effective::of(&[], Path::new(file)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

@@ -38,8 +38,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen) {
 /// A part of the picture.
 struct Part<'a> {
     rows: Rows,
-    draw: Box<dyn FnOnce(&mut Frame<'_>, Rect) + 'a>,
+    draw: Draw<'a>,
 }
+
+type Draw<'a> = Box<dyn FnOnce(&mut Frame<'_>, Rect) + 'a>;
 
 impl<'a> Part<'a> {
     /// A list below a bar with its name.

@@ -196,6 +196,37 @@ fn targets_that_were_opened_and_are_not_wanted_any_more_leave_nothing_behind() {
 }
 
 #[test]
+fn a_fifo_that_nobody_reads_yet_holds_up_neither_the_start_nor_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = ["json", "file"].map(|kind| (kind, directory.path().join(kind)));
+    let mut targets = Vec::new();
+    for (kind, path) in &paths {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        targets.push(format!("{kind}:{}", path.display()).parse().unwrap());
+    }
+    let config = config(Pace::Live, &targets);
+    let exporter = Exporter::start(&config, Vec::new()).unwrap();
+    exporter.send(&batch(vec![udp_uniflow(1)]));
+    for report in exporter.finish() {
+        assert!(report.balances() && report.sent.is_zero(), "{report:?}");
+        assert_eq!(report.lost_totals().records, 1);
+        assert!(report.first_error.unwrap().to_string().contains("nobody reads it"));
+    }
+
+    let exporter = Exporter::start(&config, Vec::new()).unwrap();
+    exporter.send(&batch(vec![udp_uniflow(1)]));
+    let readers = paths.map(|(_, path)| thread::spawn(move || fs::read(path).unwrap()));
+    exporter.send(&batch(vec![udp_uniflow(2)]));
+    // Somebody reads, or what waits for it at the end would be lost.
+    thread::sleep(Duration::from_millis(300));
+    let reports = exporter.finish();
+    assert!(reports.iter().all(|report| report.balances() && report.sent.records == 2));
+    let [json, file] = readers.map(|reader| reader.join().unwrap());
+    assert_eq!(json.split(|octet| *octet == b'\n').count(), 3);
+    assert_eq!(read_flows(&file).0, 2);
+}
+
+#[test]
 fn a_target_that_comes_back_has_one_report_however_often_it_does() {
     let directory = tempfile::tempdir().unwrap();
     let target = Target::file(directory.path().join("flows"));

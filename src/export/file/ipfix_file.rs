@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::export::account::{Account, Totals};
+use crate::export::ending::Ending;
 use crate::export::file::window::{Window, session_details};
 use crate::export::layout::Layout;
 use crate::export::mapping::{Content, Templates};
@@ -77,6 +78,11 @@ pub(super) struct Ended {
 }
 
 impl IpfixFile {
+    /// As [`Output::wait_until`].
+    pub(super) fn wait_until(&mut self, ending: &Arc<Ending>) {
+        self.output.wait_until(ending);
+    }
+
     /// A file after others that have `exported` together.
     pub(super) fn new(
         output: Output,

@@ -23,6 +23,7 @@ use std::time::Duration;
 use crate::export::account::{Account, LossReason, Totals};
 use crate::export::clock::Clock;
 use crate::export::config::{Config, Pace};
+use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
 use crate::export::file::closer::Closer;
@@ -166,6 +167,14 @@ impl FileSink {
             sink.closer = Some(Closer::start().map_err(thread)?);
         }
         Ok(sink)
+    }
+
+    /// As [`IpfixFile::wait_until`]; a FIFO is one file for ever.
+    pub(crate) fn waiting_until(mut self, ending: &Arc<Ending>) -> Self {
+        if let State::Writing(current) = &mut self.state {
+            current.file.wait_until(ending);
+        }
+        self
     }
 
     fn tell_interfaces(&mut self, account: &mut Account) -> Result<(), ExportError> {

@@ -1,5 +1,6 @@
 //! The books of targets, in steps too.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::export::{TargetState, Watch};
@@ -35,17 +36,18 @@ impl HeldBackTargets {
         targets: &[Arc<Watch>],
         states: &[TargetState],
     ) -> Vec<TargetState> {
-        self.shown.retain(|(known, _)| targets.iter().any(|it| Arc::ptr_eq(it, known)));
-        targets.iter().zip(states).map(|(target, state)| self.of(target).show(state)).collect()
-    }
-
-    fn of(&mut self, target: &Arc<Watch>) -> &mut Shown {
-        let place = self.shown.iter().position(|(known, _)| Arc::ptr_eq(known, target));
-        let place = place.unwrap_or(self.shown.len());
-        if place == self.shown.len() {
-            self.shown.push((Arc::clone(target), Shown::default()));
-        }
-        &mut self.shown[place].1
+        let mut before = mem::take(&mut self.shown);
+        let mut show = |(target, state): (&Arc<Watch>, &TargetState)| {
+            let known = before.iter().position(|(known, _)| Arc::ptr_eq(known, target));
+            let (target, mut shown) = known.map_or_else(
+                || (Arc::clone(target), Shown::default()),
+                |place| before.swap_remove(place),
+            );
+            let told = shown.show(state);
+            self.shown.push((target, shown));
+            told
+        };
+        targets.iter().zip(states).map(&mut show).collect()
     }
 }
 

@@ -14,6 +14,9 @@ use crate::cli::summary::grouped;
 use crate::cli::table::Moment;
 use crate::ipfix::date_time::{DateTime, Precision};
 
+/// How keys and numbers are written.
+type Spelling = (fn(&KeyValue) -> String, fn(u64) -> String);
+
 impl Ranking<'_> {
     /// Writes groups, each in a row or an object.
     ///
@@ -88,7 +91,7 @@ impl Ranking<'_> {
         &self,
         with_others: bool,
         others: &'static str,
-        (spell, number): (fn(&KeyValue) -> String, fn(u64) -> String),
+        (spell, number): Spelling,
     ) -> impl Iterator<Item = Vec<String>> {
         let names = self.keys.iter().map(ToString::to_string);
         let sums = ["flows", "packets", "octets", "percent"].map(str::to_owned).into_iter();

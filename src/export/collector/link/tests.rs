@@ -191,7 +191,7 @@ fn a_queue_that_fills_up_is_told_of_once_where_records_would_be_lost() {
     assert_eq!(queue.maximum_octets, 1 << 20);
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("udp://c: the queue is nearly full, 8"), "{said:?}");
-    assert_eq!(told(Pace::Replay).0, [String::new(); 0], "packets wait");
+    assert!(told(Pace::Replay).0.is_empty(), "packets wait");
 }
 
 fn has_flows(message: &[u8]) -> bool {

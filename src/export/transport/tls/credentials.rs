@@ -16,6 +16,7 @@ use rustls::{Error, InconsistentKeys};
 
 use super::error::{FileUse, TlsError};
 use crate::export::target::TlsOptions;
+use crate::regular_file;
 
 /// Where the files are.
 #[derive(Clone, Debug)]
@@ -101,11 +102,8 @@ impl Files {
     pub(super) fn read(&self, provider: &CryptoProvider) -> Result<Credentials, TlsError> {
         let mut digest = Context::new(&SHA256);
         let mut read = |what, path: &Path| {
-            let octets = fs::read(path).map_err(|source| TlsError::File {
-                what,
-                path: path.to_owned(),
-                source,
-            })?;
+            let octets = regular_file::read(path, MOST_OCTETS)
+                .map_err(|source| TlsError::File { what, path: path.to_owned(), source })?;
             digest.update(&(octets.len() as u64).to_be_bytes());
             digest.update(&octets);
             Ok(octets)
@@ -235,6 +233,9 @@ const SYSTEM_AUTHORITIES: &[&str] = &[
     "/etc/ssl/cert.pem",
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
+
+/// A list of every authority there is has a quarter of a megabyte.
+const MOST_OCTETS: u64 = 16_000_000;
 
 /// The last octal digit of a mode.
 const READABLE_BY_OTHERS: u32 = 0o004;

@@ -1,0 +1,108 @@
+//! A FIFO (fifo(7)), which cannot be opened to be written to before somebody reads it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use crate::export::ending::Ending;
+
+/// A FIFO that is opened when there is something to write. So who reads it may come later than the probe; what is
+/// expected of the records until then is what is expected of any target that is slow.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    path: PathBuf,
+    file: Option<File>,
+    /// Of the run; without one a reader is waited for as long as it takes.
+    ending: Option<Arc<Ending>>,
+}
+
+impl Pipe {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: None, ending: None }
+    }
+
+    pub(super) fn wait_until(&mut self, ending: Arc<Ending>) {
+        self.ending = Some(ending);
+    }
+
+    /// The near end, once there is somebody at the far one.
+    pub(super) fn reader(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.wait()?,
+        };
+        Ok(self.file.insert(file))
+    }
+
+    fn wait(&self) -> io::Result<File> {
+        let Some(ending) = &self.ending else {
+            return File::options().write(true).open(&self.path);
+        };
+        loop {
+            match File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path) {
+                Ok(file) => {
+                    // A reader that is slow is waited for.
+                    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+                    return Ok(file);
+                }
+                Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
+                    if ending.wait(PATIENCE) {
+                        return Err(io::Error::new(io::ErrorKind::NotConnected, "nobody reads it"));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// How often it is looked whether somebody has come.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_may_come_later_and_is_not_waited_for_when_the_run_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let ending = Arc::<Ending>::default();
+        let mut pipe = Pipe::new(&path);
+        pipe.wait_until(Arc::clone(&ending));
+        let reader = thread::spawn({
+            let path = path.clone();
+            move || {
+                thread::sleep(3 * PATIENCE);
+                let mut file = File::open(path).unwrap();
+                thread::sleep(3 * PATIENCE);
+                let mut octets = Vec::new();
+                file.read_to_end(&mut octets).unwrap();
+                octets.len()
+            }
+        });
+        // More than it holds: the rest waits.
+        pipe.reader().unwrap().write_all(&[0; 200_000]).unwrap();
+        drop(pipe);
+        assert_eq!(reader.join().unwrap(), 200_000);
+
+        let mut pipe = Pipe::new(&path);
+        pipe.wait_until(Arc::clone(&ending));
+        let over = thread::spawn(move || {
+            thread::sleep(3 * PATIENCE);
+            ending.finish();
+        });
+        assert_eq!(pipe.reader().unwrap_err().kind(), io::ErrorKind::NotConnected);
+        over.join().unwrap();
+    }
+}
