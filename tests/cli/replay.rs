@@ -267,6 +267,24 @@ fn the_summary_goes_to_standard_output_alone() {
 }
 
 #[test]
+fn the_end_of_a_run_says_of_each_target_what_became_of_its_records() {
+    let folder = TempDir::new().unwrap();
+    let file = format!("file:{}", folder.path().join("flows.ipfix").display());
+    let sample = sample().display().to_string();
+    let collector = "udp://127.0.0.1:9";
+    let ended = flowtap(["replay", &sample, "--export", &file, "--export", collector]).well();
+    let line = |place: &str| {
+        let line = ended.stderr.lines().find(|line| line.starts_with(place));
+        line.unwrap_or_else(|| panic!("{place}: {}", ended.stderr)).to_owned()
+    };
+    let summary = replay(Path::new(&sample), &[]);
+    let records = summary.count("exported_flows");
+    let sent = format!("{records:>15} records sent, 0 lost: ");
+    assert_eq!(line("target 1"), format!("target 1  {sent}{file}"));
+    assert_eq!(line("target 2"), format!("target 2  {sent}{collector} (not confirmed over UDP)"));
+}
+
+#[test]
 fn every_target_gets_every_record() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);

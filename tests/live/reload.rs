@@ -169,7 +169,7 @@ fn a_collector_that_comes_with_a_reload_is_known_in_the_traffic() {
         let to = |host| format!("{SHORT}[[collector]]\nurl = 'udp://{host}:{DISCARD}'\n");
         let mut probe = Probe::start(&to("127.0.0.1"), &[]);
         let traffic = Traffic::start();
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(500));
         // Half of the datagrams go there, and what is exported from now on.
         probe.reload(&to("192.0.2.2"));
         probe.wait_for("was read again: exporting to udp://");

@@ -369,6 +369,23 @@ impl Drop for Disk {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn a_udp_port_that_nobody_listens_at_is_not_said_to_be_connected() {
+    let lab = Lab::new();
+    let capture = start(&lab, &["--export", "udp://127.0.0.1:9", "--export", "null:"]);
+    let state = wait_for(&lab, "a refusal", |it| it["targets"][0]["refused"] == true);
+    assert_eq!(state["targets"][0]["connected"], true);
+    let output = lab.command("probe", FLOWTAP).arg("status").output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("target 1    udp refused: "), "{told}");
+    assert!(told.ends_with("in the order of the configuration)\n"), "{told}");
+    // At the end nobody is said to have got the records.
+    capture.signal("TERM");
+    let (_, said) = capture.end();
+    assert!(said.contains("lost: udp://127.0.0.1:9 (not confirmed over UDP)"), "{said}");
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn prometheus_reads_every_line_and_all_that_rules_and_dashboard_ask_for_is_there() {
     let lab = Lab::new();
     let folder = tempfile::tempdir().unwrap();

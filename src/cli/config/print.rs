@@ -187,6 +187,7 @@ const BEGIN: &str = "\
 # log says which.
 
 # What is observed: a table for each interface. The two directions of a TAP meet in one flow.
+# One that is not there is waited for (not with reopen = false).
 #[[interface]]
 # The name, as ip link tells it.
 #name = \"eth1\"
