@@ -177,7 +177,7 @@ fn show_tells_sums_from_flows() {
     let one = folder.path().join("one.ipfix");
     replay(&sample(), &["--export", &format!("file:{}", one.display())]);
     let both = flowtap(["show".as_ref(), path.as_os_str(), one.as_os_str()]).well();
-    assert!(both.text().contains(" of them aggregated: 1584 packets"), "{}", both.text());
+    assert!(both.text().contains(" of them aggregated: 1,584 packets"), "{}", both.text());
     let arguments = ["show".as_ref(), path.as_os_str(), "--format".as_ref(), "csv".as_ref()];
     assert!(flowtap(arguments).well().text().contains("originalFlowsPresent"));
 }
