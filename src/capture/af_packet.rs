@@ -281,6 +281,7 @@ fn add_interface(
     let group = (sources.len() > 1).then(Arc::<Mutex<FanoutGroup>>::default);
     let mut screen = None;
     for (worker, source) in sources.iter_mut().enumerate() {
+        config.go_on()?;
         let Some(link) = look_up(&source.links, interface, config)? else {
             let port = Port::of_absent(interface, config, group.clone(), worker == 0)?;
             port.watch.absent(interface, &mut source.notices);

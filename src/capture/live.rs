@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
-#[cfg(target_os = "linux")]
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -36,6 +37,10 @@ pub enum Backend {
     Libpcap,
 }
 
+/// The most sources there can be: the kernel lets so many sockets share an interface (packet(7),
+/// `PACKET_FANOUT`).
+pub const MOST_WORKERS: usize = 256;
+
 /// What to capture, and how.
 #[derive(Clone, Debug)]
 pub struct LiveConfig {
@@ -62,6 +67,18 @@ pub struct LiveConfig {
     pub awaits: bool,
     /// Which headers are let through; what follows them is cut off.
     pub reach: Reach,
+    /// Once set no further source is opened: many rings take their time.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl LiveConfig {
+    /// To be asked before each ring.
+    pub(super) fn go_on(&self) -> Result<(), CaptureError> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(CaptureError::Stopped),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Default for LiveConfig {
@@ -75,6 +92,7 @@ impl Default for LiveConfig {
             reopen: true,
             awaits: false,
             reach: Reach::default(),
+            stop: Arc::default(),
         }
     }
 }

@@ -93,6 +93,7 @@ impl PcapSource {
         }
         for (place, interface) in config.interfaces.iter().enumerate() {
             if let Some(source) = sources.get_mut(place % workers) {
+                config.go_on()?;
                 let port = Port::open(&source.links, interface, config)?;
                 if port.point.index == 0 {
                     port.watch.absent(interface, &mut source.notices);

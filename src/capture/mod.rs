@@ -144,6 +144,9 @@ pub enum CaptureError {
         /// What is wrong, and what to do about it.
         what: String,
     },
+    /// Somebody wanted an end of it before it began.
+    #[error("stopped before the first packet")]
+    Stopped,
     /// A BPF expression does not compile.
     #[error("filter {expression:?}: {what}")]
     Filter {

@@ -181,8 +181,8 @@ mod tests {
                 .map_err(|error| error.exit_code())
                 .map(|_| ())
         };
-        assert_eq!([parse("1"), parse("512")], [Ok(()); 2]);
-        for number in ["0", "513", "-1", "many", "99999999999999999999"] {
+        assert_eq!([parse("1"), parse("256")], [Ok(()); 2]);
+        for number in ["0", "257", "-1", "many", "99999999999999999999"] {
             assert_eq!(parse(number), Err(2), "{number}");
         }
     }

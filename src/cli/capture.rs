@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
+use crate::capture::CaptureError;
 use crate::capture::live::{self, Cut, LiveConfig, LiveSource, Notice, ObservationPoint};
 use crate::cli::args::{Backend, Capture, Described, Direction, Meter};
 use crate::cli::confinement::Entered;
@@ -72,6 +73,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         reach: pipeline::reach(meter.metering.decode()),
         reopen: reopens.is_some(),
         awaits: !is_typed || manager.is_there(),
+        stop: Arc::clone(&stop),
         ..LiveConfig::default()
     };
     confine::limit_descriptors(confinement::descriptor_limit(
@@ -80,7 +82,14 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         live_config.interfaces.len(),
     ))?;
     // Deaf as yet, but open: from here on there are fewer rights.
-    let mut sources = live::prepare(backend, &live_config)?;
+    let mut sources = match live::prepare(backend, &live_config) {
+        Err(CaptureError::Stopped) => {
+            // That is done, and there is nothing to report.
+            log::start_stopped();
+            return Ok(());
+        }
+        other => other?,
+    };
     let endpoint = telemetry::open(&address);
     let listens_at = endpoint.is_some().then(|| address.clone());
     let live = confinement::Live {
@@ -270,7 +279,7 @@ fn description(name: &str, described: &[Described]) -> Vec<u8> {
 
 /// One for each processor; with libpcap, which cannot share an interface, no more than interfaces.
 pub(super) fn default_workers(backend: Backend, interfaces: usize) -> usize {
-    let processors = pipeline::processors().len().max(1);
+    let processors = pipeline::processors().len().clamp(1, live::MOST_WORKERS);
     match backend {
         Backend::AfPacket => processors,
         Backend::Libpcap => processors.min(interfaces.max(1)),

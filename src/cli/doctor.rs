@@ -176,7 +176,7 @@ fn open(interfaces: &[&Interface]) -> Result<Vec<LiveSource>, CaptureError> {
     }
     let config = LiveConfig {
         interfaces: interfaces.iter().map(|it| it.name.clone()).collect(),
-        workers: pipeline::processors().len().max(1),
+        workers: pipeline::processors().len().clamp(1, live::MOST_WORKERS),
         reopen: false,
         ..LiveConfig::default()
     };

@@ -81,6 +81,22 @@ fn every_frame_is_captured_once() {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn who_is_told_to_stop_opens_no_further_ring() {
+    inside("capture::who_is_told_to_stop_opens_no_further_ring", || {
+        cable("tap0", "src0");
+        for backend in BACKENDS {
+            let config = on("tap0", 2);
+            config.stop.store(true, Ordering::Relaxed);
+            let refused = prepare(backend, &config).map(|_| ());
+            assert!(matches!(refused, Err(CaptureError::Stopped)), "{backend:?}: {refused:?}");
+            config.stop.store(false, Ordering::Relaxed);
+            prepare(backend, &config).unwrap();
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn workers_share_an_interface_by_flow() {
     inside("capture::workers_share_an_interface_by_flow", || {
         cable("tap0", "src0");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::values::max_flows;
+use crate::cli::args::values::{max_flows, observation_domain};
 use crate::export::Target;
 use crate::flow::Network;
 use crate::{decode, flow};
@@ -74,7 +74,13 @@ pub(in crate::cli) struct Meter {
     pub(in crate::cli) quiet: bool,
 
     /// Observation Domain ID in every IPFIX message; give each probe its own
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        value_parser = observation_domain,
+        help_heading = "Output"
+    )]
     pub(in crate::cli) observation_domain: u32,
 
     #[command(flatten)]

@@ -4,17 +4,19 @@ use std::net::ToSocketAddrs as _;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::capture::live::MOST_WORKERS;
 use crate::export::parse_size;
 use crate::telemetry::{Address, AddressError, DEFAULT_PORT};
 
 pub(super) fn max_flows(text: &str) -> Result<usize, String> {
-    let number: usize =
-        text.replace('_', "").parse().map_err(|_| "not a number of flows".to_owned())?;
-    if (1..=MOST_FLOWS).contains(&number) {
-        Ok(number)
-    } else {
-        Err(format!("must be between 1 and {MOST_FLOWS}"))
+    match text.replace('_', "").parse() {
+        Ok(number @ 1..=MOST_FLOWS) => Ok(number),
+        _ => Err(format!("must be between 1 and {MOST_FLOWS}")),
     }
+}
+
+pub(super) fn observation_domain(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("must be a number from 0 to {}", u32::MAX))
 }
 
 /// Octets, with `k`, `M`, `G` or `T` for powers of a thousand and `Ki` to `Ti` of 1,024.
@@ -103,15 +105,15 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
         Ok(number @ 1..=MOST_WORKERS) => NonZeroUsize::new(number),
         _ => None,
     }
-    .ok_or_else(|| format!("must be a number from 1 to {MOST_WORKERS}"))
+    .ok_or_else(|| {
+        format!("must be a number from 1 to {MOST_WORKERS}: no more can share an interface")
+    })
 }
 
 /// As [`Address::default`].
 pub(super) const DEFAULT_PROBE: &str = "127.0.0.1:9739";
 /// Less would hold no more than the Messages on their way.
 const SMALLEST_SIZE: u64 = 1_000_000;
-/// Far above the processors of any machine; each worker has a thread and, live, a ring.
-const MOST_WORKERS: usize = 512;
 /// 128 million flows take some 24 GB: more is a slip of the keyboard.
 const MOST_FLOWS: usize = 128_000_000;
 
@@ -142,7 +144,7 @@ mod tests {
             "{elsewhere}"
         );
         assert!(!elsewhere.contains("reached from outside"), "{elsewhere}");
-        for text in ["", "no-such-name.invalid", "no-such-name.invalid:80", "localhost:x", ":80"] {
+        for text in ["", "no-such-name.invalid:80", "localhost:x", ":80"] {
             let error = probe(text).unwrap_err();
             assert!(error.starts_with("expected an address such as 127.0.0.1:9739"), "{error}");
         }

@@ -66,6 +66,7 @@ pub(super) const KINDS: &[Kind] = &[
     event("manager-told", "e3db23c131b84007b0f370c65640ea16"),
     event("started", "63e520643d8d4489819901bd6f68ca9f"),
     event("run-stopped", "c1c1493005324ec9bcb1ebf26a59195a"),
+    event("start-stopped", "2edeae9d9d914d5e8b1ed64c54954a8a"),
     event("hung-up", "2548dc08b04b403682e3d963bae92f00"),
     event("run-ended", "29c601b4e1ea4d9dbe0decd4c5eabff5"),
     event("run-failed", "3d2387f8b155410a97b00411ba826f4c"),

@@ -396,6 +396,11 @@ pub(in crate::cli) fn run_stopped() {
     say!(info, "run-stopped", "service", {}, "stopped by a signal, the rest was not read");
 }
 
+/// A signal came before the first packet.
+pub(in crate::cli) fn start_stopped() {
+    say!(info, "start-stopped", "service", {}, "stopped by a signal before the first packet");
+}
+
 /// A run without a configuration ends on SIGHUP.
 pub(in crate::cli) fn hung_up() {
     say!(

@@ -90,8 +90,6 @@ def main(url, folder):
         found = {"unreachable": browser.evaluate(UNREACHABLE)}
         browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = false)")
         found["views"] = [look(browser, folder, *view) for view in VIEWS]
-        found["old"], now = browser.evaluate(OLD)
-        found["old_days"] = [time.strftime("%Y-%m-%d ", time.localtime(now - ago * 86400)) for ago in (0, 2, 3)]
         browser.evaluate("document.querySelector('svg[role=img]').focus()")
         readout = "document.querySelector('.readout').textContent"
         found["summary"] = browser.evaluate(readout)
@@ -101,6 +99,8 @@ def main(url, folder):
         found["html"] = browser.evaluate("document.documentElement.outerHTML")
         found["paths"] = browser.evaluate(
             "[...document.querySelectorAll('path.series')].map(path => path.getAttribute('d'))")
+        found["old"], now = browser.evaluate(OLD)
+        found["old_days"] = [time.strftime("%Y-%m-%d ", time.localtime(now - ago * 86400)) for ago in (0, 2, 3)]
         said = [event["params"] for event in browser.events
                 if event.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown")]
         asked = {event["params"]["request"]["url"] for event in browser.events

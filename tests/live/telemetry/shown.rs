@@ -20,6 +20,7 @@ fn the_page_shows_a_live_probe_by_day_and_by_night_and_nobody_who_talks() {
     let mut capture = start(&lab, &more);
     lab.mirror(&[("ingress", "span"), ("egress", "span")]);
     (0..6).for_each(|_| lab.talk());
+    talk_to_many(&lab);
     lab.unmirror();
     assert_handed_over(&lab);
     secrets::assert_no_answer_names_anybody(&lab);

@@ -86,6 +86,8 @@ fn everything() {
     manager_told("ready");
     started();
     run_stopped();
+    start_stopped();
+    hung_up();
     run_ended(&Ledger::default());
     run_failed("cannot read it");
 }
