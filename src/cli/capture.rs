@@ -81,6 +81,8 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         workers,
         live_config.interfaces.len(),
     ))?;
+    let surroundings =
+        symptoms::Surroundings::open(&live_config.interfaces, spool.directory.clone());
     // Deaf as yet, but open: from here on there are fewer rights.
     let mut sources = match live::prepare(backend, &live_config) {
         Err(CaptureError::Stopped) => {
@@ -132,11 +134,13 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let interfaces = points.iter().map(|it| observed(it, &described));
     let interfaces = Arc::new(Interfaces::new(interfaces, patience));
     let configuration = Arc::new(Configuration::new(wall_clock));
+    let troubles = Arc::default();
     let subject = Subject {
         configuration: Arc::clone(&configuration),
         books: Arc::clone(&books),
         interfaces: Arc::clone(&interfaces),
         targets: exporter.watches(),
+        troubles: Arc::clone(&troubles),
         confinement: confinement.clone(),
         workers,
         maximum_flows: meter.metering.max_flows,
@@ -160,7 +164,8 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
         books: Arc::clone(&books),
         suspects: suspects(&points, &meter),
     };
-    let watch = symptoms::Watch::start(Arc::clone(&books), exporter.watches());
+    let watch =
+        symptoms::Watch::start(Arc::clone(&books), exporter.watches(), surroundings, troubles);
     let silence = silence::Watch::start(Arc::clone(&books), Arc::clone(&interfaces));
     let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {

@@ -133,11 +133,11 @@ pub(super) fn policy(meter: &Meter, run: &Run<'_>, is_root: bool) -> Policy {
         }),
         _ => None,
     };
-    let answers = telemetry.is_some();
+    let (is_live, answers) = (run.live.is_some(), telemetry.is_some());
     let network = Network { udp, tcp_ports, sctp_ports, binds, resolves, answers };
     let files = Files { read, write: written, remove: remove.into_iter().chain(socket).collect() };
     let reopens = run.live.and_then(|live| live.reopens);
-    Policy { reopens, network, files }
+    Policy { reopens, looks: is_live, network, files }
 }
 
 /// Makes the directory of the spool, as the user who will fill it.

@@ -3,12 +3,12 @@
 //! Questions to the system come first, then interfaces are opened, and what the doctor does not need
 //! while it looks at packets of strangers is given up, as in a capture. Nothing is exported or kept.
 
-mod export;
-mod interface;
-mod look;
-mod machine;
+pub(super) mod export;
+pub(super) mod interface;
+pub(super) mod look;
+pub(super) mod machine;
 mod print;
-mod traffic;
+pub(super) mod traffic;
 mod way;
 
 use std::collections::BTreeSet;
@@ -142,7 +142,7 @@ fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
     for (before, promiscuous) in watched.iter().zip(promiscuous) {
         let name = &before.name;
         findings.push(interface::promiscuous(name, promiscuous));
-        findings.extend(traffic::of_interface(before, look::losses(name), &survey, seconds));
+        findings.extend(traffic::of_interface(before, look::losses(name), &survey, *duration));
     }
     findings.extend(traffic::of_survey(&survey));
     if let [only] = &names[..] {

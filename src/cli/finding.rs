@@ -198,6 +198,12 @@ impl Finding {
         self
     }
 
+    /// With what it is about.
+    pub(super) fn text(&self) -> String {
+        let subject = self.subject.as_deref().map(|subject| format!("{subject}: "));
+        format!("{}{}", subject.unwrap_or_default(), self.finding)
+    }
+
     pub(super) fn json(&self) -> Value {
         json!({
             "check": self.check.name(),

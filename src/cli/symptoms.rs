@@ -1,10 +1,16 @@
 //! What counts of records and packets say of the mirror and of the box: findings for `flowtap doctor`,
 //! and warnings while a capture runs.
 
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod surroundings;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::cli::log;
@@ -12,6 +18,12 @@ use crate::cli::losses::Losses;
 use crate::cli::summary::grouped;
 use crate::export::Watches;
 use crate::pipeline::{OpenBooks, SymptomCounts};
+use crate::telemetry::Troubles;
+
+#[cfg(not(target_os = "linux"))]
+pub(super) use elsewhere::Surroundings;
+#[cfg(target_os = "linux")]
+pub(super) use surroundings::Surroundings;
 
 /// What can be told from counts alone.
 pub(super) fn findings(counts: &SymptomCounts) -> [Finding; 4] {
@@ -92,7 +104,7 @@ fn own_export(counts: &SymptomCounts) -> Finding {
     )
 }
 
-/// Looks at the counts of a running capture now and then, in a thread of its own.
+/// Looks at a running capture now and then, in a thread of its own.
 #[derive(Debug)]
 pub(super) struct Watch {
     stop: Sender<()>,
@@ -101,18 +113,26 @@ pub(super) struct Watch {
 
 impl Watch {
     /// What begins to be wrong is logged, and what is right again: each once.
-    pub(super) fn start(books: Arc<OpenBooks>, targets: Watches) -> Self {
+    pub(super) fn start(
+        books: Arc<OpenBooks>,
+        targets: Watches,
+        surroundings: Surroundings,
+        troubles: Arc<Troubles>,
+    ) -> Self {
         let (stop, stopped) = mpsc::channel();
+        let mut looker =
+            Looker { books, targets, surroundings, troubles, judge: Judge::default(), last: now() };
         let thread = thread::spawn(move || {
-            let (mut judge, mut losses) = (Judge::default(), Losses::default());
+            let mut losses = Losses::default();
+            looker.look();
             loop {
                 let over = stopped.recv_timeout(WINDOW) != Err(RecvTimeoutError::Timeout);
-                judge.look(&books.read().symptoms()).iter().for_each(News::say);
+                looker.look();
                 if over {
                     // What was lost is in the summary.
                     return;
                 }
-                losses.look(&targets, CALM_WINDOWS).iter().for_each(log::losing_records);
+                losses.look(&looker.targets, CALM_WINDOWS).iter().for_each(log::losing_records);
             }
         });
         Self { stop, thread }
@@ -125,6 +145,33 @@ impl Watch {
         let _ = stop.send(());
         let _ = thread.join();
     }
+}
+
+/// What is looked at, and who hears of it.
+struct Looker {
+    books: Arc<OpenBooks>,
+    targets: Watches,
+    surroundings: Surroundings,
+    troubles: Arc<Troubles>,
+    judge: Judge,
+    last: Instant,
+}
+
+impl Looker {
+    fn look(&mut self) {
+        let (page, targets) = (self.books.read(), self.targets.all());
+        let since = now().saturating_duration_since(self.last);
+        self.last += since;
+        let targets: Vec<_> = targets.iter().map(AsRef::as_ref).collect();
+        let found = self.surroundings.look(&page, &targets, since);
+        self.judge.look(&page.symptoms(), &found).iter().for_each(News::say);
+        self.troubles.tell(self.judge.troubles());
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "who looks at a run does so in real time")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// What is to be said.
@@ -147,39 +194,56 @@ impl News {
 #[derive(Debug, Default)]
 struct Judge {
     before: SymptomCounts,
-    /// Checks that were said to be wrong, and windows since then in which they were not.
-    wrong: Vec<(Check, u32)>,
+    /// Checks that could be made.
+    known: BTreeSet<&'static str>,
+    wrong: Vec<Trouble>,
+}
+
+/// What was said to be wrong.
+#[derive(Debug)]
+struct Trouble {
+    check: Check,
+    subject: Option<String>,
+    /// Windows since then in which it was not.
+    calm: u32,
 }
 
 impl Judge {
-    /// What is to be said after another window.
-    fn look(&mut self, counts: &SymptomCounts) -> Vec<News> {
+    /// What is to be said after another window, in which this was `found`.
+    fn look(&mut self, counts: &SymptomCounts, found: &[Finding]) -> Vec<News> {
         let window = counts.since(&self.before);
         self.before = *counts;
-        findings(&window).iter().filter_map(|finding| self.hear(finding)).collect()
+        findings(&window).iter().chain(found).filter_map(|finding| self.hear(finding)).collect()
+    }
+
+    /// Checks by name, each with whether it finds anything.
+    fn troubles(&self) -> BTreeMap<&'static str, bool> {
+        let is_wrong = |name: &str| self.wrong.iter().any(|it| it.check.name() == name);
+        self.known.iter().map(|&name| (name, is_wrong(name))).collect()
     }
 
     /// Trouble is told when it begins; that it is over, after some windows without it.
     fn hear(&mut self, finding: &Finding) -> Option<News> {
-        let Finding { check, verdict, .. } = finding;
-        let place = self.wrong.iter().position(|(known, _)| known == check);
-        match place {
-            None if verdict.is_trouble() => {
-                self.wrong.push((*check, 0));
-                Some(News::Begins(finding.clone()))
-            }
-            None => None,
-            Some(_) if *verdict == Verdict::Unknown => None,
-            Some(place) => {
-                let (_, calm) = self.wrong.get_mut(place)?;
-                *calm = if verdict.is_trouble() { 0 } else { *calm + 1 };
-                if *calm < CALM_WINDOWS {
-                    return None;
-                }
-                self.wrong.remove(place);
-                Some(News::Over(finding.clone()))
-            }
+        let Finding { check, subject, verdict, .. } = finding;
+        if *verdict == Verdict::Unknown {
+            return None;
         }
+        self.known.insert(check.name());
+        let is_it = |it: &Trouble| it.check == *check && it.subject == *subject;
+        let Some(place) = self.wrong.iter().position(is_it) else {
+            if !verdict.is_trouble() {
+                return None;
+            }
+            self.wrong.push(Trouble { check: *check, subject: subject.clone(), calm: 0 });
+            return Some(News::Begins(finding.clone()));
+        };
+        let trouble = self.wrong.get_mut(place)?;
+        trouble.calm = if verdict.is_trouble() { 0 } else { trouble.calm + 1 };
+        if trouble.calm < CALM_WINDOWS {
+            return None;
+        }
+        self.wrong.remove(place);
+        Some(News::Over(finding.clone()))
     }
 }
 
@@ -242,7 +306,7 @@ mod tests {
             total.flows += 100;
             total.tcp_flows += 50;
             total.collector_packets += collector_packets;
-            judge.look(&total)
+            judge.look(&total, &[])
         };
         assert_eq!(window(0), []);
         let said = window(7);
@@ -260,5 +324,23 @@ mod tests {
         }
         assert!(matches!(&window(0)[..], [News::Over(it)] if it.check == Check::OwnExport));
         assert_eq!(window(3).len(), 1, "a new trouble");
+    }
+
+    #[test]
+    fn of_several_interfaces_each_is_told_of_and_the_check_is_one() {
+        let mut judge = Judge::default();
+        let found = |name: &str, verdict| Finding::new(Check::Offloads, verdict, "x").of(name);
+        let mut look = |one, other| {
+            let news = judge.look(&counts(), &[found("eth1", one), found("eth2", other)]);
+            (news.len(), judge.troubles().get("offloads").copied())
+        };
+        assert_eq!(look(Verdict::Unknown, Verdict::Unknown), (0, None));
+        assert_eq!(look(Verdict::Ok, Verdict::Warning), (1, Some(true)));
+        assert_eq!(look(Verdict::Warning, Verdict::Warning), (1, Some(true)));
+        for _ in 1..CALM_WINDOWS {
+            assert_eq!(look(Verdict::Ok, Verdict::Warning), (0, Some(true)));
+        }
+        assert_eq!(look(Verdict::Ok, Verdict::Warning), (1, Some(true)), "one is over");
+        assert_eq!(judge.troubles().get("clock"), None, "it was not looked at");
     }
 }

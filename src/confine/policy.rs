@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct Policy {
     /// Whether a lost interface is opened again, and how.
     pub reopens: Option<Reopens>,
+    /// Machine and interfaces are looked at while packets are captured: the clock, what drivers do.
+    pub looks: bool,
     /// What is exported to.
     pub network: Network,
     /// What is read and written.

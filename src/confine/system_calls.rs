@@ -108,6 +108,12 @@ fn allowed(policy: &Policy) -> Result<Rules, BackendError> {
     if policy.reopens == Some(Reopens::Libpcap) {
         rules.extend(lists::LIBPCAP.iter().map(|&number| (number, Vec::new())));
     }
+    if policy.looks {
+        // What could be set by these, too, takes CAP_SYS_TIME, which was given up.
+        rules.insert(libc::SYS_adjtimex, Vec::new());
+        let system = flags(libc::CLOCK_REALTIME);
+        rules.insert(libc::SYS_clock_adjtime, vec![rule([(0, equal(system))])?]);
+    }
     // Threads, and no processes.
     let threads = flags(libc::CLONE_THREAD);
     rules.insert(libc::SYS_clone, vec![rule([(0, masked(threads, threads))])?]);
@@ -119,7 +125,7 @@ fn allowed(policy: &Policy) -> Result<Rules, BackendError> {
     rules.insert(libc::SYS_sched_setaffinity, vec![rule([(0, equal(0))])?]);
     let names = [libc::PR_SET_NAME, libc::PR_SET_VMA];
     rules.insert(libc::SYS_prctl, one_of(0, names.map(flags))?);
-    rules.insert(libc::SYS_ioctl, one_of(1, lists::requests(policy.reopens))?);
+    rules.insert(libc::SYS_ioctl, one_of(1, lists::requests(policy))?);
     // Nothing that can be written is executed, ever. What a resolver loads is mapped to be executed.
     let (write, execute) = (flags(libc::PROT_WRITE), flags(libc::PROT_EXEC));
     let mut mapped = vec![rule([(2, masked(execute, 0))])?];
@@ -243,7 +249,7 @@ mod tests {
             resolves: true,
             answers: true,
         };
-        Policy { reopens: Some(Reopens::Libpcap), network, ..Policy::default() }
+        Policy { reopens: Some(Reopens::Libpcap), looks: true, network, ..Policy::default() }
     }
 
     #[test]
@@ -283,6 +289,17 @@ mod tests {
         }
         assert!(!allowed(&Policy::default()).unwrap().contains_key(&libc::SYS_accept4));
         assert!(!allowed(&everything()).unwrap().contains_key(&libc::SYS_listen));
+    }
+
+    #[test]
+    fn who_does_not_look_at_the_machine_cannot_ask_for_its_clock() {
+        let calls = [libc::SYS_adjtimex, libc::SYS_clock_adjtime];
+        let may = |policy: &Policy| {
+            let rules = allowed(policy).unwrap();
+            calls.map(|number| rules.contains_key(&number))
+        };
+        assert_eq!(may(&Policy::default()), [false; 2]);
+        assert_eq!(may(&Policy { looks: true, ..Policy::default() }), [true; 2]);
     }
 
     #[test]

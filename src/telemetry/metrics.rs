@@ -7,7 +7,7 @@ mod encode;
 
 use encode::{Family, Value, counter, gauge, histogram, info};
 
-use crate::telemetry::status::{Count, Share, Status, Symptoms, Target};
+use crate::telemetry::status::{Checked, Count, Share, Status, Symptoms, Target};
 
 /// The text of a scrape.
 pub(super) fn text(status: &Status) -> String {
@@ -152,7 +152,13 @@ fn interfaces(status: &Status) -> Vec<Family> {
 fn symptoms(status: &Status) -> Vec<Family> {
     let Symptoms { long_packet_flows, tcp_flows, one_direction_tcp_flows, collector_packets } =
         status.symptoms;
+    let mut checks =
+        gauge("symptom", "Whether there is something to put right, by check of doctor");
+    for Checked { check, trouble } in &status.checks {
+        checks.add(&[("check", check)], u64::from(*trouble));
+    }
     vec![
+        checks,
         counter("long_packet_records", "Flow records with a packet longer than the MTU")
             .of(long_packet_flows),
         counter("tcp_records", "Flow records of TCP connections under way").of(tcp_flows),
@@ -355,11 +361,20 @@ mod tests {
     }
 
     #[test]
+    fn a_check_of_the_doctor_is_a_series() {
+        let checked = |check: &str, trouble| Checked { check: check.to_owned(), trouble };
+        let checks = vec![checked("clock", true), checked("offloads", false)];
+        let told = text(&Status { checks, ..Status::default() });
+        assert!(told.contains("\nflowtap_symptom{check=\"clock\"} 1\n"), "{told}");
+        assert!(told.contains("\nflowtap_symptom{check=\"offloads\"} 0\n"), "{told}");
+    }
+
+    #[test]
     fn there_is_a_family_for_every_number_also_where_nothing_was_seen() {
         let told = text(&Status::default());
         assert!(told.ends_with("# EOF\n"));
         let families = told.lines().filter(|line| line.starts_with("# TYPE ")).count();
         let helps = told.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((families, helps), (67, 67));
+        assert_eq!((families, helps), (68, 68));
     }
 }

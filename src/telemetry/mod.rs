@@ -28,6 +28,7 @@ mod request;
 mod response;
 mod server;
 mod status;
+mod troubles;
 
 use std::io;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub use status::{
     Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Queue, Rates, Share,
     Spool, Status, Target,
 };
+
+pub use troubles::Troubles;
 
 use crate::telemetry::listener::Listener;
 use crate::telemetry::observer::Observer;

@@ -23,9 +23,10 @@ use crate::telemetry::history::{History, Point, STEP_SECONDS};
 use crate::telemetry::interfaces::{InterfaceState, Interfaces};
 use crate::telemetry::server::{Outcome, Outcomes};
 use crate::telemetry::status::{
-    Cache, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Queue, Rates, Share,
-    Spool, Status, Symptoms, Target,
+    Cache, Checked, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Queue,
+    Rates, Share, Spool, Status, Symptoms, Target,
 };
+use crate::telemetry::troubles::Troubles;
 use crate::time::{Timestamp, saturating_nanos};
 
 /// A run, as telemetry sees it.
@@ -39,6 +40,8 @@ pub struct Subject {
     pub targets: Watches,
     /// Which configuration it has.
     pub configuration: Arc<Configuration>,
+    /// What the doctor would say.
+    pub troubles: Arc<Troubles>,
     /// What the process has given up.
     pub confinement: confine::Confinement,
     /// Workers that were started.
@@ -244,6 +247,7 @@ impl Observer {
             },
             expiry: expiry(page),
             symptoms: symptoms(page.symptoms()),
+            checks: self.checks(),
             distributions: Self::distributions(page),
             targets,
             confinement: confinement(&self.subject.confinement),
@@ -251,6 +255,11 @@ impl Observer {
             day: self.day.clone(),
             history: self.history.clone(),
         }
+    }
+
+    fn checks(&self) -> Vec<Checked> {
+        let checks = self.subject.troubles.read().into_iter();
+        checks.map(|(check, trouble)| Checked { check: check.to_owned(), trouble }).collect()
     }
 
     fn interfaces(&self, page: &Page, pair: Option<(&Look, &Look)>) -> Vec<Interface> {

@@ -36,6 +36,8 @@ pub struct Status {
     pub expiry: Expiry,
     /// What the traffic tells of mirror and box.
     pub symptoms: Symptoms,
+    /// The checks of the doctor that are made while packets are captured.
+    pub checks: Vec<Checked>,
     /// The traffic as a whole (requirement U2).
     pub distributions: Distributions,
     /// Where records go: of what it was given and has got, the newest are shown when they are ten.
@@ -141,6 +143,15 @@ pub struct Symptoms {
     pub one_direction_tcp_flows: u64,
     /// Packets from or to a Collector of the probe, seen where it observes.
     pub collector_packets: u64,
+}
+
+/// A check of the doctor.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Checked {
+    /// Its name, as in the report of the doctor.
+    pub check: String,
+    /// There is something to put right, or was in the last minutes.
+    pub trouble: bool,
 }
 
 /// How late records left: behind the timeout that let them leave.

@@ -341,6 +341,69 @@ fn a_capture_warns_once_of_what_it_sees_and_counts_it() {
 }
 
 #[test]
+#[ignore = "needs root"]
+fn a_capture_looks_at_the_box_too_and_sees_it_change() {
+    inside("doctor::a_capture_looks_at_the_box_too_and_sees_it_change", || {
+        cable("tap0", "src0");
+        ip("link set dev lo up");
+        ip("link add link tap0 name way0 type macvlan");
+        ip("link set dev way0 up");
+        // A disk on which the spool has no room.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let disk = folder.path().join("disk");
+        fs::create_dir(&disk).expect("it is ours");
+        let mount = ["-t", "tmpfs", "-o", "size=64m", "tmpfs"];
+        program::run(Command::new("mount").args(mount).arg(&disk));
+        let _collector = TcpListener::bind("127.0.0.1:4739").expect("our own address");
+        let mut capture = Program::start(
+            Command::new(FLOWTAP)
+                .args(["capture", "-i", "tap0", "-i", "way0", "--export", "tcp://127.0.0.1:4739"])
+                .args(["--spool-size", "1G", "--spool"])
+                .arg(disk.join("spool"))
+                .arg("--spool-key")
+                .arg(folder.path().join("key")),
+        );
+        let symptoms = || -> BTreeMap<String, bool> {
+            let url = "http://127.0.0.1:9739/metrics";
+            let curl = Command::new("curl").args(["-s", "--max-time", "5", url]).output();
+            let text = String::from_utf8(curl.expect("curl runs").stdout).expect("text");
+            let symptom = |line: &str| {
+                let (check, value) =
+                    line.strip_prefix("flowtap_symptom{check=\"")?.split_once("\"} ")?;
+                Some((check.to_owned(), value == "1"))
+            };
+            text.lines().filter_map(symptom).collect()
+        };
+        capture.wait_until("its checks", || symptoms().contains_key("offloads"));
+        // Asked by a confined process; of a ring a cable has none, and the clock is as it is.
+        let mut found = symptoms();
+        assert!(found.remove("clock").is_some(), "{found:?}");
+        let names = |trouble| {
+            let of = found.iter().filter(|(_, is)| **is == trouble);
+            of.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(true), ["spool-disk", "stacked"]);
+        assert_eq!(
+            names(false),
+            ["interface-drops", "kernel-drops", "offloads", "own-export", "vlan-stripping"]
+        );
+
+        program::run(Command::new("ethtool").args(["-K", "tap0", "gro", "on"]));
+        capture.signal("INT");
+        let (status, told) = capture.end();
+        program::run(Command::new("umount").arg(&disk));
+        assert!(status.success(), "{told}");
+        for (warning, times) in [
+            ("warning: stacked: way0: it stands on tap0, which is observed too", 1),
+            ("warning: spool-disk: ", 1),
+            ("warning: offloads: tap0: GRO merges received packets", 1),
+        ] {
+            assert_eq!(told.matches(warning).count(), times, "{warning}: {told}");
+        }
+    });
+}
+
+#[test]
 fn wrong_usage_is_said_before_anything_is_looked_at() {
     for arguments in [
         &["doctor", "-i", "eth1", "--duration", "0s"][..],

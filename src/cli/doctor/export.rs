@@ -82,7 +82,7 @@ fn room(directory: &Path, free: Option<u64>, size: u64, collectors: usize, day: 
         Finding::new(Check::SpoolDisk, verdict, text).of(directory.display().to_string())
     };
     let Some(free) = free else {
-        return found(Verdict::Unknown, "the disk does not tell what is free".to_owned());
+        return found(Verdict::Unknown, UNTOLD.to_owned());
     };
     let all = day.saturating_mul(collectors as u64);
     let needed = format!(
@@ -109,6 +109,23 @@ fn room(directory: &Path, free: Option<u64>, size: u64, collectors: usize, day: 
     found(Verdict::Ok, format!("{needed}, and {} are free", megabytes(free)))
 }
 
+/// Whether a spool that may take so many octets more finds them on its disk.
+pub(in crate::cli) fn room_to_grow(directory: &Path, free: Option<u64>, left: u64) -> Finding {
+    let found = |verdict, text| {
+        Finding::new(Check::SpoolDisk, verdict, text).of(directory.display().to_string())
+    };
+    let Some(free) = free else { return found(Verdict::Unknown, UNTOLD.to_owned()) };
+    let text =
+        format!("the spool may grow by {}, and {} are free", megabytes(left), megabytes(free));
+    if free < left {
+        return found(Verdict::Warning, text).fixed_by(format!(
+            "flowtap capture --spool DIR, on a disk with {} free; or a smaller --spool-size",
+            megabytes(left)
+        ));
+    }
+    found(Verdict::Ok, text)
+}
+
 /// Flows that begin make a record each at least; those that go on one a minute.
 #[expect(
     clippy::cast_possible_truncation,
@@ -123,6 +140,7 @@ fn megabytes(octets: u64) -> String {
     format!("{} MB", grouped(octets.div_ceil(1_000_000)))
 }
 
+const UNTOLD: &str = "the disk does not tell what is free";
 const SECONDS_OF_A_DAY: f64 = 86_400.0;
 /// A record of IPv6 in the largest layout, with its share of what is around it, is a little less.
 const OCTETS_OF_A_RECORD: f64 = 200.0;
@@ -148,6 +166,14 @@ mod tests {
         let (is, fix) = verdict(Some(900 * mega), 100 * mega, 1, 100 * mega + 1);
         assert_eq!((is, fix.as_str()), (Verdict::Warning, "flowtap capture --spool-size 101M"));
         assert_eq!(verdict(None, mega, 1, mega).0, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_spool_is_warned_of_when_the_disk_is_full_before_it_is() {
+        let verdict = |free, left| room_to_grow(Path::new("/spool"), free, left).verdict;
+        assert_eq!([verdict(Some(100), 100), verdict(Some(0), 0)], [Verdict::Ok; 2]);
+        assert_eq!(verdict(Some(99), 100), Verdict::Warning);
+        assert_eq!(verdict(None, 100), Verdict::Unknown);
     }
 
     #[test]

@@ -6,36 +6,36 @@ use crate::sys::ethtool::{Hashing, Offloads, ReceiveRing};
 
 /// An interface as the system describes it; `None` is what it does not tell.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Interface {
-    pub(super) name: String,
+pub(in crate::cli) struct Interface {
+    pub(in crate::cli) name: String,
     /// None if there is no such interface.
-    pub(super) index: Option<u32>,
-    pub(super) up: bool,
-    pub(super) carrier: Option<bool>,
-    pub(super) mtu: Option<u32>,
+    pub(in crate::cli) index: Option<u32>,
+    pub(in crate::cli) up: bool,
+    pub(in crate::cli) carrier: Option<bool>,
+    pub(in crate::cli) mtu: Option<u32>,
     /// It is the one by which this machine is reached.
-    pub(super) way: Option<Way>,
+    pub(in crate::cli) way: Option<Way>,
     /// Addresses but for link-local ones of IPv6.
-    pub(super) addresses: usize,
+    pub(in crate::cli) addresses: usize,
     /// IPv6 is not switched off on it.
-    pub(super) speaks_ipv6: Option<bool>,
-    pub(super) offloads: Offloads,
-    pub(super) ring: Option<ReceiveRing>,
+    pub(in crate::cli) speaks_ipv6: Option<bool>,
+    pub(in crate::cli) offloads: Offloads,
+    pub(in crate::cli) ring: Option<ReceiveRing>,
     /// Receive queues.
-    pub(super) queues: usize,
-    pub(super) hashing: Option<Hashing>,
-    pub(super) losses: Losses,
+    pub(in crate::cli) queues: usize,
+    pub(in crate::cli) hashing: Option<Hashing>,
+    pub(in crate::cli) losses: Losses,
 }
 
 /// Frames lost since the interface is there.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Losses {
+pub(in crate::cli) struct Losses {
     /// For lack of room in the ring.
-    pub(super) missed: u64,
+    pub(in crate::cli) missed: u64,
     /// Broken on the wire.
-    pub(super) damaged: u64,
+    pub(in crate::cli) damaged: u64,
     /// Too long, or too short.
-    pub(super) length: u64,
+    pub(in crate::cli) length: u64,
 }
 
 /// Everything that can be told of an interface without its traffic, but for the ring.
@@ -104,7 +104,7 @@ fn autoconfiguration(interface: &Interface) -> Finding {
     Finding::new(Check::Autoconfiguration, Verdict::Ok, "IPv6 is off on the interface")
 }
 
-fn offloads(interface: &Interface) -> Finding {
+pub(in crate::cli) fn offloads(interface: &Interface) -> Finding {
     let Offloads { gro, lro, tso, .. } = interface.offloads;
     if gro.is_none() && lro.is_none() {
         let text = "the driver does not tell of its offloads";
@@ -127,7 +127,7 @@ fn offloads(interface: &Interface) -> Finding {
     ))
 }
 
-fn vlan_stripping(interface: &Interface) -> Finding {
+pub(in crate::cli) fn vlan_stripping(interface: &Interface) -> Finding {
     match interface.offloads.vlan_stripping {
         None => {
             let text = "the driver does not tell of VLAN tags";

@@ -17,7 +17,7 @@ pub(super) fn may_capture() -> bool {
     caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_RAW).unwrap_or(false)
 }
 
-pub(super) fn clock() -> Option<KernelClock> {
+pub(in crate::cli) fn clock() -> Option<KernelClock> {
     kernel_clock().ok()
 }
 
@@ -74,6 +74,11 @@ pub(in crate::cli) fn losses(name: &str) -> Losses {
         damaged: sum(["rx_crc_errors", "rx_frame_errors"]),
         length: number(&statistics.join("rx_length_errors")).unwrap_or(0),
     }
+}
+
+/// The number of the interface, as long as it is there.
+pub(in crate::cli) fn index(name: &str) -> Option<u32> {
+    number(&class(name).join("ifindex"))?.try_into().ok()
 }
 
 /// How many addresses the interface has but for those of the link, which come with IPv6 itself.

@@ -16,7 +16,7 @@ pub(super) fn privilege(may_capture: bool) -> Finding {
         .fixed_by(format!("setcap cap_net_raw+ep {program}; or run it by sudo"))
 }
 
-pub(super) fn clock(clock: Option<KernelClock>) -> Finding {
+pub(in crate::cli) fn clock(clock: Option<KernelClock>) -> Finding {
     let found = |verdict, text| Finding::new(Check::Clock, verdict, text);
     match clock {
         None => found(Verdict::Unknown, "the kernel does not tell of its clock".to_owned()),

@@ -72,7 +72,8 @@ fn groups(findings: &[Finding]) -> Vec<(&'static str, Vec<&Finding>)> {
 }
 
 fn line(finding: &Finding, colour: bool, out: &mut impl Write) -> io::Result<()> {
-    let Finding { check, subject, verdict, finding, fix } = finding;
+    let Finding { check, verdict, fix, .. } = finding;
+    let text = finding.text();
     let word = verdict.name();
     let (on, off) = match verdict {
         _ if !colour => ("", ""),
@@ -81,8 +82,7 @@ fn line(finding: &Finding, colour: bool, out: &mut impl Write) -> io::Result<()>
         Verdict::Warning => ("\x1b[33m", "\x1b[0m"),
         Verdict::Error => ("\x1b[1;31m", "\x1b[0m"),
     };
-    let subject = subject.as_deref().map(|subject| format!("{subject}: ")).unwrap_or_default();
-    writeln!(out, "  {on}{word:<8}{off}  {:<17}  {subject}{finding}", check.name())?;
+    writeln!(out, "  {on}{word:<8}{off}  {:<17}  {text}", check.name())?;
     if *verdict == Verdict::Note || verdict.is_trouble() {
         writeln!(out, "{:31}why: {}", "", check.why())?;
     }

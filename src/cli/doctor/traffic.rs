@@ -1,5 +1,7 @@
 //! Judgements on what arrived while the doctor looked.
 
+use std::time::Duration;
+
 use crate::capture::CaptureError;
 use crate::cli::doctor::interface::{Interface, Losses};
 use crate::cli::finding::{Check, Finding, Verdict};
@@ -23,20 +25,20 @@ pub(super) fn unseen(error: &CaptureError, may_capture: bool, any_up: bool) -> F
     Finding::new(Check::Traffic, Verdict::Unknown, text)
 }
 
-/// What an interface counted, and what came through it in so many seconds.
+/// What an interface counted, and what came through it in that time.
 pub(super) fn of_interface(
     before: &Interface,
     after: Losses,
     survey: &Survey,
-    seconds: f64,
+    time: Duration,
 ) -> Vec<Finding> {
     let of = |(index, count): &(u32, u64)| (Some(*index) == before.index).then_some(*count);
     let packets = survey.frames.iter().find_map(of).unwrap_or(0);
     let lost = since(before.losses, after);
     let findings = [
-        arrivals(packets, seconds),
+        arrivals(packets, time.as_secs_f64()),
         losses(&before.name, lost, before.losses, before.ring),
-        ring(&before.name, before.ring, rate(packets, seconds), lost.missed),
+        ring(&before.name, before.ring, rate(packets, time), lost.missed),
     ];
     findings.map(|finding| finding.of(&before.name)).into()
 }
@@ -61,7 +63,13 @@ fn arrivals(packets: u64, seconds: f64) -> Finding {
     Finding::new(Check::Traffic, Verdict::Ok, text)
 }
 
-fn losses(name: &str, lost: Losses, before: Losses, ring: Option<ReceiveRing>) -> Finding {
+/// What was `lost` while somebody looked, and `before` that.
+pub(in crate::cli) fn losses(
+    name: &str,
+    lost: Losses,
+    before: Losses,
+    ring: Option<ReceiveRing>,
+) -> Finding {
     let found = |verdict, text: String| Finding::new(Check::InterfaceDrops, verdict, text);
     if lost.missed > 0 {
         let text = format!("the interface lost {} packets while we looked", grouped(lost.missed));
@@ -94,7 +102,13 @@ fn larger_ring(name: &str, ring: Option<ReceiveRing>) -> String {
     }
 }
 
-fn ring(name: &str, ring: Option<ReceiveRing>, rate: f64, missed: u64) -> Finding {
+/// Whether the ring is large enough for so many packets a second, of which so many were missed.
+pub(in crate::cli) fn ring(
+    name: &str,
+    ring: Option<ReceiveRing>,
+    rate: f64,
+    missed: u64,
+) -> Finding {
     let Some(sizes @ ReceiveRing { current, maximum }) = ring else {
         let text = "the interface has no ring that can be asked for";
         return Finding::new(Check::ReceiveRing, Verdict::Unknown, text);
@@ -137,12 +151,12 @@ fn duplicates(duplicates: u64, compared: u64) -> Finding {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn rate(packets: u64, seconds: f64) -> f64 {
-    packets as f64 / seconds.max(1e-3)
+pub(in crate::cli) fn rate(packets: u64, time: Duration) -> f64 {
+    packets as f64 / time.as_secs_f64().max(1e-3)
 }
 
 /// A counter that runs backwards was reset.
-const fn since(before: Losses, after: Losses) -> Losses {
+pub(in crate::cli) const fn since(before: Losses, after: Losses) -> Losses {
     Losses {
         missed: after.missed.saturating_sub(before.missed),
         damaged: after.damaged.saturating_sub(before.damaged),

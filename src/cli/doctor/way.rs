@@ -11,7 +11,7 @@ use crate::cli::stacking;
 /// How this machine is reached by an interface; the name is that of the interface itself, or of one
 /// above it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Way {
+pub(in crate::cli) enum Way {
     /// Programs of this machine reach each other by it.
     Loopback,
     /// It has a default route.

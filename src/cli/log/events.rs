@@ -125,8 +125,8 @@ pub(in crate::cli) fn worker_stalled(worker: usize, seconds: f64) {
 
 /// Something begins to be wrong.
 pub(in crate::cli) fn symptom(finding: &Finding) {
-    let Finding { check, finding, fix, .. } = finding;
-    let (check, reason, why) = (check.name(), finding.as_str(), check.why());
+    let (check, reason, why) = (finding.check.name(), finding.text(), finding.check.why());
+    let fix = &finding.fix;
     let fix = fix.as_deref().unwrap_or_default();
     let advice = if fix.is_empty() { String::new() } else { format!("; {fix}") };
     say!(
@@ -137,7 +137,7 @@ pub(in crate::cli) fn symptom(finding: &Finding) {
 
 /// It is right again.
 pub(in crate::cli) fn symptom_over(finding: &Finding) {
-    let (check, reason) = (finding.check.name(), finding.finding.as_str());
+    let (check, reason) = (finding.check.name(), finding.text());
     say!(info, "symptom-over", "pipeline", { check, reason }, "{check}: over: {reason}");
 }
 

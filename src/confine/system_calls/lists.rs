@@ -1,6 +1,6 @@
 //! Which system calls a run makes, and for what.
 
-use crate::confine::Reopens;
+use crate::confine::{Policy, Reopens};
 
 /// What every run may do, with any arguments. Some further calls have conditions on theirs.
 pub(super) const ALWAYS: &[i64] = &[
@@ -186,7 +186,7 @@ pub(super) fn hidden() -> impl Iterator<Item = i64> {
 }
 
 /// What may be asked by ioctl(2).
-pub(super) fn requests(reopens: Option<Reopens>) -> Vec<u64> {
+pub(super) fn requests(policy: &Policy) -> Vec<u64> {
     let mut requests = vec![
         // A terminal: is it one, and how wide. Not TIOCSTI, which types into it.
         libc::TCGETS,
@@ -201,7 +201,11 @@ pub(super) fn requests(reopens: Option<Reopens>) -> Vec<u64> {
         libc::SIOCGIFFLAGS,
         libc::SIOCGIFHWADDR,
     ];
-    if reopens == Some(Reopens::Libpcap) {
+    if policy.looks {
+        // What drivers do to frames. What could be set by it takes CAP_NET_ADMIN, which was given up.
+        requests.push(libc::SIOCETHTOOL);
+    }
+    if policy.reopens == Some(Reopens::Libpcap) {
         requests.extend([libc::SIOCGIFMTU, libc::SIOCETHTOOL, SIOCBONDINFOQUERY, SIOCGIWNAME]);
     }
     requests.into_iter().map(low_half).collect()

@@ -19,6 +19,7 @@ fn observer() -> Observer {
         interfaces: Arc::new(interfaces),
         targets: Watches::default(),
         configuration: Arc::new(Configuration::new(Timestamp::from_parts(1_000, 0))),
+        troubles: Arc::default(),
         confinement: confine::Confinement::Off,
         workers: 1,
         maximum_flows: 100,

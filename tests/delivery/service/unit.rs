@@ -108,7 +108,7 @@ fn a_capture_needs_no_system_call_that_the_unit_does_not_allow() {
 }
 
 /// What a capture tries, and does without.
-const REFUSED: [&str; 2] = ["capset", "sched_setaffinity"];
+const REFUSED: [&str; 4] = ["adjtimex", "capset", "clock_adjtime", "sched_setaffinity"];
 
 /// A program that root starts has what the bounding set lets it have.
 fn keep_the_capabilities_of_the_unit() {
@@ -129,8 +129,14 @@ fn refuse_what_the_unit_refuses() {
         u64::from(libc::AF_NETLINK.unsigned_abs()),
     );
     let netlink = netlink.and_then(|it| SeccompRule::new(vec![it])).expect("it is a rule");
+    let calls = [
+        libc::SYS_adjtimex,
+        libc::SYS_capset,
+        libc::SYS_clock_adjtime,
+        libc::SYS_sched_setaffinity,
+    ];
     for (rules, error) in [
-        (vec![(libc::SYS_capset, vec![]), (libc::SYS_sched_setaffinity, vec![])], libc::EPERM),
+        (calls.map(|call| (call, vec![])).to_vec(), libc::EPERM),
         (vec![(libc::SYS_socket, vec![netlink])], libc::EAFNOSUPPORT),
     ] {
         let arch = std::env::consts::ARCH.try_into().expect("one that has filters");
