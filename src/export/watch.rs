@@ -239,18 +239,16 @@ impl Watch {
         (inner.target, inner.failed) = (books, failed);
     }
 
-    pub(crate) fn tell_link(
-        &self,
-        books: Books,
-        session: SessionState,
-        (queue, spool): (QueueState, Option<SpoolState>),
-        now: Timestamp,
-    ) {
+    pub(crate) fn tell_link(&self, books: Books, session: SessionState, now: Timestamp) {
         let mut inner = self.lock();
         if books.sent.records > inner.link.sent.records {
             inner.last_sent = Some(now);
         }
         (inner.link, inner.session) = (books, Some(session));
+    }
+
+    pub(crate) fn tell_waiting(&self, queue: QueueState, spool: Option<SpoolState>) {
+        let mut inner = self.lock();
         (inner.queue, inner.spool) = (Some(queue), spool);
     }
 
@@ -307,23 +305,14 @@ mod tests {
         watch.begin(records(10), records(3));
         watch.given.add(records(100));
         watch.queue_full.add(records(5));
-        watch.tell_link(
-            Books { sent: records(40), ..Books::default() },
-            session,
-            (queue, Some(spool)),
-            at(7),
-        );
+        watch.tell_waiting(queue, Some(spool));
+        watch.tell_link(Books { sent: records(40), ..Books::default() }, session, at(7));
         let state = watch.state();
         assert_eq!((state.queued, state.lost_totals()), (110 - 40 - 8 - 20, records(8)));
         assert_eq!(state.waiting, 110 - 40 - 8 - 12, "in memory or on disk, and not written");
         assert_eq!((state.last_sent, state.sent), (Some(at(7)), records(40)));
         assert_eq!((state.queue, state.spool), (Some(queue), Some(spool)));
-        watch.tell_link(
-            Books { sent: records(40), ..Books::default() },
-            session,
-            (queue, Some(spool)),
-            at(9),
-        );
+        watch.tell_link(Books { sent: records(40), ..Books::default() }, session, at(9));
         assert_eq!(watch.state().last_sent, Some(at(7)), "nothing more arrived");
     }
 }

@@ -22,7 +22,7 @@ use crate::export::options::{Exported, Options};
 use crate::export::pacing::Pacer;
 use crate::export::profile::Refresh;
 use crate::export::spool::PushError;
-use crate::export::watch::{QueueState, SessionState, Watch};
+use crate::export::watch::{SessionState, Watch};
 use crate::ipfix::message::{MessageWriter, Refused};
 use crate::time::Timestamp;
 
@@ -62,7 +62,6 @@ pub(super) struct Link {
     /// A datagram could not be sent, and that was said.
     failing: bool,
     spool_mark: HighWater,
-    queue_mark: HighWater,
 }
 
 /// What a [`Link`] is made of.
@@ -147,7 +146,6 @@ impl Link {
             missed: false,
             failing: false,
             spool_mark: HighWater::default(),
-            queue_mark: HighWater::default(),
             config,
         }
     }
@@ -466,8 +464,8 @@ impl Link {
             unconfirmed: running.map_or(0, |running| self.store.unconfirmed(running.written())),
             last_written: self.last_written,
         };
-        let waits = (self.store.queue(), self.store.spool());
-        self.watch.tell_link(self.account.books(), session, waits, self.now());
+        self.watch.tell_link(self.account.books(), session, self.now());
+        self.watch.tell_waiting(self.store.queue(), self.store.spool());
     }
 
     fn tick_store(&mut self) {
@@ -479,13 +477,6 @@ impl Link {
             let (filled, bound) = spool.fill();
             if self.spool_mark.look(filled, bound) {
                 self.account.spool_nearly_full(&self.target, &spool);
-            }
-        }
-        // In a replay, and before a spool, there is nothing to lose.
-        if self.config.pace == Pace::Live && !self.store.has_spool() {
-            let QueueState { octets, maximum_octets } = self.store.queue();
-            if self.queue_mark.look(octets, maximum_octets) {
-                self.account.queue_nearly_full(&self.target, octets, maximum_octets);
             }
         }
         if let Some(source) = trouble {

@@ -30,6 +30,7 @@ use crate::export::config::{Config, Pace};
 use crate::export::ending::Ending;
 use crate::export::error::ExportError;
 use crate::export::exporter::RecordBatch;
+use crate::export::high_water::HighWater;
 use crate::export::mapping::{Content, Disclosure, Templates};
 use crate::export::notice::Notice;
 use crate::export::options::Options;
@@ -40,7 +41,7 @@ use crate::export::spool::Spool;
 use crate::export::statistical::{AggregateSink, Aggregates};
 use crate::export::target::{Collector, Transport};
 use crate::export::transport::{Settings, tls};
-use crate::export::watch::Watch;
+use crate::export::watch::{QueueState, Watch};
 use crate::ipfix::message::Refused;
 use crate::ipfix::sets::DataSets;
 
@@ -60,6 +61,9 @@ pub(crate) struct CollectorSink {
     export_seconds: u64,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
+    watch: Arc<Watch>,
+    pace: Pace,
+    queue_mark: HighWater,
     link: Option<JoinHandle<Account>>,
     early: Early,
 }
@@ -194,6 +198,9 @@ impl CollectorSink {
             export_seconds: 0,
             store,
             clock,
+            watch: Arc::clone(watch),
+            pace: config.pace,
+            queue_mark: HighWater::default(),
             link: Some(link),
             early,
         })
@@ -221,6 +228,18 @@ impl CollectorSink {
         let body = Body { sets: self.sets.take(), totals: std::mem::take(&mut self.pending) };
         self.store.push(body, self.export_seconds, self.clock.wall());
         self.sets.limit_size(self.store.message_size());
+    }
+
+    /// Shows what waits: as long as a Collector takes nothing, the thread that sends waits for it.
+    fn show_waiting(&mut self, account: &Account) {
+        let (queue, spool) = (self.store.queue(), self.store.spool());
+        self.watch.tell_waiting(queue, spool);
+        let QueueState { octets, maximum_octets } = queue;
+        // In a replay, and before a spool, there is nothing to lose.
+        let may_lose = self.pace == Pace::Live && spool.is_none();
+        if may_lose && self.queue_mark.look(octets, maximum_octets) {
+            account.queue_nearly_full(&self.target, octets, maximum_octets);
+        }
     }
 
     /// Ends the thread that sends, and brings its books home.
@@ -258,10 +277,11 @@ impl RecordSink for CollectorSink {
         Ok(())
     }
 
-    fn tick(&mut self, _: &mut Account) -> Result<(), ExportError> {
+    fn tick(&mut self, account: &mut Account) -> Result<(), ExportError> {
         if self.flush_timer.is_due(!self.sets.is_empty(), self.clock.monotonic()) {
             self.end_body();
         }
+        self.show_waiting(account);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::export::account::TargetReport;
 use crate::export::clock::TestClock;
 use crate::export::config::{TcpConfig, UdpConfig};
 use crate::export::exporter::Exporter;
+use crate::export::high_water::is_nearly_full;
 use crate::export::notice::Observer;
 use crate::export::testing::{batch, read_flows, tcp_biflow, udp_uniflow};
 
@@ -554,6 +555,34 @@ fn attempts_keep_their_distance_even_at_the_end() {
     let report = finish(exporter);
     assert!(listener.accept().is_err(), "the one attempt of this minute was made");
     assert_eq!(report.lost_totals().records, 100);
+}
+
+#[test]
+fn a_queue_that_fills_up_is_told_while_its_collector_takes_nothing() {
+    let (listener, url) = tcp_peer();
+    let (mut config, notices) = config(Pace::Live, &[&url]);
+    config.queue_octets = 1 << 20;
+    // As long as the thread that sends waits for it, which is not until it is told.
+    config.tcp.stall_timeout = Duration::from_secs(60);
+    let exporter = start(&config);
+    let (stream, _) = listener.accept().unwrap();
+    let watch = exporter.watches().all().remove(0);
+    let told = || {
+        let notices = notices.lock().unwrap();
+        notices.iter().filter(|said| said.contains(": the queue is nearly full, ")).count()
+    };
+    let mut number = 0;
+    wait_until(|| {
+        send(&exporter, number..number + 1_000);
+        number += 1_000;
+        told() > 0
+    });
+    let queue = watch.state().queue.unwrap();
+    assert!(is_nearly_full(queue.octets, 1 << 20) && queue.maximum_octets == 1 << 20, "{queue:?}");
+    assert!(watch.state().session.unwrap().is_open);
+    assert_eq!(told(), 1, "once");
+    finish(exporter);
+    drop(stream);
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn a_telemetry_socket_is_the_users_who_the_probe_becomes_and_goes_with_it() {
 
 /// The group that nobody is of.
 fn nogroup() -> u32 {
-    run(Command::new("id").args(["--group", "nobody"])).trim().parse().unwrap()
+    run(Command::new("id").args(["--group", "nobody"])).trim().parse().expect("a number")
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::export::body::Body;
 use crate::export::mapping::{Content as _, Templates, data_records};
-use crate::export::notice::Observer;
 use crate::export::target::{Collector, Target, Transport};
 use crate::export::testing::{read_flows, udp_uniflow};
 use crate::export::transport::{Patience, SendError, Session, Settings};
@@ -167,31 +166,6 @@ fn a_spool_that_fills_up_is_told_of_once() {
     let warned_at = warned_at.expect("it is told");
     assert!((800_000..810_000).contains(&warned_at), "{warned_at}");
     assert_eq!(link.account.spool_nearly_full_times(), 1);
-}
-
-#[test]
-fn a_queue_that_fills_up_is_told_of_once_where_records_would_be_lost() {
-    let told = |pace| {
-        let (mut link, store) = link(&context(1).to_string());
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&said);
-        link.config.pace = pace;
-        link.account = Account::new(Observer::new(move |notice| {
-            heard.lock().unwrap().push(notice.to_string());
-        }));
-        // It would wait for room when there is none left.
-        while store.queue().octets * 100 < 90 * store.queue().maximum_octets {
-            push(&store, 15);
-            link.tick_store();
-        }
-        let said = said.lock().unwrap().clone();
-        (said, store.queue())
-    };
-    let (said, queue) = told(Pace::Live);
-    assert_eq!(queue.maximum_octets, 1 << 20);
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("udp://c: the queue is nearly full, 8"), "{said:?}");
-    assert!(told(Pace::Replay).0.is_empty(), "packets wait");
 }
 
 fn has_flows(message: &[u8]) -> bool {
