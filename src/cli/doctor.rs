@@ -22,6 +22,7 @@ use crate::capture::CaptureError;
 use crate::capture::live::{self, Backend, Cut, LiveConfig, LiveSource};
 use crate::cli::UsageError;
 use crate::cli::args::{Capture, Doctor, DoctorFormat};
+use crate::cli::capture::wall_clock;
 use crate::cli::config;
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::cli::installation::CONFIGURATION_FILE;
@@ -106,6 +107,7 @@ fn examine(arguments: &Doctor) -> anyhow::Result<Report> {
     findings.extend(before.iter().flat_map(interface::state));
     findings.extend(stacking::findings(names));
     findings.extend(export::collectors(&collectors));
+    findings.extend(export::certificates(&collectors, wall_clock()));
     let disk = spool.directory.as_deref().map(|directory| (directory, free_octets(directory)));
     let suspects = Suspects {
         mtus: before.iter().filter_map(|it| it.index.zip(it.mtu)).collect(),

@@ -43,6 +43,7 @@ pub(super) enum Check {
     Duplicates,
     OwnExport,
     Collector,
+    Certificate,
     SpoolDisk,
 }
 
@@ -103,6 +104,7 @@ impl Check {
             Self::Duplicates => "duplicates",
             Self::OwnExport => "own-export",
             Self::Collector => "collector",
+            Self::Certificate => "certificate",
             Self::SpoolDisk => "spool-disk",
         }
     }
@@ -129,7 +131,7 @@ impl Check {
             | Self::OneDirection
             | Self::Duplicates
             | Self::OwnExport => "traffic",
-            Self::Collector | Self::SpoolDisk => "export",
+            Self::Collector | Self::Certificate | Self::SpoolDisk => "export",
         }
     }
 
@@ -176,6 +178,7 @@ impl Check {
             Self::Duplicates => "every packet that comes twice is counted twice",
             Self::OwnExport => "export of flows makes flows, which are exported, and so on",
             Self::Collector => "records wait here until it is there, and are lost in the end",
+            Self::Certificate => "from its last day on there are no sessions over TLS",
             Self::SpoolDisk => "records of a long outage would be lost",
         }
     }

@@ -2,6 +2,7 @@
 
 mod args;
 mod capture;
+mod certificates;
 mod check;
 mod config;
 mod confinement;

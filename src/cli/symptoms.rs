@@ -12,6 +12,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::cli::capture::wall_clock;
+use crate::cli::certificates;
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::cli::log;
 use crate::cli::losses::Losses;
@@ -163,7 +165,11 @@ impl Looker {
         let since = now().saturating_duration_since(self.last);
         self.last += since;
         let targets: Vec<_> = targets.iter().map(AsRef::as_ref).collect();
-        let found = self.surroundings.look(&page, &targets, since);
+        let mut found = self.surroundings.look(&page, &targets, since);
+        for target in targets {
+            let ends = target.look_at_certificates();
+            found.extend(certificates::findings(&target.name, &ends, wall_clock()));
+        }
         self.judge.look(&page.symptoms(), &found).iter().for_each(News::say);
         self.troubles.tell(self.judge.troubles());
     }
@@ -204,8 +210,10 @@ struct Judge {
 struct Trouble {
     check: Check,
     subject: Option<String>,
-    /// Windows since then in which it was not.
+    /// Windows in which it was not, since it was last.
     calm: u32,
+    /// Windows since it was last said.
+    silent: u32,
 }
 
 impl Judge {
@@ -234,11 +242,22 @@ impl Judge {
             if !verdict.is_trouble() {
                 return None;
             }
-            self.wrong.push(Trouble { check: *check, subject: subject.clone(), calm: 0 });
+            self.wrong.push(Trouble {
+                check: *check,
+                subject: subject.clone(),
+                calm: 0,
+                silent: 0,
+            });
             return Some(News::Begins(finding.clone()));
         };
         let trouble = self.wrong.get_mut(place)?;
         trouble.calm = if verdict.is_trouble() { 0 } else { trouble.calm + 1 };
+        trouble.silent += 1;
+        // What comes nearer by the day is said by the day.
+        if *check == Check::Certificate && trouble.calm == 0 && trouble.silent >= WINDOWS_OF_A_DAY {
+            trouble.silent = 0;
+            return Some(News::Begins(finding.clone()));
+        }
         if trouble.calm < CALM_WINDOWS {
             return None;
         }
@@ -252,6 +271,7 @@ const FEWEST_FLOWS: u64 = 10;
 const WINDOW: Duration = Duration::from_secs(30);
 /// Five minutes without it.
 const CALM_WINDOWS: u32 = 10;
+const WINDOWS_OF_A_DAY: u32 = 2 * 60 * 24;
 
 #[cfg(test)]
 mod tests {
@@ -342,5 +362,19 @@ mod tests {
         }
         assert_eq!(look(Verdict::Ok, Verdict::Warning), (1, Some(true)), "one is over");
         assert_eq!(judge.troubles().get("clock"), None, "it was not looked at");
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_once_a_day_and_nothing_else_is() {
+        let said = |check, windows: u32| {
+            let mut judge = Judge::default();
+            let found = [Finding::new(check, Verdict::Warning, "x").of("own.pem")];
+            let counts = counts();
+            (0..windows).map(|_| judge.look(&counts, &found).len()).sum::<usize>()
+        };
+        assert_eq!(said(Check::Certificate, WINDOWS_OF_A_DAY), 1);
+        assert_eq!(said(Check::Certificate, WINDOWS_OF_A_DAY + 1), 2);
+        assert_eq!(said(Check::Certificate, 3 * WINDOWS_OF_A_DAY + 1), 4);
+        assert_eq!(said(Check::Clock, 3 * WINDOWS_OF_A_DAY), 1);
     }
 }

@@ -195,7 +195,8 @@ fn open(
     let levels = target.privacy().into_iter().map(|options| options.policy().level);
     let mut levels: Vec<_> = levels.collect();
     levels.dedup();
-    let watch = Arc::new(Watch::new(name.clone(), place.to_string(), kind(target), levels));
+    let watch = Watch::new(name.clone(), place.to_string(), kind(target), levels);
+    let watch = Arc::new(watch.reaching(target.collectors()));
     let mut add = |name: String, biflow, share, sink, watch: &Arc<_>| {
         let (target, ending) = (Some(target.clone()), Arc::clone(ending));
         let watch = Arc::clone(watch);
@@ -240,8 +241,8 @@ fn open(
                 let label = format!("{place}.{}", number + 1);
                 let level = member.options.privacy.policy().level;
                 let watch = Watch::new(name.clone(), label, member.transport.name(), vec![level]);
-                let watch = Arc::new(watch);
                 let member = std::slice::from_ref(member);
+                let watch = Arc::new(watch.reaching(member));
                 let (biflow, sink) = collectors(member, &name, share, &watch)?;
                 add(name, biflow, share, sink, &watch);
             }

@@ -69,6 +69,8 @@ pub use target::{
     Transport,
 };
 pub(crate) use target::{duration_text, nearest, parse_size, size_text};
-pub use transport::tls::{FileUse, TlsError};
-pub(crate) use transport::tls::{check as check_tls, check_options as check_tls_options};
+pub use transport::tls::{CertificateEnd, FileUse, TlsError};
+pub(crate) use transport::tls::{
+    check as check_tls, check_options as check_tls_options, ends as certificate_ends,
+};
 pub use watch::{QueueState, SessionState, SpoolState, TargetState, Watch, Watches};

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::export::account::{LossReason, Sessions, SharedTotals, Totals};
 use crate::export::high_water::is_nearly_full;
+use crate::export::target::{Collector, TlsOptions, Transport};
+use crate::export::transport::tls::{self, CertificateEnd};
 use crate::privacy::Level;
 use crate::time::Timestamp;
 
@@ -20,6 +22,8 @@ pub struct Watch {
     pub kind: &'static str,
     /// How much its Collectors are told; one that is the program itself is told everything.
     pub levels: Vec<Level>,
+    /// What sessions with its Collectors take, of those over TLS.
+    tls: Vec<TlsOptions>,
     pub(crate) given: Arc<SharedTotals>,
     pub(crate) queue_full: Arc<SharedTotals>,
     inner: Mutex<Inner>,
@@ -38,6 +42,7 @@ struct Inner {
     unreadable: Totals,
     last_sent: Option<Timestamp>,
     failed: bool,
+    certificates: Vec<CertificateEnd>,
 }
 
 /// The targets that get records, by whoever looks at them from another thread.
@@ -163,6 +168,8 @@ pub struct TargetState {
     pub last_sent: Option<Timestamp>,
     /// Nothing more is written to it.
     pub failed: bool,
+    /// Until when its certificates are good, as far as anybody looked.
+    pub certificates: Vec<CertificateEnd>,
 }
 
 impl TargetState {
@@ -177,7 +184,27 @@ impl TargetState {
 impl Watch {
     pub(crate) fn new(name: String, label: String, kind: &'static str, levels: Vec<Level>) -> Self {
         let (given, queue_full) = Default::default();
-        Self { name, label, kind, levels, given, queue_full, inner: Mutex::default() }
+        let (tls, inner) = Default::default();
+        Self { name, label, kind, levels, tls, given, queue_full, inner }
+    }
+
+    /// With the certificates that it takes to reach these.
+    pub(crate) fn reaching(mut self, collectors: &[Collector]) -> Self {
+        let over_tls = collectors.iter().filter(|it| it.transport == Transport::Tls);
+        self.tls = over_tls.map(|collector| collector.options.tls.clone()).collect();
+        self
+    }
+
+    /// Reads until when the certificates of now are good, and shows it with the state from here on.
+    pub fn look_at_certificates(&self) -> Vec<CertificateEnd> {
+        let mut ends = Vec::new();
+        for end in self.tls.iter().flat_map(tls::ends) {
+            if !ends.contains(&end) {
+                ends.push(end);
+            }
+        }
+        self.lock().certificates.clone_from(&ends);
+        ends
     }
 
     /// How the target is now.
@@ -214,6 +241,7 @@ impl Watch {
             session: inner.session,
             last_sent: inner.last_sent,
             failed: inner.failed,
+            certificates: inner.certificates.clone(),
         };
         // What came and has not gone anywhere.
         let there = given.records.saturating_add(inner.recovered.records);

@@ -7,7 +7,7 @@ mod encode;
 
 use encode::{Family, Value, counter, gauge, histogram, info};
 
-use crate::telemetry::status::{Checked, Count, Share, Status, Symptoms, Target};
+use crate::telemetry::status::{Certificate, Checked, Count, Share, Status, Symptoms, Target};
 
 /// The text of a scrape.
 pub(super) fn text(status: &Status) -> String {
@@ -302,6 +302,16 @@ fn targets(targets: &[Target]) -> Vec<Family> {
             lost.add(&labels, count.count);
         }
     }
+    let mut ends = gauge(
+        "export_certificate_not_after_timestamp",
+        "When a certificate for sessions over TLS ends, since 1970",
+    )
+    .in_seconds();
+    for target in targets {
+        for Certificate { of: whose, not_after } in &target.certificates {
+            ends.add(&[of(target), kind(target), ("certificate", whose)], *not_after);
+        }
+    }
     let read = |(mut family, read): (Family, Read)| {
         for target in targets {
             if let Some(value) = read(target) {
@@ -310,7 +320,7 @@ fn targets(targets: &[Target]) -> Vec<Family> {
         }
         family
     };
-    counters.into_iter().map(read).chain([lost]).chain(gauges.into_iter().map(read)).collect()
+    counters.into_iter().map(read).chain([lost, ends]).chain(gauges.into_iter().map(read)).collect()
 }
 
 fn of(target: &Target) -> (&'static str, &str) {
@@ -370,11 +380,23 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_certificate_is_a_time() {
+        let certificate = Certificate { of: "own".to_owned(), not_after: 1_893_456_000 };
+        let (label, kind) = ("1".to_owned(), "tls".to_owned());
+        let target = Target { label, kind, certificates: vec![certificate], ..Target::default() };
+        let told = text(&Status { targets: vec![target], ..Status::default() });
+        let name = "flowtap_export_certificate_not_after_timestamp_seconds";
+        let line =
+            format!("\n{name}{{target=\"1\",kind=\"tls\",certificate=\"own\"}} 1893456000\n");
+        assert!(told.contains(&line), "{told}");
+    }
+
+    #[test]
     fn there_is_a_family_for_every_number_also_where_nothing_was_seen() {
         let told = text(&Status::default());
         assert!(told.ends_with("# EOF\n"));
         let families = told.lines().filter(|line| line.starts_with("# TYPE ")).count();
         let helps = told.lines().filter(|line| line.starts_with("# HELP ")).count();
-        assert_eq!((families, helps), (68, 68));
+        assert_eq!((families, helps), (69, 69));
     }
 }

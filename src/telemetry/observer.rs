@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::capture::live::Cut;
 use crate::confine;
 use crate::decode::PacketAnomaly;
-use crate::export::{LossReason, QueueState, TargetState, Watch, Watches};
+use crate::export::{
+    CertificateEnd, FileUse, LossReason, QueueState, TargetState, Watch, Watches,
+};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{
     LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,
@@ -23,8 +25,8 @@ use crate::telemetry::history::{History, Point, STEP_SECONDS};
 use crate::telemetry::interfaces::{InterfaceState, Interfaces};
 use crate::telemetry::server::{Outcome, Outcomes};
 use crate::telemetry::status::{
-    Cache, Checked, Confinement, Count, Distributions, Expiry, Interface, Ledger, Part, Queue,
-    Rates, Share, Spool, Status, Symptoms, Target,
+    Cache, Certificate, Checked, Confinement, Count, Distributions, Expiry, Interface, Ledger,
+    Part, Queue, Rates, Share, Spool, Status, Symptoms, Target,
 };
 use crate::telemetry::troubles::Troubles;
 use crate::time::{Timestamp, saturating_nanos};
@@ -331,6 +333,7 @@ impl Observer {
                 maximum_octets: spool.maximum_octets,
                 limit_octets: spool.limit_octets,
             }),
+            certificates: certificates(&state.certificates),
         });
         described.collect()
     }
@@ -541,6 +544,16 @@ const fn symptoms(counts: SymptomCounts) -> Symptoms {
         ..
     } = counts;
     Symptoms { long_packet_flows, tcp_flows, one_direction_tcp_flows, collector_packets }
+}
+
+/// Of each kind the one that ends first; not by their names, which may be those of anybody.
+fn certificates(ends: &[CertificateEnd]) -> Vec<Certificate> {
+    let first = |(of, what): (&str, FileUse)| {
+        let ends = ends.iter().filter(|end| end.what == what).map(|end| end.not_after.as_secs());
+        Some(Certificate { of: of.to_owned(), not_after: ends.min()? })
+    };
+    let kinds = [("own", FileUse::Certificate), ("authorities", FileUse::Authorities)];
+    kinds.into_iter().filter_map(first).collect()
 }
 
 /// What a target is told, in plain words.

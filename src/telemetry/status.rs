@@ -260,6 +260,17 @@ pub struct Target {
     pub queue: Option<Queue>,
     /// What waits on disk.
     pub spool: Option<Spool>,
+    /// Until when its certificates are good.
+    pub certificates: Vec<Certificate>,
+}
+
+/// Until when a certificate that a target takes is good.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Certificate {
+    /// `own`, or `authorities` whom we trust.
+    pub of: String,
+    /// Its last second, in seconds since 1970; of several the first.
+    pub not_after: u64,
 }
 
 /// What waits in memory and was not given to a session.

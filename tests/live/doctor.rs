@@ -404,6 +404,45 @@ fn a_capture_looks_at_the_box_too_and_sees_it_change() {
 }
 
 #[test]
+#[ignore = "needs root"]
+fn a_certificate_that_ends_soon_is_told_of() {
+    inside("doctor::a_certificate_that_ends_soon_is_told_of", || {
+        cable("tap0", "src0");
+        ip("link set dev lo up");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let own = folder.path().join("own.pem");
+        let now = std::time::SystemTime::now();
+        let target = format!("tls://127.0.0.1:4739?cert={0}&key={0}", own.display());
+        for (hours, verdict, warning) in [
+            (40 * 24, "ok", None),
+            (29 * 24 + 1, "warning", Some("ends in 29 days")),
+            (-49, "error", Some("ended 2 days ago")),
+        ] {
+            fs::write(&own, certificate(now, hours)).expect("it is ours");
+            let looked = while_sending(both_directions, || Report::of(&["--export", &target]));
+            assert_eq!(looked.verdicts["certificate"], verdict, "{:#?}", looked.findings);
+            let arguments = ["capture", "-i", "tap0", "--duration", "1s", "--export", &target];
+            let told = flowtap(arguments).stderr;
+            let warnings = told.matches("warning: certificate: ").count();
+            assert_eq!(warnings, usize::from(warning.is_some()), "{told}");
+            assert!(told.contains(warning.unwrap_or_default()), "{told}");
+        }
+    });
+}
+
+/// A certificate that ends so many hours from now, and its key.
+fn certificate(now: std::time::SystemTime, hours: i64) -> String {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let names = ["probe.example.net".to_owned()];
+    let mut parameters = rcgen::CertificateParams::new(names).expect("a name");
+    let duration = Duration::from_secs(3600 * hours.unsigned_abs());
+    parameters.not_before = (now - Duration::from_secs(3600 * 24 * 90)).into();
+    parameters.not_after = (if hours < 0 { now - duration } else { now + duration }).into();
+    let certificate = parameters.self_signed(&key).expect("it is signed");
+    [certificate.pem(), key.serialize_pem()].concat()
+}
+
+#[test]
 fn wrong_usage_is_said_before_anything_is_looked_at() {
     for arguments in [
         &["doctor", "-i", "eth1", "--duration", "0s"][..],

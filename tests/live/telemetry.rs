@@ -227,7 +227,13 @@ fn what_is_wrong_is_told_with_its_reason_and_until_it_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool").display().to_string();
     // Nobody listens there.
-    let capture = start(&lab, &["--export", "tcp://127.0.0.1:1?reconnect=1s", "--spool", &spool]);
+    let own = folder.path().join("own.pem");
+    let certified = rcgen::generate_simple_self_signed(["probe".to_owned()]).unwrap();
+    let both = [certified.cert.pem(), certified.signing_key.serialize_pem()].concat();
+    fs::write(&own, both).unwrap();
+    let tls = format!("tls://127.0.0.1:1?reconnect=1s&cert={0}&key={0}", own.display());
+    let tcp = "tcp://127.0.0.1:1?reconnect=1s";
+    let capture = start(&lab, &["--export", tcp, "--export", &tls, "--spool", &spool]);
     let state = wait_for(&lab, "a first look", |it| it["targets"][0]["failed_connects"] != 0);
     assert_eq!(state["targets"][0]["connected"], false);
     assert_eq!(state["targets"][0]["label"], "1");

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::thread;
 
+use crate::cli::certificates;
 use crate::cli::finding::{Check, Finding, Verdict};
 use crate::cli::summary::grouped;
-use crate::export::{Collector, ExportError, Transport, reach};
+use crate::export::{Collector, ExportError, Transport, certificate_ends, reach};
 use crate::pipeline::Survey;
+use crate::time::Timestamp;
 
 /// Whether each of them is there: all at once, for one that is away takes its time.
 pub(super) fn collectors(collectors: &[&Collector]) -> Vec<Finding> {
@@ -52,6 +54,16 @@ fn fix(collector: &Collector) -> String {
         }
         Transport::Sctp => format!("modprobe sctp; on {host}: ss -lSn sport = :{port}"),
     }
+}
+
+/// Until when the certificates are good that these take.
+pub(super) fn certificates(collectors: &[&Collector], now: Timestamp) -> Vec<Finding> {
+    let over_tls = collectors.iter().filter(|it| it.transport == Transport::Tls);
+    let judge = |collector: &&Collector| {
+        let ends = certificate_ends(&collector.options.tls);
+        certificates::findings(&collector.address().to_string(), &ends, now)
+    };
+    over_tls.flat_map(judge).collect()
 }
 
 /// Whether records of a day without collectors have room; `disk` is the directory and what is free there.

@@ -16,6 +16,7 @@
 //! - **Ended by us.** What the peer's host has acknowledged after our `close_notify`.
 
 mod credentials;
+mod ends;
 mod error;
 mod handshake;
 mod names;
@@ -32,6 +33,8 @@ use std::time::Duration;
 use rustls::{ClientConnection, ProtocolVersion};
 
 use self::credentials::Files;
+pub use self::ends::CertificateEnd;
+pub(crate) use self::ends::ends;
 pub use self::error::{FileUse, TlsError};
 use self::handshake::{Agreed, Handshake, provider};
 use self::names::Expected;
