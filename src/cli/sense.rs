@@ -3,10 +3,14 @@
 
 mod places;
 
+use std::net::IpAddr;
+
 use crate::capture::live::{self, FilterFault};
-use crate::cli::args::{Capture, Meter};
+use crate::cli::args::{Capture, Meter, Selection};
+use crate::cli::log::LogLevel;
 use crate::cli::{UsageError, config};
-use crate::export::{Transport, check_tls_options};
+use crate::export::{JsonOutput, JsonTarget, Target, Transport, check_tls_options};
+use crate::flow::Network;
 
 pub(super) use places::{Places, is_standard_output, place_of};
 
@@ -52,7 +56,73 @@ pub(super) fn check_places(places: &Places<'_>) -> Result<(), UsageError> {
 /// Everything that contradicts itself, but for places.
 pub(super) fn contradictions(capture: &Capture) -> Vec<Fault> {
     let meter = &capture.meter;
-    filter(capture).into_iter().chain(without_certificate(meter)).collect()
+    let faults = [
+        filter(capture),
+        without_certificate(meter),
+        nobody_left(&meter.metering.selection),
+        mixed_on_standard_output(meter),
+        quiet_and_loud(meter),
+        spool_for_nobody(capture),
+    ];
+    faults.into_iter().flatten().collect()
+}
+
+/// Networks that are metered and excluded: an exclusion counts more.
+fn nobody_left(selection: &Selection) -> Option<Fault> {
+    let Selection { exclude_net, exclude_net_file, only_net, only_net_file } = selection;
+    let is_all = |is_ours: fn(&IpAddr) -> bool| {
+        exclude_net.iter().any(|it| it.length() == 0 && is_ours(&it.address()))
+    };
+    if is_all(IpAddr::is_ipv4) && is_all(IpAddr::is_ipv6) {
+        let what = "every network is excluded: nothing would be metered";
+        return Some(Fault::new(Place::Option("exclude_net"), what));
+    }
+    let around = |network: &Network| {
+        let holds =
+            |it: &&Network| it.length() <= network.length() && it.contains(network.address());
+        exclude_net.iter().find(holds)
+    };
+    if let Some((network, excluded)) = only_net.iter().find_map(|it| Some((it, around(it)?))) {
+        let what = format!(
+            "`{network}`: {excluded} is excluded, so that no packet of it would be metered: leave one out"
+        );
+        return Some(Fault::new(Place::Option("only_net"), what));
+    }
+    let excluded: Vec<_> = exclude_net_file.iter().filter_map(|path| place_of(path)).collect();
+    let both =
+        only_net_file.iter().find(|it| place_of(it).is_some_and(|it| excluded.contains(&it)));
+    both.map(|path| {
+        let what = format!("`{}`: its networks are excluded too: leave one out", path.display());
+        Fault::new(Place::Option("only_net_file"), what)
+    })
+}
+
+fn mixed_on_standard_output(meter: &Meter) -> Option<Fault> {
+    meter.summary.as_deref().filter(|path| is_standard_output(path))?;
+    let is_there = |target: &Target| match target {
+        Target::Json(JsonTarget { output: JsonOutput::Standard, .. }) => true,
+        target => target.output_path().is_some_and(is_standard_output),
+    };
+    let target = meter.export.iter().find(|target| is_there(target))?;
+    let what = format!("the ledger would stand among the records of {target}: give it a file");
+    Some(Fault::new(Place::Option("summary"), what))
+}
+
+fn quiet_and_loud(meter: &Meter) -> Option<Fault> {
+    let level = meter.log.log_level.filter(|level| meter.quiet && *level != LogLevel::Error)?;
+    let level = format!("{level:?}").to_lowercase();
+    let what = format!("`{level}`: with quiet nothing but errors is said: leave one out");
+    Some(Fault { against: Some("quiet"), ..Fault::new(Place::Option("log_level"), what) })
+}
+
+/// Only records for collectors wait.
+fn spool_for_nobody(capture: &Capture) -> Option<Fault> {
+    capture.spool.directory.as_ref()?;
+    let is_for_anybody = capture.meter.export.iter().any(|it| !it.collectors().is_empty());
+    let what =
+        "there is no collector for whom records could wait: add [[collector]], or leave it out";
+    let fault = Fault::new(Place::Option("directory"), what);
+    (!is_for_anybody).then_some(Fault { against: Some("export"), ..fault })
 }
 
 /// A syntax error is one for every interface; what libpcap does not know by name, another machine may.

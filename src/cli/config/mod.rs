@@ -26,7 +26,7 @@ use crate::capture::live;
 use crate::cli::UsageError;
 use crate::cli::args::{Arguments, Capture, Command, Manifest};
 use crate::cli::sense::{self, Fault, Place, Places};
-use crate::export::{Target, TargetError};
+use crate::export::{JsonOutput, JsonTarget, PrivacyOptions, Target, TargetError};
 use crate::regular_file;
 use document::{Document, Privacy, alone, is_of_several, long_of};
 pub(super) use error::ConfigError;
@@ -316,13 +316,13 @@ fn typed(words: &[OsString]) -> Vec<String> {
 fn apply(source: Source<'_>, privacy: &Privacy, targets: &mut [Target]) -> Result<(), ConfigError> {
     let Privacy { options, span, keys } = privacy;
     let fault = |what| source.fault(span, Some("privacy".to_owned()), what);
-    if targets.is_empty() && !options.policy().is_as_is() {
-        // What a run without target prints is not for anybody else.
-        return Err(fault(
-            "there is no target to keep anything from: add [[collector]]".to_owned(),
-        ));
-    }
-    for target in targets {
+    let is_nobody = targets.is_empty();
+    // What it says has to go together also where it is for nobody.
+    let mut stand_in = [Target::Json(JsonTarget {
+        output: JsonOutput::Standard,
+        privacy: PrivacyOptions::default(),
+    })];
+    for target in if is_nobody { &mut stand_in } else { targets } {
         target.default_privacy(options);
         target.check().map_err(|error| {
             let key = match &error {
@@ -336,6 +336,12 @@ fn apply(source: Source<'_>, privacy: &Privacy, targets: &mut [Target]) -> Resul
                 None => fault(error.to_string()),
             }
         })?;
+    }
+    if is_nobody && !options.policy().is_as_is() {
+        // What a run without target prints is not for anybody else.
+        return Err(fault(
+            "there is no target to keep anything from: add [[collector]]".to_owned(),
+        ));
     }
     Ok(())
 }

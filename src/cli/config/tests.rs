@@ -405,6 +405,41 @@ fn what_no_machine_can_do_is_an_error_at_its_place() {
         assert!(error.starts_with(expected), "{text}: {error}\nexpected: {expected}");
         assert_eq!(error.is_empty(), expected.is_empty(), "{text}: {error}");
     }
+    for (text, expected) in [
+        (
+            "[log]\nsummary = '-'\n[[json]]\npath = '-'\n",
+            "2:1: `log.summary`: the ledger would stand",
+        ),
+        ("[log]\nlevel = 'debug'\nquiet = true\n", "2:1: `log.level`: `debug`: with quiet"),
+        ("[log]\nlevel = 'error'\nquiet = true\n", ""),
+        (
+            "[networks]\nonly = ['192.0.2.0/24', '10.1.0.0/16']\nexclude = ['10.0.0.0/8']\n",
+            "2:1: `networks.only`: `10.1.0.0/16`: 10.0.0.0/8 is excluded",
+        ),
+        ("[networks]\nonly = ['10.0.0.0/8']\nexclude = ['10.1.0.0/16', '::/0']\n", ""),
+        (
+            "[networks]\nexclude = ['0.0.0.0/0', '::/0']\n",
+            "2:1: `networks.exclude`: every network is excluded",
+        ),
+        ("[networks]\nexclude = ['0.0.0.0/0']\n", ""),
+        (
+            "[networks]\nexclude_files = ['/l/a', '/l/b']\nonly_files = ['/l/b']\n",
+            "3:1: `networks.only_files`: `/l/b`: its networks are excluded too",
+        ),
+        (
+            "[spool]\ndirectory = 's'\n[export]\ntargets = ['null:']\n",
+            "2:1: `spool.directory`: there is no collector",
+        ),
+    ] {
+        let error = found("flowtap capture", text);
+        assert!(error.starts_with(expected), "{text}: {error}\nexpected: {expected}");
+        assert_eq!(error.is_empty(), expected.is_empty(), "{text}: {error}");
+    }
+    // Flags override the file, and do not contradict it.
+    let spool = "[spool]\ndirectory = 's'\n[[collector]]\nurl = 'udp://c'\n[log]\nquiet = true\n";
+    assert_eq!(found("flowtap capture --export null: --log-level debug", spool), "");
+    let typed = found("flowtap capture --quiet --log-level debug", spool);
+    assert!(typed.starts_with("--log-level: `debug`: with quiet"), "{typed}");
     // What was typed stands nowhere in the file.
     let typed = found("flowtap capture --filter and", "[meter]\nmax_flows = 5\n");
     assert!(typed.starts_with("--filter: `and`: "), "{typed}");
