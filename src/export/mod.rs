@@ -68,7 +68,7 @@ pub use target::{
     JsonOutput, JsonTarget, OptionError, PrivacyOptions, Target, TargetError, TlsOptions,
     Transport,
 };
-pub(crate) use target::{duration_text, nearest, parse_size, size_text};
+pub(crate) use target::{duration_text, nearest, number_range, parse_size, size_text};
 pub use transport::tls::{CertificateEnd, FileUse, TlsError};
 pub(crate) use transport::tls::{
     check as check_tls, check_options as check_tls_options, ends as certificate_ends,

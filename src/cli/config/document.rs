@@ -173,7 +173,10 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
                 let what = format!("key of {}", table.unwrap_or(path));
                 source.fault(&span, None, unknown(name, known, &what))
             }
-            None => source.fault(&span, Some(key), slips::of_value(error.message())),
+            None => {
+                let what = slips::of_value(&key, error.message());
+                source.fault(&span, Some(key), what)
+            }
         }
     })
 }

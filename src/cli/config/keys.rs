@@ -145,10 +145,11 @@ impl Key {
             (Shape::Text, _) if self.is_measure() => wrong("text with a unit"),
             (Shape::Text, _) => wrong("text"),
             (Shape::Number, DeValue::Integer(number)) => {
-                // As the option takes it, whatever base it is written in.
-                let number = i64::from_str_radix(number.as_str(), number.radix());
-                let number = number.map_err(|error| format!("is no whole number: {error}"))?;
-                Ok(vec![option(&number.to_string())])
+                // As the option takes it, whatever base it is written in. What is too large even for
+                // this is for the option to refuse, which knows its bounds.
+                let read = i128::from_str_radix(number.as_str(), number.radix());
+                let number = read.map_or_else(|_| number.to_string(), |number| number.to_string());
+                Ok(vec![option(&number)])
             }
             (Shape::Number, _) => wrong("a whole number"),
             (Shape::Switch, DeValue::Boolean(on)) => {

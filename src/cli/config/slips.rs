@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cli::config::error::{ConfigError, Source};
 use crate::cli::config::keys::KEYS;
-use crate::export::{PrivacyOptions, TlsOptions, nearest};
+use crate::export::{PrivacyOptions, TlsOptions, nearest, number_range};
 
 /// The error for what is no TOML at all, with the key of its line.
 pub(super) fn syntax(source: Source<'_>, span: &Range<usize>, message: &str) -> ConfigError {
@@ -37,8 +37,24 @@ pub(super) fn syntax(source: Source<'_>, span: &Range<usize>, message: &str) -> 
     source.fault(span, key, what)
 }
 
-/// What serde says of a value, if it is something that we say better.
-pub(super) fn of_value(message: &str) -> String {
+/// What serde says of the value of `key`, if it is something that we say better.
+pub(super) fn of_value(key: &str, message: &str) -> String {
+    // Of numbers it tells how many bits they have.
+    let is_too_large = message.contains("too large") || message.contains("expected u");
+    let name = key.rsplit('.').next().unwrap_or(key);
+    if let Some(range) = number_range(name).filter(|_| is_too_large) {
+        let found = message.split('`').nth(1);
+        let other = message.strip_prefix("invalid type: ");
+        return match other.filter(|found| !found.starts_with("integer")) {
+            Some(found) => {
+                let found = found.split(' ').next().unwrap_or(found);
+                format!("is of type {found}: use a whole number, without quotes: {range}")
+            }
+            None => {
+                found.map_or_else(|| format!("use {range}"), |it| format!("`{it}`: use {range}"))
+            }
+        };
+    }
     if let Some((found, expected)) =
         message.strip_prefix("invalid type: ").and_then(|it| it.split_once(", expected "))
     {

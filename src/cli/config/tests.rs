@@ -291,6 +291,42 @@ fn errors_name_line_column_key_and_what_would_be_right() {
         ("[[json]]\npath = 'x'\nprofile = 'ipfix'\n", "3:1: `profile` is no key of json[0]: "),
         ("[privacy]\nlevel = 'none'\n", "2:9: `privacy.level`: "),
         (
+            "[privacy]\npseudonym_key = 'k'\n",
+            "2:1: `privacy.pseudonym_key`: json:-: `pseudonym_key` means nothing for",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\nrate = 99999999999999\n",
+            "3:8: `collector[0].rate`: `99999999999999`: use messages a second, 0 to 4294967295",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\nrate = -1\n",
+            "3:8: `collector[0].rate`: `-1`: use messages a second, 0 to 4294967295",
+        ),
+        (
+            "[[collector]]\nurl = 'udp://c'\nmtu = 99999999999999999999\n",
+            "3:7: `collector[0].mtu`: `99999999999999999999`: use octets of an IP packet, 512 to 65535",
+        ),
+        (
+            "[privacy]\nlevel = 'statistical'\nk = 99999999999\n[[collector]]\nurl = 'udp://c'\n",
+            "3:5: `privacy.k`: `99999999999`: use a number of flows, 2 to 1000",
+        ),
+        (
+            "[[file]]\npath = 'x'\n[file.privacy]\nlevel = 'obfuscated'\nprefix4 = 300\n",
+            "5:11: `file[0].privacy.prefix4`: `300`: use leading bits, 8 to 31",
+        ),
+        (
+            "[meter]\nmax_flows = 99999999999999999999\n",
+            "2:13: `meter.max_flows`: `99999999999999999999`: must be between 1 and 128000000",
+        ),
+        (
+            "[export]\nobservation_domain = 4294967296\n",
+            "2:22: `export.observation_domain`: `4294967296`: must be a number from 0 to 4294967295",
+        ),
+        (
+            "[capture]\nworkers = 257\n",
+            "2:11: `capture.workers`: `257`: must be a number from 1 to 256",
+        ),
+        (
             "[[interface]]\nname = eth1\n",
             "2:8: `name`: `eth1`: text stands in quotes: name = \"eth1\"",
         ),

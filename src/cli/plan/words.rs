@@ -78,7 +78,9 @@ pub(super) fn decimal(number: f64) -> String {
 
 /// As `--spool-size` takes it.
 pub(super) fn size(octets: u64) -> String {
-    for (unit, suffix) in [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")] {
+    for (unit, suffix) in
+        [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")]
+    {
         if octets.is_multiple_of(unit) {
             return format!("{}{suffix}", octets / unit);
         }
@@ -122,6 +124,7 @@ mod tests {
         assert_eq!(texts, ["0.00", "9.00", "12.3", "999", "1.00 k", "1.23 M", "5.00 P"]);
         assert_eq!(octets(1_500.0), "1.50 kB");
         assert_eq!([1_000_000, 12_000_000_000, 3_600_000].map(size), ["1M", "12G", "3600k"]);
+        assert_eq!(size(790_000_000_000_000), "790T");
         assert_eq!([ratio(1_000.0, 10.0), ratio(10.0, 25.0)], ["1/100", "250 %"]);
     }
 

@@ -27,6 +27,7 @@ pub use json::{JsonOutput, JsonTarget};
 #[cfg(test)]
 pub(crate) use key::option_names;
 pub(crate) use nearest::nearest;
+pub(crate) use options::number_range;
 pub use options::{CollectorOptions, TlsOptions};
 pub use privacy::PrivacyOptions;
 pub(crate) use units::{duration_text, parse_size, size_text};

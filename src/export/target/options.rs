@@ -12,7 +12,7 @@ use crate::export::profile::{
 };
 use crate::export::target::error::OptionError;
 use crate::export::target::key::{Kind, OptionKey};
-use crate::export::target::privacy::PrivacyOptions;
+use crate::export::target::privacy::{self, PrivacyOptions};
 use crate::export::target::query::{self, QueryWriter};
 use crate::export::target::table;
 use crate::export::target::units::{duration_text, parse_duration};
@@ -156,11 +156,9 @@ impl CollectorOptions {
             OptionKey::Source => {
                 self.source = Some(text()?.parse().map_err(|_| wrong("an IP address"))?);
             }
-            OptionKey::ObservationDomain => {
-                self.observation_domain = number("a number from 0 to 4294967295")?;
-            }
+            OptionKey::ObservationDomain => self.observation_domain = number(DOMAIN_RANGE)?,
             OptionKey::Reconnect => self.reconnect = duration("10s")?,
-            OptionKey::Rate => self.rate = number("messages a second, 0 for no limit")?,
+            OptionKey::Rate => self.rate = number(RATE_RANGE)?,
             OptionKey::Ca => self.tls.ca = Some(query::path(value)),
             OptionKey::Cert => self.tls.cert = Some(query::path(value)),
             OptionKey::Key => self.tls.key = Some(query::path(value)),
@@ -382,4 +380,17 @@ pub(super) const INTERVALS: std::ops::RangeInclusive<Duration> =
 
 /// RFC 7011 §10.3.3: what every path takes. Every Template and every record of ours fits.
 const SMALLEST_MTU: u16 = 512;
+/// What the numbers of this option are and how large, as a message says it.
+pub(crate) fn number_range(name: &str) -> Option<&'static str> {
+    let ranges = [
+        (OptionKey::Mtu, MTU_RANGE),
+        (OptionKey::ObservationDomain, DOMAIN_RANGE),
+        (OptionKey::Rate, RATE_RANGE),
+    ];
+    let mut ranges = ranges.into_iter().chain(privacy::NUMBER_RANGES);
+    ranges.find(|(key, _)| key.name() == name).map(|(_, range)| range)
+}
+
+const DOMAIN_RANGE: &str = "a number from 0 to 4294967295";
+const RATE_RANGE: &str = "messages a second, 0 to 4294967295, 0 for no limit";
 const MTU_RANGE: &str = "octets of an IP packet, 512 to 65535";

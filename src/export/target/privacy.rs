@@ -345,6 +345,12 @@ const TIME_STEPS: std::ops::RangeInclusive<Duration> =
 const STATISTICAL_KEYS: [OptionKey; 3] = [OptionKey::Interval, OptionKey::K, OptionKey::Net];
 const K_RANGE: &str = "a number of flows, 2 to 1000";
 
+pub(super) const NUMBER_RANGES: [(OptionKey, &str); 3] = [
+    (OptionKey::Prefix4, PREFIX4_RANGE),
+    (OptionKey::Prefix6, PREFIX6_RANGE),
+    (OptionKey::K, K_RANGE),
+];
+
 /// Each is looked at for every address.
 const MOST_CLASSES: usize = 64;
 

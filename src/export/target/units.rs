@@ -33,13 +33,15 @@ pub(crate) fn size_text(size: u64) -> String {
     }
 }
 
-const UNITS: [(&str, u64); 6] = [
+const UNITS: [(&str, u64); 8] = [
     ("k", 1_000),
     ("M", 1_000_000),
     ("G", 1_000_000_000),
+    ("T", 1_000_000_000_000),
     ("Ki", 1 << 10),
     ("Mi", 1 << 20),
     ("Gi", 1 << 30),
+    ("Ti", 1 << 40),
 ];
 
 #[cfg(test)]
@@ -59,17 +61,20 @@ mod tests {
             ("100MB", 100_000_000),
             ("64MiB", 67_108_864),
             ("2Gi", 2_147_483_648),
+            ("500T", 500_000_000_000_000),
+            ("1TiB", 1_099_511_627_776),
         ] {
             assert_eq!(parse_size(text), Some(size), "{text}");
         }
         for text in
-            ["", "MB", "-1", "1.5M", "1T", "1mb", "1MM", "1MBB", "99999999999999999999G", "1 M"]
+            ["", "MB", "-1", "1.5M", "1P", "1mb", "1MM", "1MBB", "99999999999999999999G", "1 M"]
         {
             assert_eq!(parse_size(text), None, "{text}");
         }
         assert_eq!(size_text(100_000_000), "100MB");
         assert_eq!(size_text(67_108_864), "64MiB");
         assert_eq!(size_text(1_234_567), "1234567");
+        assert_eq!(size_text(790_000_000_000_000), "790TB");
     }
 
     #[test]
