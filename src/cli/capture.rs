@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -148,6 +147,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     };
     let telemetry = telemetry::serve(endpoint, &address, subject);
     let observed = Arc::clone(&metering.points);
+    let packets = packet_filter.clone();
     let run = LiveRun {
         config: pipeline::Config {
             decode: meter.metering.decode(),
@@ -167,11 +167,7 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let watch =
         symptoms::Watch::start(Arc::clone(&books), exporter.watches(), surroundings, troubles);
     let silence = silence::Watch::start(Arc::clone(&books), Arc::clone(&interfaces));
-    let captures = AtomicBool::new(points.iter().any(|point| point.cut != Cut::Waiting));
     let notify = |notice: &Notice| {
-        if matches!(notice, Notice::InterfaceBack(_)) {
-            captures.store(true, Ordering::Relaxed);
-        }
         if let Notice::InterfaceNumbered { interface, index } = notice {
             observed
                 .learn(usize::MAX, |_, _| vec![observation_point(*index, interface, &described)]);
@@ -192,9 +188,9 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
             telemetry: listens_at,
             configuration,
         };
-        Reloader::new(ordered, start)
+        Reloader::new(ordered, start, packets.clone())
     });
-    let keeper = Keeper::new(&manager, &books, &names, &captures, log::worker_stalled);
+    let keeper = Keeper::new(&manager, &books, &interfaces, log::worker_stalled);
     let outcome = run.run(exporter, notify, &mut Attendant { keeper, reloader, hung_up });
     watch.finish();
     drop(silence);

@@ -42,8 +42,7 @@ pub(super) struct Reloader {
     /// Set by the signal.
     pub(super) ordered: Arc<AtomicBool>,
     pub(super) start: Arc<Start>,
-    /// What is in force, but for what takes a restart.
-    pub(super) present: Arc<Effective>,
+    present: Arc<Present>,
     /// The order that is being followed.
     work: Option<JoinHandle<anyhow::Result<Prepared>>>,
 }
@@ -67,6 +66,13 @@ pub(super) struct Start {
     pub(super) configuration: Arc<Configuration>,
 }
 
+/// What is in force, but for what takes a restart.
+#[derive(Debug)]
+struct Present {
+    effective: Arc<Effective>,
+    packets: Option<Arc<PacketFilter>>,
+}
+
 /// A configuration that was read, and all that it needs: nothing can fail any more.
 #[derive(Debug)]
 struct Prepared {
@@ -75,11 +81,18 @@ struct Prepared {
     /// None if it is as it was.
     frames: Option<NewFilter>,
     targets: Opened,
+    /// What is other than it was, apart from targets.
+    changes: Vec<String>,
 }
 
 impl Reloader {
-    pub(super) fn new(ordered: Arc<AtomicBool>, start: Start) -> Self {
-        let present = Arc::clone(&start.effective);
+    /// For a probe that meters `packets` as yet.
+    pub(super) fn new(
+        ordered: Arc<AtomicBool>,
+        start: Start,
+        packets: Option<Arc<PacketFilter>>,
+    ) -> Self {
+        let present = Arc::new(Present { effective: Arc::clone(&start.effective), packets });
         Self { ordered, start: Arc::new(start), present, work: None }
     }
 
@@ -126,13 +139,13 @@ impl Reloader {
     }
 
     fn put_into_force(&mut self, prepared: Prepared, running: &Running<'_>) -> String {
-        let Prepared { effective, packets, frames, targets } = prepared;
+        let Prepared { effective, packets, frames, targets, changes } = prepared;
         let meter = &effective.capture.meter;
         let replaced = running.exporter().exchange(targets);
         if let Some(frames) = frames {
             running.set_capture_filter(frames);
         }
-        running.set_packet_filter(packets);
+        running.set_packet_filter(packets.clone());
         running.set_collectors(capture::collectors(meter));
         log::set_level(effective.capture.log.level(self.start.effective.capture.meter.quiet));
         running.set_timeouts(meter.metering.active_timeout, meter.metering.idle_timeout);
@@ -141,8 +154,8 @@ impl Reloader {
         {
             log::plain_transport(&warning);
         }
-        let told = told(&replaced, &effective.fixed_changes(&self.start.effective));
-        self.present = Arc::new(effective);
+        let told = told(&replaced, &changes, &effective.fixed_changes(&self.start.effective));
+        self.present = Arc::new(Present { effective: Arc::new(effective), packets });
         told
     }
 }
@@ -156,7 +169,7 @@ impl Start {
     }
 
     /// Reads the configuration and opens what it asks for: all that may fail, and all that may take its time.
-    fn prepare(&self, present: &Effective, opener: Opener) -> anyhow::Result<Prepared> {
+    fn prepare(&self, present: &Present, opener: Opener) -> anyhow::Result<Prepared> {
         let effective = Effective::of(&self.words, &self.file)?;
         effective.check()?;
         let Capture { meter, filter, .. } = &effective.capture;
@@ -169,11 +182,16 @@ impl Start {
         self.check_descriptors(meter, &opener)?;
         self.check_confinement(meter)?;
         let reach = pipeline::reach(self.effective.capture.meter.metering.decode());
-        let frames = (*filter != present.capture.filter)
+        let frames = (*filter != present.effective.capture.filter)
             .then(|| NewFilter::compile(&self.points, filter.as_deref(), reach))
             .transpose()?;
         let targets = opener.open(&meter.export)?;
-        Ok(Prepared { effective, packets, frames, targets })
+        let mut changes = effective.followed_changes(&present.effective);
+        // Also where the same files hold others now.
+        if packets != present.packets {
+            changes.push(selection::told_shortly(packets.as_deref()));
+        }
+        Ok(Prepared { effective, packets, frames, targets, changes })
     }
 
     /// Those that leave keep theirs until they have sent what they have.
@@ -220,7 +238,7 @@ pub(super) fn collectors_of<'a>(targets: impl IntoIterator<Item = &'a Target>) -
 }
 
 /// What has changed, and what has not though it was asked for.
-fn told(replaced: &Replaced, fixed: &[String]) -> String {
+fn told(replaced: &Replaced, changes: &[String], fixed: &[String]) -> String {
     let Replaced { added, removed, unchanged } = replaced;
     // One that was told other things until now left, and came.
     let (anew, added): (Vec<_>, Vec<_>) =
@@ -239,6 +257,9 @@ fn told(replaced: &Replaced, fixed: &[String]) -> String {
     }
     if told.is_empty() {
         told.push("the targets are the same".to_owned());
+    }
+    if !changes.is_empty() {
+        told.push(format!("{} changed", changes.join(", ")));
     }
     let kept: Vec<_> = fixed.iter().chain(unchanged).cloned().collect();
     if !kept.is_empty() {
@@ -259,22 +280,28 @@ mod tests {
     #[test]
     fn what_changed_and_what_did_not_is_told_in_one_line() {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(told(&Replaced::default(), &[]), "the targets are the same");
+        assert_eq!(told(&Replaced::default(), &[], &[]), "the targets are the same");
+        let changes = words(&["filter", "timeouts", "networks (12 left out)"]);
+        assert_eq!(
+            told(&Replaced::default(), &changes, &words(&["meter.max_flows"])),
+            "the targets are the same; filter, timeouts, networks (12 left out) changed; meter.max_flows \
+             stays as it was and needs a restart"
+        );
         let other = words(&["tls://c:4740"]);
         let anew = Replaced { added: other.clone(), removed: other, ..Replaced::default() };
-        assert_eq!(told(&anew, &[]), "exporting to tls://c:4740 with other options");
+        assert_eq!(told(&anew, &[], &[]), "exporting to tls://c:4740 with other options");
         let replaced = Replaced {
             added: words(&["udp://a:1"]),
             removed: words(&["udp://b:2", "json:-"]),
             unchanged: words(&["file:x"]),
         };
         assert_eq!(
-            told(&replaced, &words(&["meter.max_flows"])),
+            told(&replaced, &[], &words(&["meter.max_flows"])),
             "exporting to udp://a:1 from now on; no longer to udp://b:2, json:-; meter.max_flows, file:x \
              stay as they were and need a restart"
         );
         assert!(
-            told(&Replaced::default(), &words(&["interface"]))
+            told(&Replaced::default(), &[], &words(&["interface"]))
                 .ends_with("interface stays as it was and needs a restart")
         );
     }

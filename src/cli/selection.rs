@@ -45,6 +45,21 @@ pub(super) fn told(filter: &PacketFilter) -> String {
     }
 }
 
+/// The same in few words, for what has changed.
+pub(super) fn told_shortly(filter: Option<&PacketFilter>) -> String {
+    let Some(PacketFilter { excluded, only }) = filter else {
+        return "networks (none is named any more)".to_owned();
+    };
+    let mut told = Vec::new();
+    if let Some(only) = only {
+        told.push(format!("{} kept to", grouped(only.len() as u64)));
+    }
+    if only.is_none() || !excluded.is_empty() {
+        told.push(format!("{} left out", grouped(excluded.len() as u64)));
+    }
+    format!("networks ({})", told.join(", "))
+}
+
 fn networks(given: &[Network], files: &[impl AsRef<Path>]) -> anyhow::Result<Networks> {
     let mut networks = given.to_vec();
     for path in files {
@@ -133,6 +148,10 @@ mod tests {
             expected.iter().map(|text| text.parse::<Network>().unwrap()).collect();
         assert_eq!((&filter.excluded, &filter.only), (&expected, &None));
         assert_eq!(told(&filter), "packets of 4 networks are not metered");
+        assert_eq!(told_shortly(Some(&filter)), "networks (4 left out)");
+        let both = PacketFilter { excluded: expected.clone(), only: Some(expected) };
+        assert_eq!(told_shortly(Some(&both)), "networks (4 kept to, 4 left out)");
+        assert_eq!(told_shortly(None), "networks (none is named any more)");
     }
 
     #[test]

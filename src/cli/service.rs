@@ -10,6 +10,7 @@ use crate::cli::log;
 use crate::cli::reload::Reloader;
 use crate::cli::summary::grouped;
 use crate::pipeline::{Ledger, OpenBooks, Running, Watch};
+use crate::telemetry::Interfaces;
 
 pub(super) use manager::ServiceManager;
 
@@ -22,10 +23,8 @@ pub(super) use manager::ServiceManager;
 pub(super) struct Keeper<'a> {
     manager: &'a ServiceManager,
     books: &'a OpenBooks,
-    /// Of the run, for people.
-    interfaces: &'a str,
-    /// Set when frames can come from one of the interfaces.
-    captures: &'a AtomicBool,
+    /// Of the run.
+    interfaces: &'a Interfaces,
     /// When the run was first looked at.
     began: Option<Instant>,
     is_ready: bool,
@@ -33,6 +32,8 @@ pub(super) struct Keeper<'a> {
     refused: Option<String>,
     /// When the manager was last told, and the turns of the workers then.
     told: Option<(Instant, Vec<u64>)>,
+    /// When this was done last.
+    looked: Option<Instant>,
     complain: fn(usize, f64),
 }
 
@@ -41,19 +42,18 @@ impl<'a> Keeper<'a> {
     pub(super) fn new(
         manager: &'a ServiceManager,
         books: &'a OpenBooks,
-        interfaces: &'a str,
-        captures: &'a AtomicBool,
+        interfaces: &'a Interfaces,
         complain: fn(usize, f64),
     ) -> Self {
         Self {
             manager,
             books,
             interfaces,
-            captures,
             began: None,
             is_ready: false,
             refused: None,
             told: None,
+            looked: None,
             complain,
         }
     }
@@ -71,21 +71,24 @@ impl<'a> Keeper<'a> {
     }
 
     fn state(&self) -> String {
-        let names = self.interfaces;
-        if !self.captures.load(Ordering::Relaxed) {
-            return format!("waiting for {names}: nothing is captured yet");
-        }
+        let (well, troubled) = self.interfaces.told();
+        let (well, troubled) = (well.join(", "), troubled.join(", "));
+        let state = match (well.is_empty(), troubled.is_empty()) {
+            (true, _) => format!("nothing is captured, {troubled}"),
+            (false, true) => format!("capturing on {well}"),
+            (false, false) => format!("capturing on {well}, but {troubled}"),
+        };
         let Ledger { received_packets, drops, .. } = self.books.read().ledger;
         let [received, dropped] = [received_packets, drops.kernel + drops.interface].map(grouped);
-        format!("capturing on {names}: {received} packets received, {dropped} dropped")
+        format!("{state}: {received} packets received, {dropped} dropped")
     }
 
     /// Tells the manager that we are there. An interface that is down is waited for a moment, and then
     /// it is its matter, not that of our start: whoever started us is not to wait for a cable.
     fn settle(&mut self, at: Instant) {
         let began = *self.began.get_or_insert(at);
-        let captures = self.captures.load(Ordering::Relaxed);
-        if captures || at.duration_since(began) >= GRACE {
+        let (well, _) = self.interfaces.told();
+        if !well.is_empty() || at.duration_since(began) >= GRACE {
             self.manager.ready(&self.status());
             self.is_ready = true;
             self.told = Some((at, self.books.turns()));
@@ -111,11 +114,16 @@ impl<'a> Keeper<'a> {
         if !self.manager.is_there() {
             return;
         }
+        let interval = self.manager.interval();
+        // Where this thread stood still, as with the whole process or machine, so may have the workers; or the
+        // turns that it saw last are of another time than it thinks. What they do is seen from now on.
+        let stood_still =
+            self.looked.replace(at).is_some_and(|last| at.duration_since(last) > interval);
         if !self.is_ready {
             return self.settle(at);
         }
         let Some((last, before)) = &self.told else { return };
-        if at.duration_since(*last) < self.manager.interval() {
+        if at.duration_since(*last) < interval {
             return;
         }
         let turns = self.books.turns();
@@ -123,6 +131,7 @@ impl<'a> Keeper<'a> {
             (1_usize..).zip(before.iter().zip(&turns)).filter(|(_, (a, b))| a == b).collect();
         match still.first() {
             None => self.manager.alive(&self.status()),
+            Some(_) if stood_still => {}
             Some(&(worker, _)) => {
                 let seconds = at.duration_since(*last).as_secs_f64();
                 self.manager.status(&format!("worker {worker} has not moved for {seconds:.1} s"));
@@ -179,13 +188,15 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
+    use crate::capture::live::{Cut, Notice};
+    use crate::telemetry::Observed;
 
     #[test]
     fn a_keep_alive_needs_all_workers_to_have_moved() {
         let (_folder, socket, manager) = manager();
-        let captures = AtomicBool::new(true);
+        let interfaces = interfaces(&[("eth1", Cut::InKernel)]);
         let books = OpenBooks::new(2);
-        let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_, _| {});
+        let mut keeper = Keeper::new(&manager, &books, &interfaces, |_, _| {});
         let turn = |worker, received, kernel| {
             books.write(worker, |page| {
                 page.ledger.received_packets = received;
@@ -218,9 +229,9 @@ mod tests {
     #[test]
     fn a_configuration_that_was_refused_is_in_the_status_until_one_is_not() {
         let (_folder, socket, manager) = manager();
-        let captures = AtomicBool::new(true);
+        let interfaces = interfaces(&[("eth1", Cut::InKernel)]);
         let books = OpenBooks::new(1);
-        let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_, _| {});
+        let mut keeper = Keeper::new(&manager, &books, &interfaces, |_, _| {});
         keeper.look(any_instant());
         keeper.reloading();
         keeper.reloaded(Some("a.toml:2:1: `x` is\nno table".to_owned()));
@@ -241,18 +252,74 @@ mod tests {
     fn a_start_waits_a_moment_for_an_interface_that_is_down_and_not_for_ever() {
         for (up_after, ready_after) in [(3, 3), (60, 10)] {
             let (_folder, socket, manager) = manager();
-            let captures = AtomicBool::new(false);
+            let interfaces = interfaces(&[("eth1", Cut::Waiting)]);
             let books = OpenBooks::new(1);
-            let mut keeper = Keeper::new(&manager, &books, "eth1", &captures, |_, _| {});
+            let mut keeper = Keeper::new(&manager, &books, &interfaces, |_, _| {});
             let start = any_instant();
             for second in 0..12 {
-                captures.store(second >= up_after, Ordering::Relaxed);
+                if second == up_after {
+                    interfaces.note(&Notice::InterfaceBack("eth1".to_owned()));
+                }
                 keeper.look(start + Duration::from_secs(second));
                 let is_ready = received(&socket).iter().any(|it| it.starts_with("READY=1"));
                 assert_eq!(is_ready, second == ready_after, "after {second} s");
                 books.write(0, |_| {});
             }
         }
+    }
+
+    #[test]
+    fn after_a_standstill_of_its_own_nobody_is_accused_before_he_is_seen_again() {
+        let (_folder, socket, manager) = manager();
+        let interfaces = interfaces(&[("eth1", Cut::InKernel)]);
+        let books = OpenBooks::new(1);
+        let mut keeper = Keeper::new(&manager, &books, &interfaces, |_, _| {});
+        let start = any_instant();
+        // As when the machine slept for a while; then the worker really stands still.
+        for second in [0, 20, 21, 22] {
+            keeper.look(start + Duration::from_secs(second));
+        }
+        let told = received(&socket);
+        assert!(told[0].starts_with("READY=1\n"), "{told:?}");
+        assert_eq!(told[1..], ["STATUS=worker 1 has not moved for 2.0 s"]);
+    }
+
+    #[test]
+    fn the_status_names_who_is_in_trouble_and_does_not_claim_to_capture_there() {
+        let (_folder, socket, manager) = manager();
+        let interfaces = interfaces(&[("eth1", Cut::InKernel), ("eth2", Cut::Waiting)]);
+        let books = OpenBooks::new(1);
+        let mut keeper = Keeper::new(&manager, &books, &interfaces, |_, _| {});
+        let start = any_instant();
+        let mut second = 0;
+        let mut status = || {
+            books.write(0, |_| {});
+            keeper.look(start + Duration::from_secs(second));
+            second += 2;
+            received(&socket).remove(0)
+        };
+        let counts = "0 packets received, 0 dropped";
+        let but = format!("READY=1\nSTATUS=capturing on eth1, but eth2 is down: {counts}");
+        assert_eq!(status(), but);
+        interfaces.note(&Notice::InterfaceDown("eth1".to_owned()));
+        let none =
+            format!("WATCHDOG=1\nSTATUS=nothing is captured, eth1 is down, eth2 is down: {counts}");
+        assert_eq!(status(), none);
+        for name in ["eth1", "eth2"] {
+            interfaces.note(&Notice::InterfaceBack(name.to_owned()));
+        }
+        assert_eq!(status(), format!("WATCHDOG=1\nSTATUS=capturing on eth1, eth2: {counts}"));
+    }
+
+    fn interfaces(points: &[(&str, Cut)]) -> Interfaces {
+        let observed = |(name, cut): &(&str, Cut)| Observed {
+            index: 7,
+            name: (*name).to_owned(),
+            cut: cut.clone(),
+            direction: None,
+            description: None,
+        };
+        Interfaces::new(points.iter().map(observed), Duration::ZERO)
     }
 
     /// One that wants to hear of us each 2 s.

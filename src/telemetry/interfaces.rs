@@ -144,6 +144,18 @@ impl Interfaces {
         });
     }
 
+    /// The names of those that are captured from, and of the others what is the matter with them.
+    pub fn told(&self) -> (Vec<String>, Vec<String>) {
+        let (mut well, mut troubled) = (Vec::new(), Vec::new());
+        for InterfaceState { name, trouble, .. } in self.read() {
+            match trouble {
+                None => well.push(name),
+                Some(trouble) => troubled.push(format!("{name} {trouble}")),
+            }
+        }
+        (well, troubled)
+    }
+
     pub(super) fn read(&self) -> Vec<InterfaceState> {
         self.lock().clone()
     }
@@ -235,5 +247,20 @@ mod tests {
     fn without_a_bound_nobody_is_silent() {
         let interfaces = Interfaces::new([observed(7, Cut::InKernel)], Duration::ZERO);
         assert_eq!(interfaces.listen(&[], Duration::from_secs(1_000_000)), []);
+    }
+
+    #[test]
+    fn those_in_trouble_are_told_apart() {
+        let points = [7, 8].map(|index| observed(index, Cut::InKernel));
+        let interfaces = Interfaces::new(points, Duration::ZERO);
+        let told = |well: &[&str], troubled: &[&str]| {
+            let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+            assert_eq!(interfaces.told(), (owned(well), owned(troubled)));
+        };
+        told(&["eth1", "eth2"], &[]);
+        interfaces.note(&Notice::InterfaceDown("eth2".to_owned()));
+        told(&["eth1"], &["eth2 is down"]);
+        interfaces.note(&Notice::InterfaceLost("eth1".to_owned()));
+        told(&[], &["eth1 is gone, and is not opened again", "eth2 is down"]);
     }
 }

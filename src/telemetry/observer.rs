@@ -8,9 +8,7 @@ use std::time::Duration;
 use crate::capture::live::Cut;
 use crate::confine;
 use crate::decode::PacketAnomaly;
-use crate::export::{
-    CertificateEnd, FileUse, LossReason, QueueState, TargetState, Watch, Watches,
-};
+use crate::export::{CertificateEnd, FileUse, LossReason, QueueState, TargetState, Watch, Watches};
 use crate::flow::FlowEndReason;
 use crate::pipeline::{
     LATENESS, OpenBooks, PORT_RANGES, PROTOCOLS, Page, Received, SERVICES, Services, Sums,

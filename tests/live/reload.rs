@@ -76,7 +76,7 @@ fn changes_mid_traffic(backend: &str) {
         + "[networks]\nexclude = ['192.0.2.0/24']\n"
         + &to(&second, "privacy = { level = 'obfuscated' }\n");
     probe.reload(&filtered);
-    probe.wait_for("the targets are the same");
+    probe.wait_for("the targets are the same; filter, networks (1 left out) changed");
     thread::sleep(Duration::from_millis(300));
     let sent = traffic.stop();
     thread::sleep(Duration::from_millis(300));
@@ -148,7 +148,7 @@ fn what_was_given_up_takes_a_restart_and_what_was_kept_does_not() {
         fs::write(own.join("new"), "192.0.2.0/24\n").unwrap();
         fs::rename(own.join("new"), &list).unwrap();
         probe.reload(&other);
-        probe.wait_for("the targets are the same");
+        probe.wait_for("the targets are the same; networks (1 left out) changed");
         thread::sleep(Duration::from_millis(200));
         traffic.stop();
         thread::sleep(Duration::from_millis(200));

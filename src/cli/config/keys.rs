@@ -121,6 +121,16 @@ impl Key {
         )
     }
 
+    /// What a change of it is a change of, where no more is known of that.
+    pub(super) fn subject(&self) -> Option<String> {
+        match (self.section, self.name) {
+            ("networks", _) | ("export", "targets") => None,
+            ("meter", "active_timeout" | "idle_timeout") => Some("timeouts".to_owned()),
+            ("capture", name) => Some(name.to_owned()),
+            (section, name) => Some(format!("{section} {name}")),
+        }
+    }
+
     /// As it is called in messages.
     pub(super) fn path(&self) -> String {
         format!("{}.{}", self.section, self.name)

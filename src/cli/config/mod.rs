@@ -31,6 +31,7 @@ use crate::regular_file;
 use document::{Document, Privacy, alone, is_of_several, long_of};
 pub(super) use error::ConfigError;
 use error::Source;
+use keys::Key;
 pub(super) use print::default_text;
 
 /// What is in effect: arguments as if all of it had been typed.
@@ -162,19 +163,29 @@ impl Effective {
 
     /// What differs from `before` and takes a restart to change, by its keys.
     pub(super) fn fixed_changes(&self, before: &Self) -> Vec<String> {
-        let (now, then) = (print::values(&self.matches), print::values(&before.matches));
-        let mut changed: Vec<_> = now
-            .into_iter()
-            .zip(then)
-            .filter(|((key, now), (_, before))| !key.is_reloaded() && now != before)
-            .map(|((key, _), _)| key.path())
-            .collect();
+        let changed = self.changed_keys(before).filter(|key| !key.is_reloaded());
+        let mut changed: Vec<_> = changed.map(Key::path).collect();
         if (&self.capture.interface, &self.capture.described)
             != (&before.capture.interface, &before.capture.described)
         {
             changed.insert(0, "interface".to_owned());
         }
         changed
+    }
+
+    /// What differs from `before` and is followed without a restart, in a word each; of targets and networks tell
+    /// those who know them.
+    pub(super) fn followed_changes(&self, before: &Self) -> Vec<String> {
+        let changed = self.changed_keys(before).filter(|key| key.is_reloaded());
+        let mut changed: Vec<_> = changed.filter_map(Key::subject).collect();
+        changed.dedup();
+        changed
+    }
+
+    fn changed_keys(&self, before: &Self) -> impl Iterator<Item = &'static Key> {
+        let (now, then) = (print::values(&self.matches), print::values(&before.matches));
+        let pairs = now.into_iter().zip(then);
+        pairs.filter(|((_, now), (_, before))| now != before).map(|((key, _), _)| key)
     }
 
     /// The same as TOML that can be used in its place.
