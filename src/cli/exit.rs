@@ -6,6 +6,7 @@
 use crate::capture::CaptureError;
 use crate::cli::UsageError;
 use crate::cli::config::ConfigError;
+use crate::cli::selection::ListError;
 use crate::confine::ConfineError;
 use crate::export::{ExportError, is_unusable};
 
@@ -22,6 +23,7 @@ pub(super) struct PlaceError {
 pub(super) fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<UsageError>()
         || error.is::<ConfigError>()
+        || error.is::<ListError>()
         || matches!(error.downcast_ref(), Some(CaptureError::Filter { .. }))
         || error.downcast_ref().is_some_and(ConfineError::is_configuration)
         || error.downcast_ref().is_some_and(ExportError::is_configuration)

@@ -39,12 +39,14 @@ mod verify;
 mod wipe;
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::args::{Arguments, Command};
+use crate::cli::config::ConfigError;
+use crate::cli::selection::ListError;
 
 /// The command line, for manual pages and completions.
 pub fn command() -> clap::Command {
@@ -136,7 +138,8 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 
 /// Says what went wrong, in one line.
 fn complain(error: &anyhow::Error) {
-    let text = one_line(error);
+    let is_at_terminal = log::is_for_people() && io::stderr().is_terminal();
+    let text = if log::is_started() && !is_at_terminal { one_line(error) } else { in_full(error) };
     if log::is_started() {
         log::run_failed(&text);
     } else {
@@ -154,6 +157,15 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// As [`one_line`], with whom a mistake among networks names: for who sits at the probe, and not for a log.
+fn in_full(error: &anyhow::Error) -> String {
+    match (error.downcast_ref::<ConfigError>(), error.downcast_ref::<ListError>()) {
+        (Some(error), _) => error.in_full(),
+        (_, Some(error)) => error.in_full(),
+        (None, None) => one_line(error),
+    }
 }
 
 /// Arguments that are well formed each, and make no sense together.

@@ -8,7 +8,7 @@ use anyhow::bail;
 use crate::cli::UsageError;
 use crate::cli::args::Selection;
 use crate::cli::summary::grouped;
-use crate::flow::{Network, Networks, PacketFilter};
+use crate::flow::{Network, NetworkError, Networks, PacketFilter};
 use crate::regular_file;
 
 /// The filter that is asked for, if any is.
@@ -60,6 +60,27 @@ pub(super) fn told_shortly(filter: Option<&PacketFilter>) -> String {
     format!("networks ({})", told.join(", "))
 }
 
+/// A mistake in a list of networks. Who is on the list is not for everybody who may read the log: that is told where it
+/// is, and who sits at the probe sees the rest ([`in_full`](super::in_full)).
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {}{SEEN_BY_CHECK}", error.without_address())]
+pub(super) struct ListError {
+    /// File and line.
+    place: String,
+    written: String,
+    error: NetworkError,
+}
+
+impl ListError {
+    pub(super) fn in_full(&self) -> String {
+        let Self { place, written, error } = self;
+        format!("{place}: `{written}` {error}")
+    }
+}
+
+/// Where that is seen which is not told.
+pub(super) const SEEN_BY_CHECK: &str = "; `flowtap check` shows it";
+
 fn networks(given: &[Network], files: &[impl AsRef<Path>]) -> anyhow::Result<Networks> {
     let mut networks = given.to_vec();
     for path in files {
@@ -86,7 +107,9 @@ fn read(path: &Path, networks: &mut Vec<Network>) -> anyhow::Result<()> {
         }
         let network = written.parse().map_err(|error| {
             let written: String = written.chars().take(MOST_SHOWN).collect();
-            fault(number, &format!("`{}` {error}", written.escape_debug()))
+            let (place, written) =
+                (format!("{shown}:{number}"), written.escape_debug().to_string());
+            ListError { place, written, error }
         })?;
         networks.push(network);
     }
@@ -105,6 +128,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::cli::{exit, in_full};
 
     fn list(text: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -129,8 +153,8 @@ mod tests {
     fn read_error(text: &[u8]) -> String {
         let (_folder, path) = list(text);
         let error = filter(&selection(&[], Some(&path), None)).unwrap_err();
-        assert!(error.is::<UsageError>(), "exit status 2");
-        error.to_string()
+        assert!(exit::is_usage(&error), "exit status 2");
+        in_full(&error)
     }
 
     #[test]
@@ -161,6 +185,10 @@ mod tests {
         assert!(error.ends_with("192.0.2.0/24"), "{error}");
         let error = read_error(b"guests\x1b[2J\n");
         assert!(error.contains(r"guests.txt:1: `guests\u{1b}[2J` is no address"), "{error}");
+        let (_folder, path) = list(b"192.0.2.0/24\n192.0.2.77/24\n");
+        let error = filter(&selection(&[], Some(&path), None)).unwrap_err();
+        let told = "guests.txt:2: has bits set behind the prefix length; `flowtap check` shows it";
+        assert!(error.to_string().ends_with(told), "{error}");
         assert!(read_error(b"192.0.2.0/24\n\xff\xfe\n").contains("guests.txt:2: is no text"));
         assert!(read_error(b"192.0.2.0/24,10.0.0.0/8").contains("guests.txt:1: `192.0.2.0/24,10"));
     }

@@ -61,7 +61,7 @@ pub(super) fn contradictions(capture: &Capture) -> Vec<Fault> {
         without_certificate(meter),
         nobody_left(&meter.metering.selection),
         mixed_on_standard_output(meter),
-        quiet_and_loud(meter),
+        quiet_and_loud(capture),
         spool_for_nobody(capture),
     ];
     faults.into_iter().flatten().collect()
@@ -79,12 +79,16 @@ fn nobody_left(selection: &Selection) -> Option<Fault> {
     }
     let around = |network: &Network| {
         let holds =
-            |it: &&Network| it.length() <= network.length() && it.contains(network.address());
-        exclude_net.iter().find(holds)
+            |it: &Network| it.length() <= network.length() && it.contains(network.address());
+        exclude_net.iter().position(holds)
     };
-    if let Some((network, excluded)) = only_net.iter().find_map(|it| Some((it, around(it)?))) {
+    let mut only = only_net.iter().enumerate();
+    if let Some((only, excluded)) = only.find_map(|(place, it)| Some((place, around(it)?))) {
+        // The log, which may say this, is no place for their addresses.
+        let (only, excluded) = (only + 1, excluded + 1);
         let what = format!(
-            "`{network}`: {excluded} is excluded, so that no packet of it would be metered: leave one out"
+            "its network {only} is within network {excluded} of those excluded, and no packet of it would be \
+             metered: leave one out"
         );
         return Some(Fault::new(Place::Option("only_net"), what));
     }
@@ -108,8 +112,9 @@ fn mixed_on_standard_output(meter: &Meter) -> Option<Fault> {
     Some(Fault::new(Place::Option("summary"), what))
 }
 
-fn quiet_and_loud(meter: &Meter) -> Option<Fault> {
-    let level = meter.log.log_level.filter(|level| meter.quiet && *level != LogLevel::Error)?;
+fn quiet_and_loud(capture: &Capture) -> Option<Fault> {
+    let is_loud = |level: &LogLevel| capture.meter.quiet && *level != LogLevel::Error;
+    let level = capture.log.log_level.filter(is_loud)?;
     let level = format!("{level:?}").to_lowercase();
     let what = format!("`{level}`: with quiet nothing but errors is said: leave one out");
     Some(Fault { against: Some("quiet"), ..Fault::new(Place::Option("log_level"), what) })

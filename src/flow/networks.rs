@@ -29,6 +29,16 @@ pub enum NetworkError {
     BitsBehind(Network),
 }
 
+impl NetworkError {
+    /// The same without a word of the address.
+    pub fn without_address(&self) -> String {
+        match self {
+            Self::BitsBehind(_) => "has bits set behind the prefix length".to_owned(),
+            Self::Unreadable | Self::TooLong(_) => self.to_string(),
+        }
+    }
+}
+
 impl Network {
     /// The network of `length` bits, at most those of the address, that `address` lies in.
     pub fn of(address: IpAddr, length: u8) -> Self {

@@ -113,6 +113,46 @@ fn a_replay_of_damaged_captures_says_nothing_of_whom_they_show() {
 }
 
 #[test]
+fn a_mistake_in_a_list_of_networks_is_told_to_the_log_without_the_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, list) = (folder.path().join("flowtap.toml"), folder.path().join("guests.txt"));
+    fs::write(&list, "192.0.2.77/24\n").unwrap();
+    let in_file = format!("[networks]\nexclude_files = ['{}']\n", list.display());
+    let bits = "has bits set behind the prefix length; `flowtap check` shows it";
+    for (text, place, told) in [
+        (in_file.as_str(), "guests.txt:1: ", bits),
+        (
+            "[networks]\nexclude = ['192.0.2.77/24']\n",
+            "flowtap.toml:2:11: `networks.exclude`: ",
+            bits,
+        ),
+        (
+            "[networks]\nonly = ['192.0.2.77/33']\n",
+            "flowtap.toml:2:8: `networks.only`: ",
+            "longer than",
+        ),
+        ("[networks]\nonly = [\n  192.0.2.77/32\n]\n", "flowtap.toml:3:", "is no TOML"),
+        ("[networks]\nonly = 192.0.2.77/32\n", "flowtap.toml:2:", "is no TOML"),
+    ] {
+        fs::write(&file, format!("[[interface]]\nname = 'none0'\n{text}")).unwrap();
+        let path = file.display().to_string();
+        // Two lines further down.
+        let place = &place.replace(":3:", ":5:").replace(":2:", ":4:");
+        for format in ["text", "json"] {
+            let ended = flowtap(["capture", "--config", &path, "--log-format", format]);
+            assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+            let said = &ended.stderr;
+            assert!(said.contains(told) && said.contains(place), "{said}");
+            assert_silent_on(&ended.stderr, &forms_of(&["192.0.2.77"]), "the log");
+        }
+        let said = flowtap(["check", &path]).stderr;
+        assert!(said.contains(place), "{said}");
+        // What is no TOML may not be read so far.
+        assert!(said.contains("192.0.2.77") || told == "is no TOML", "{said}");
+    }
+}
+
+#[test]
 fn the_search_finds_every_form_of_an_address() {
     let observed = forms_of(&["192.0.2.10", "2001:db8:10::10"]);
     for text in [

@@ -10,7 +10,7 @@ use crate::cli::args::{Capture, Spool};
 use crate::cli::check::user::Runner;
 use crate::cli::confinement::{self, Run};
 use crate::cli::sense::is_standard_output;
-use crate::cli::{ending, installation, selection};
+use crate::cli::{ending, in_full, installation, selection};
 use crate::confine::{self, Access, Account};
 use crate::export::{FileTarget, Target, Transport, check_tls, directory_of};
 use crate::key_file::SecretKey;
@@ -34,9 +34,7 @@ pub(super) fn all(capture: &Capture, runner: &Runner) -> Vec<String> {
     if let Some(user) = &capture.confine.user {
         notes.extend(Account::find(user).err().map(|error| error.to_string()));
     }
-    notes.extend(
-        selection::filter(&capture.meter.metering.selection).err().map(|it| it.to_string()),
-    );
+    notes.extend(selection::filter(&capture.meter.metering.selection).err().map(|it| in_full(&it)));
     notes.extend(ending::check_memory(&capture.meter).err().map(|error| error.to_string()));
     for collector in capture.meter.export.iter().flat_map(Target::collectors) {
         if collector.transport != Transport::Tls {

@@ -14,6 +14,7 @@ use crate::cli::config::keys::{Key, SECTIONS};
 use crate::cli::config::slips::{self, unknown};
 use crate::cli::config::targets::{self, Placed};
 use crate::export::PrivacyOptions;
+use crate::flow::NetworkError;
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -111,7 +112,17 @@ impl Document {
             if let Err(error) = alone(&words)
                 && !is_of_several(error.kind())
             {
-                return Err(fault(value.span(), reason(&error)));
+                let fault = fault(value.span(), reason(&error));
+                return Err(match std::error::Error::source(&error) {
+                    Some(source) if section == NETWORKS => {
+                        let error = source.downcast_ref::<NetworkError>();
+                        fault.told_as(&error.map_or_else(
+                            || "is no network".to_owned(),
+                            NetworkError::without_address,
+                        ))
+                    }
+                    _ => fault,
+                });
             }
             self.given.push(Given { key, words, span: name.span() });
         }
@@ -245,6 +256,9 @@ pub(super) fn alone(words: &[String]) -> Result<ArgMatches, clap::Error> {
     let front = ["flowtap", "capture"].into_iter();
     Arguments::command().try_get_matches_from(front.chain(words.iter().map(String::as_str)))
 }
+
+/// The section whose values are addresses of the observed network.
+pub(super) const NETWORKS: &str = "networks";
 
 /// Whether an error is of what does not go together, and not of one value.
 pub(super) fn is_of_several(kind: ErrorKind) -> bool {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::cli::UsageError;
+use crate::cli::selection::SEEN_BY_CHECK;
 
 /// What is wrong with a configuration file. One line that names file, line, column and key.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +31,32 @@ pub(in crate::cli) enum ConfigError {
         key: Option<String>,
         /// What is wrong, and what would be right.
         what: String,
+        /// The same with what the log is not told.
+        in_full: Option<String>,
     },
     /// What was typed beside it does not go with it.
     #[error("{0}")]
     Typed(UsageError),
+}
+
+impl ConfigError {
+    /// With whom a mistake among networks names: for who sits at the probe, and not for a log.
+    pub(in crate::cli) fn in_full(&self) -> String {
+        match self {
+            Self::Wrong { file, line, column, key, in_full: Some(what), .. } => {
+                format!("{}:{line}:{column}: {}{what}", file.display(), named(key))
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// This fault, of which the log is told no more than `what`.
+    pub(super) fn told_as(mut self, told: &str) -> Self {
+        if let Self::Wrong { what, in_full, .. } = &mut self {
+            *in_full = Some(std::mem::replace(what, format!("{told}{SEEN_BY_CHECK}")));
+        }
+        self
+    }
 }
 
 fn named(key: &Option<String>) -> String {
@@ -62,7 +85,8 @@ impl Source<'_> {
         // One line to be read at a glance, whatever the file has and the libraries say.
         let what: String = what.into().split_whitespace().collect::<Vec<_>>().join(" ");
         let (key, what) = (key.map(|key| shortened(&key, 80)), shortened(&what, 600));
-        ConfigError::Wrong { file: self.file.to_owned(), line, column, key, what }
+        let file = self.file.to_owned();
+        ConfigError::Wrong { file, line, column, key, what, in_full: None }
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 
+use crate::cli::config::document::NETWORKS;
 use crate::cli::config::error::{ConfigError, Source};
 use crate::cli::config::keys::KEYS;
 use crate::export::{PrivacyOptions, TlsOptions, nearest, number_range};
@@ -34,7 +35,12 @@ pub(super) fn syntax(source: Source<'_>, span: &Range<usize>, message: &str) -> 
         }
         _ => format!("is no TOML: {message}"),
     };
-    source.fault(span, key, what)
+    let fault = source.fault(span, key, what);
+    let header = source.text.get(..start).unwrap_or_default().lines().map(str::trim);
+    let header = header.rev().find(|line| line.starts_with('['));
+    let is_of_networks = header.is_some_and(|line| line.trim_matches(['[', ']', ' ']) == NETWORKS);
+    // The line may be a list of addresses, or such a list in one line.
+    if is_of_networks || line.contains(NETWORKS) { fault.told_as("is no TOML") } else { fault }
 }
 
 /// What serde says of the value of `key`, if it is something that we say better.

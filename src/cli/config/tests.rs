@@ -14,7 +14,7 @@ fn with(line: &str, text: &str) -> Result<Effective, String> {
     let file = folder.path().join("flowtap.toml");
     fs::write(&file, text).unwrap();
     Effective::of(&words(line), &file).map_err(|error| {
-        let text = error.to_string();
+        let text = error.in_full();
         let place = format!("{}:", file.display());
         text.strip_prefix(&place).unwrap_or(&text).to_owned()
     })
@@ -450,7 +450,7 @@ fn what_no_machine_can_do_is_an_error_at_its_place() {
         ("[log]\nlevel = 'error'\nquiet = true\n", ""),
         (
             "[networks]\nonly = ['192.0.2.0/24', '10.1.0.0/16']\nexclude = ['10.0.0.0/8']\n",
-            "2:1: `networks.only`: `10.1.0.0/16`: 10.0.0.0/8 is excluded",
+            "2:1: `networks.only`: its network 2 is within network 1 of those excluded",
         ),
         ("[networks]\nonly = ['10.0.0.0/8']\nexclude = ['10.1.0.0/16', '::/0']\n", ""),
         (
@@ -617,7 +617,7 @@ fn uncommented(text: &str) -> String {
 fn the_default_configuration_is_that_of_no_configuration() {
     assert_eq!(read(&default_text()).text(), read("").text());
     // What is said of options for the opposite, and of how to repeat one, is not said of keys.
-    let is_opposite = |key: &&keys::Key| key.shape == keys::Shape::Unless;
+    let is_opposite = |key: &&Key| key.shape == keys::Shape::Unless;
     let opposite: Vec<_> = keys::KEYS.iter().filter(is_opposite).map(|key| key.name).collect();
     assert_eq!(opposite, ["reopen"]);
     assert!(default_text().contains("# Keep CAP_NET_RAW, to open an interface again"));

@@ -30,19 +30,25 @@ fn the_command_of_the_service_is_one_of_the_program() {
     // This machine may have the interface that is named there.
     let options = one(&environment, "FLOWTAP_OPTIONS=")
         .replace("--interface eth2", "--interface no-such-link");
-    let command = one(&unit, "ExecStart=/usr/bin/flowtap ")
-        .replace("/etc/flowtap/flowtap.toml", &format!("{ROOT}/probe-config/span.toml"))
-        .replace("$FLOWTAP_OPTIONS", &options);
-
-    let output = Command::new(env!("CARGO_BIN_EXE_flowtap"))
-        .args(command.split_whitespace())
-        .output()
-        .expect("the program runs");
+    let run = |begin: &str| {
+        let command = one(&unit, begin)
+            .replace("/etc/flowtap/flowtap.toml", &format!("{ROOT}/probe-config/span.toml"))
+            .replace("$FLOWTAP_OPTIONS", &options);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_flowtap"));
+        program.args(command.split_whitespace()).output().expect("the program runs")
+    };
+    let output = run("ExecStart=/usr/bin/flowtap ");
 
     // Status 1: the command line was understood, and only the interface is not there.
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("no-such-link"), "{error}");
+
+    // What a reload asks first takes the same words, and that is a note to it.
+    let output = run("ExecReload=/usr/bin/flowtap ");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    assert!(error.contains("note: no-such-link: no such interface"), "{error}");
 }
 
 #[test]
