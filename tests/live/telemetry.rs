@@ -406,8 +406,11 @@ fn prometheus_reads_every_line_and_all_that_rules_and_dashboard_ask_for_is_there
     lab.mirror(&[("ingress", "span")]);
     lab.shell("client", "ping -n -q -c 1 192.0.2.80 >/dev/null");
     lab.unmirror();
-    wait_for(&lab, "what is not IP", |it| {
-        it["ledger"]["ignored_packets"].as_array().is_some_and(|it| !it.is_empty())
+    // So has what another thread looks at.
+    let is_some = |value: &Value| value.as_array().is_some_and(|it| !it.is_empty());
+    wait_for(&lab, "what is not IP, and the checks", |it| {
+        let certificates = &it["targets"][1]["certificates"];
+        [&it["ledger"]["ignored_packets"], &it["checks"], certificates].into_iter().all(is_some)
     });
     let text = get(&lab, "/metrics");
     drop(capture);
