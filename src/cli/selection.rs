@@ -94,7 +94,7 @@ fn read(path: &Path, networks: &mut Vec<Network>) -> anyhow::Result<()> {
     let shown = path.display();
     let fault = |line: usize, fault: &str| UsageError(format!("{shown}:{line}: {fault}"));
     let text = regular_file::read(path, MOST_OCTETS)
-        .map_err(|error| UsageError(format!("cannot read the networks of {shown}: {error}")))?;
+        .map_err(|error| UsageError(format!("cannot read {shown}: {error}")))?;
     for (line, number) in text.split(|&octet| octet == b'\n').zip(1..) {
         let line = str::from_utf8(line).map_err(|_| fault(number, "is no text"))?;
         let written = line.split('#').next().unwrap_or_default().trim();

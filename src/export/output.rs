@@ -67,7 +67,7 @@ impl Output {
             return Ok(Self::standard());
         }
         if is_fifo(path) {
-            return Ok(Self::new(Destination::Pipe(Pipe::new(path))));
+            return Ok(Self::new(Destination::Pipe(Pipe::open(path)?)));
         }
         if is_special(path)? {
             let file = File::options().write(true).open(path)?;

@@ -411,6 +411,7 @@ fn a_certificate_that_ends_soon_is_told_of() {
         ip("link set dev lo up");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let own = folder.path().join("own.pem");
+        #[expect(clippy::disallowed_methods, reason = "certificates end by the clock on the wall")]
         let now = std::time::SystemTime::now();
         let target = format!("tls://127.0.0.1:4739?cert={0}&key={0}", own.display());
         for (hours, verdict, warning) in [

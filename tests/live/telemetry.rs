@@ -227,13 +227,7 @@ fn what_is_wrong_is_told_with_its_reason_and_until_it_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool").display().to_string();
     // Nobody listens there.
-    let own = folder.path().join("own.pem");
-    let certified = rcgen::generate_simple_self_signed(["probe".to_owned()]).unwrap();
-    let both = [certified.cert.pem(), certified.signing_key.serialize_pem()].concat();
-    fs::write(&own, both).unwrap();
-    let tls = format!("tls://127.0.0.1:1?reconnect=1s&cert={0}&key={0}", own.display());
-    let tcp = "tcp://127.0.0.1:1?reconnect=1s";
-    let capture = start(&lab, &["--export", tcp, "--export", &tls, "--spool", &spool]);
+    let capture = start(&lab, &["--export", "tcp://127.0.0.1:1?reconnect=1s", "--spool", &spool]);
     let state = wait_for(&lab, "a first look", |it| it["targets"][0]["failed_connects"] != 0);
     assert_eq!(state["targets"][0]["connected"], false);
     assert_eq!(state["targets"][0]["label"], "1");
@@ -401,7 +395,16 @@ fn prometheus_reads_every_line_and_all_that_rules_and_dashboard_ask_for_is_there
     let lab = Lab::new();
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool").display().to_string();
-    let capture = start(&lab, &["--export", "tcp://127.0.0.1:1?reconnect=1s", "--spool", &spool]);
+    let own = folder.path().join("own.pem");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(["probe".to_owned()]).unwrap();
+    parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    let certificate = parameters.self_signed(&key).unwrap();
+    fs::write(&own, certificate.pem() + &key.serialize_pem()).unwrap();
+    let tls = format!("tls://127.0.0.1:1?reconnect=1s&cert={0}&key={0}", own.display());
+    let tcp = "tcp://127.0.0.1:1?reconnect=1s";
+    let capture = start(&lab, &["--export", tcp, "--export", &tls, "--spool", &spool]);
     // What is counted by reason has a line when it has happened: who is asked for is not IP.
     lab.mirror(&[("ingress", "span")]);
     lab.shell("client", "ping -n -q -c 1 192.0.2.80 >/dev/null");

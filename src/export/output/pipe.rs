@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::export::ending::Ending;
 
-/// A FIFO that is opened when there is something to write. So who reads it may come later than the probe; what is
+/// A FIFO that is opened as soon as somebody reads it. So who reads it may come later than the probe; what is
 /// expected of the records until then is what is expected of any target that is slow.
 #[derive(Debug)]
 pub(super) struct Pipe {
@@ -22,8 +22,9 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), file: None, ending: None }
+    /// Opens the near end, if there is somebody at the far one already.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: near_end(path)?, ending: None })
     }
 
     pub(super) fn wait_until(&mut self, ending: Arc<Ending>) {
@@ -44,20 +45,26 @@ impl Pipe {
             return File::options().write(true).open(&self.path);
         };
         loop {
-            match File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path) {
-                Ok(file) => {
-                    // A reader that is slow is waited for.
-                    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
-                    return Ok(file);
-                }
-                Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
-                    if ending.wait(PATIENCE) {
-                        return Err(io::Error::new(io::ErrorKind::NotConnected, "nobody reads it"));
-                    }
-                }
-                Err(error) => return Err(error),
+            if let Some(file) = near_end(&self.path)? {
+                return Ok(file);
+            }
+            if ending.wait(PATIENCE) {
+                return Err(io::Error::new(io::ErrorKind::NotConnected, "nobody reads it"));
             }
         }
+    }
+}
+
+/// The near end; `None` without a reader.
+fn near_end(path: &Path) -> io::Result<Option<File>> {
+    match File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Ok(file) => {
+            // A reader that is slow is waited for.
+            fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+            Ok(Some(file))
+        }
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -78,7 +85,7 @@ mod tests {
         let path = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
         let ending = Arc::<Ending>::default();
-        let mut pipe = Pipe::new(&path);
+        let mut pipe = Pipe::open(&path).unwrap();
         pipe.wait_until(Arc::clone(&ending));
         let reader = thread::spawn({
             let path = path.clone();
@@ -96,7 +103,7 @@ mod tests {
         drop(pipe);
         assert_eq!(reader.join().unwrap(), 200_000);
 
-        let mut pipe = Pipe::new(&path);
+        let mut pipe = Pipe::open(&path).unwrap();
         pipe.wait_until(Arc::clone(&ending));
         let over = thread::spawn(move || {
             thread::sleep(3 * PATIENCE);
