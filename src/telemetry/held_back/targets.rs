@@ -27,6 +27,9 @@ struct Shown {
     /// Octets on disk, when so many records were there.
     spooled: u64,
     spool_octets: u64,
+    /// Octets in memory, when so many records were there.
+    queued: u64,
+    queue_octets: u64,
 }
 
 impl HeldBackTargets {
@@ -90,6 +93,12 @@ impl Shown {
             }
             spool.octets = self.spool_octets;
         }
+        if let Some(queue) = &mut shown.queue {
+            if counted.queued == 0 || counted.queued.abs_diff(self.queued) >= FEWEST {
+                (self.queued, self.queue_octets) = (counted.queued, queue.octets);
+            }
+            queue.octets = self.queue_octets;
+        }
     }
 }
 
@@ -123,7 +132,7 @@ fn less(mut hidden: u64, counts: [u64; 2]) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::{SessionState, SpoolState};
+    use crate::export::{QueueState, SessionState, SpoolState};
 
     #[derive(Clone, Copy, Debug)]
     struct Books {
@@ -151,6 +160,8 @@ mod tests {
                 maximum_octets: 1 << 30,
                 limit_octets: 1 << 30,
             });
+            let octets = 100 * state.queued;
+            state.queue = Some(QueueState { octets, maximum_octets: 1 << 26 });
             state.session = Some(SessionState {
                 is_open: true,
                 is_refused: false,
@@ -214,6 +225,7 @@ mod tests {
             let mut books = Books { given: 0, waiting: recovered, unconfirmed: 0, sent: 0, lost: 0 };
             let mut shown = Shown::default();
             let mut before = of(&shown.show(&books.state(recovered)));
+            let mut queued = shown.queue_octets;
             for (what, count) in moves {
                 match what {
                     0 => (books.given, books.waiting) = (books.given + count, books.waiting + count),
@@ -230,6 +242,11 @@ mod tests {
                 );
                 let on_disk = state.spool.unwrap().records;
                 proptest::prop_assert_eq!(state.queued + on_disk, told.waiting + told.unconfirmed);
+                let (queue, step) = (state.queue.unwrap().octets, 100 * FEWEST);
+                let waits = 100 * books_queued(&books);
+                proptest::prop_assert!(queue.abs_diff(waits) < step, "{} for {}", queue, waits);
+                proptest::prop_assert!(queue == queued || queue == 0 || queue.abs_diff(queued) >= step);
+                queued = queue;
                 proptest::prop_assert_eq!(told.lost, books.lost);
                 proptest::prop_assert!(told.given >= before.given && told.sent >= before.sent);
                 proptest::prop_assert!(books.given - told.given < FEWEST);
@@ -238,6 +255,11 @@ mod tests {
                 before = told;
             }
         }
+    }
+
+    fn books_queued(books: &Books) -> u64 {
+        let waits = books.waiting + books.unconfirmed;
+        waits - waits / 3
     }
 
     fn shift(count: u64, from: &mut u64, to: &mut u64) {
