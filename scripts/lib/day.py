@@ -102,7 +102,7 @@ def agree(metrics, *statuses):
         for count in ledger["expired"]:
             expected["exported_records", (("reason", count["name"]),)] = count["count"]
         for interface in status["interfaces"]:
-            of = (("interface", interface["name"]),)
+            of = (("direction", interface.get("direction") or ""), ("interface", interface["name"]))
             expected["interface_received_packets", of] = interface["packets"]
             expected["interface_received_bytes", of] = interface["octets"]
         for target in status["targets"]:

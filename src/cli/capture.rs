@@ -118,7 +118,6 @@ pub(super) fn run(arguments: Capture, words: &[OsString]) -> anyhow::Result<()> 
     let metering = Metering { facts, ..Metering::default() };
     let exporter = ending::exporter(&meter, Pace::Live, &metering, Some(&spool))?;
     ending::say_unclaimed(&spool);
-    ending::say_spool_disk(&spool, &meter.export);
     live::let_in(&mut sources)?;
     metering.points.learn(usize::MAX, |_, _| observation_points(&sources, &described));
     sources.iter_mut().flat_map(LiveSource::notices).for_each(|notice| log::interface(&notice));

@@ -22,7 +22,6 @@ use crate::export::{
 };
 use crate::flow;
 use crate::pipeline::Outcome;
-use crate::sys::disk::free_octets;
 use crate::time::Timestamp;
 
 /// Opens the targets of a run; a table on standard output when there is none.
@@ -72,23 +71,6 @@ pub(super) fn say_unclaimed(spool: &Spool) {
         if octets > 0 {
             log::spool_unclaimed(&target.path, octets);
         }
-    }
-}
-
-/// Says that the disk of a spool has less room than its targets may take together.
-pub(super) fn say_spool_disk(spool: &Spool, targets: &[Target]) {
-    let Some((directory, free)) =
-        spool.directory.as_deref().and_then(|it| Some((it, free_octets(it)?)))
-    else {
-        return;
-    };
-    let spools: usize = targets.iter().map(Target::spools).sum();
-    let maximum_octets = spool.size.saturating_mul(spools as u64);
-    let found = SpoolInventory::of(directory, false).map(|it| it.targets).unwrap_or_default();
-    let taken = found.iter().filter(|it| it.in_use).flat_map(|it| &it.segments);
-    let room = free.saturating_add(taken.map(|segment| segment.octets).sum());
-    if room < maximum_octets {
-        log::spool_disk_small(directory, room, maximum_octets);
     }
 }
 

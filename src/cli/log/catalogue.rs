@@ -45,7 +45,6 @@ pub(super) const KINDS: &[Kind] = &[
     event("spool-nearly-full", "2f3c7dc3fdfa451e9f019b0083c9e6e9"),
     event("spool-carried-over", "c7c860e879504372982556b852e61d08"),
     event("spool-unclaimed", "208f8c78feff48919db5782eeed7526e"),
-    event("spool-disk-small", "b4d4bc727f524ccc95e9b2e5d3a4f585"),
     event("export-failed", "ddfd1369ba4d4014bf08053f737144f0"),
     event("export-advice", "bbf85014a31644569c07c7b6330adcdd"),
     event("plain-transport", "585de3dbfc64491593c1c9b11736d615"),

@@ -235,20 +235,6 @@ pub(in crate::cli) fn spool_unclaimed(directory: &Path, octets: u64) {
     );
 }
 
-/// The disk of a spool has less room than its targets may take together.
-pub(in crate::cli) fn spool_disk_small(directory: &Path, room: u64, maximum_octets: u64) {
-    let (directory, octets) = (directory.display().to_string(), room);
-    let fix = "use a disk with that much free, or a --spool-size that there is room for";
-    say!(
-        warn, "spool-disk-small", "export",
-        { directory = directory.as_str(), octets, maximum_octets, fix },
-        "{directory}: the disk has room for {} octets, and the spool may take {}: in a long outage \
-         records are lost before it has; {fix}",
-        grouped(octets),
-        grouped(maximum_octets)
-    );
-}
-
 pub(in crate::cli) fn plain_transport(warning: &str) {
     say!(warn, "plain-transport", "export", {}, "{warning}");
 }

@@ -455,7 +455,7 @@ impl Link {
     }
 
     /// Shows how it goes.
-    fn show(&self) {
+    pub(super) fn show(&self) {
         let running = self.session.as_ref();
         let session = SessionState {
             is_open: running.is_some(),

@@ -180,8 +180,9 @@ impl CollectorSink {
         }
         // In a replay a Collector that is not there is an error. Live nobody waits for one: not the
         // interfaces, which are deaf as yet, nor the service manager that started us.
-        if config.pace == Pace::Replay {
-            link.open()?;
+        match config.pace {
+            Pace::Replay => link.open()?,
+            Pace::Live => link.show(),
         }
         let link = thread::Builder::new()
             .name("send".to_owned())

@@ -145,15 +145,6 @@ impl Target {
         }
     }
 
-    /// How many spools its records wait in.
-    pub fn spools(&self) -> usize {
-        match self {
-            Self::Group(Group { mode: GroupMode::Balance, members }) => members.len(),
-            Self::Collector(_) | Self::Group(_) => 1,
-            Self::File(_) | Self::Json(_) | Self::Null => 0,
-        }
-    }
-
     /// Whether what is asked for goes together: to be asked of a target that was not read from
     /// text.
     ///

@@ -65,7 +65,6 @@ fn everything() {
         exporting(&notice);
     }
     spool_unclaimed(Path::new("spool/1"), 7);
-    spool_disk_small(Path::new("spool"), 7, 10);
     plain_transport("everybody reads it");
     for records in [7, 0] {
         let (target, reason) = (target.to_owned(), LossReason::QueueFull);
